@@ -1,0 +1,1 @@
+"""Logmend's pipeline: detect, decide, dispatch, act."""

@@ -1,0 +1,160 @@
+"""What people apply: policy, rules and inventory, as typed values that travel as canonical JSON in facts.
+
+TOML files are parsed outside; ``canonical`` turns the typed value into the bytes that are hashed, recorded and
+decoded again here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from streams.core.errors import InputError
+from streams.core.events import ConfigApplied
+
+SERVICES_MAX: Final = 10_000
+
+
+class Applied(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of all that is applied: unknown keys are an error, so a typing mistake never passes for a default."""
+
+
+class Policy(Applied, frozen=True):
+    """Thresholds and limits of the fold. Times in milliseconds of ``now_ms`` unless said.
+
+    Defaults are SPEC C7, X4 and SEED_TABLES section 4. Budgets count commands per rolling hour.
+    """
+
+    attempts_max: int = 3
+    cooldown_ms: int = 30_000
+    cooldown_factor: float = 2.0
+    cooldown_max_ms: int = 3_600_000
+    budget_per_target: int = 6
+    budget_per_service: int = 12
+    budget_total: int = 60
+    blast_radius_share: float = 0.5
+    """Largest share of the inventory's services (at least one service) with an action under way at one time."""
+    breaker_failures: int = 5
+    """Consecutive failed actions, over all services, that open the circuit breaker ..."""
+    breaker_open_ms: int = 300_000
+    """... for this long."""
+    old_evidence_ms: int = 300_000
+    lateness_ms: int = 5_000
+    source_silent_ms: int = 30_000
+    verify_after_ms: int = 60_000
+    stay_away_ms: int = 60_000
+    """The symptom must stay away for this long (event time, by the watermark) after the action ended."""
+    unverified_after_ms: int = 300_000
+    command_ttl_ms: int = 60_000
+    action_timeout_ms: int = 30_000
+    approval_ttl_ms: int = 900_000
+    quiet_close_ms: int = 600_000
+    grouping_wait_ms: int = 1_000
+    """How long a symptom that may come from a dependency waits for that dependency to speak."""
+    probe_failures: int = 2
+    """Failed probes in a row that count as a detection."""
+    exploration_rate: float = 0.02
+    prior_weight: float = 8.0
+    """Pseudo-attempts that a rule's strategy starts with."""
+    learned_confidence_min: float = 0.7
+    cost_weight: float = 0.1
+    risk_weight: float = 0.2
+
+
+class ProbeSpec(Applied, frozen=True):
+    """How the state of a service is seen: ``process`` (pid file), ``http`` (url) or ``tcp`` (host:port)."""
+
+    kind: str
+    target: str = ""
+    every_ms: int = 30_000
+    timeout_ms: int = 2_000
+
+
+class ServiceSpec(Applied, frozen=True):
+    """A service that Logmend may act on. ``type``: process, http.
+
+    process: ``argv``, ``cwd``, ``environment``, ``pid_file``, ``log_file``; optional ``port`` and ``lock_files`` that a
+    blocker may hold, ``config_files`` that a checkpoint covers and ``checkpoint_dir``. http: ``base_url`` and the
+    ``calls`` that may be made, name to ``METHOD path``.
+    """
+
+    name: str
+    host: str
+    type: str = "process"
+    mode: str = "observe"
+    owner: str = ""
+    protected: bool = False
+    depends_on: tuple[str, ...] = ()
+    argv: tuple[str, ...] = ()
+    cwd: str = ""
+    environment: dict[str, str] = {}
+    pid_file: str = ""
+    log_file: str = ""
+    port: int = 0
+    lock_files: tuple[str, ...] = ()
+    config_files: tuple[str, ...] = ()
+    checkpoint_dir: str = ""
+    base_url: str = ""
+    calls: dict[str, str] = {}
+    probes: tuple[ProbeSpec, ...] = ()
+
+
+class Inventory(Applied, frozen=True):
+    """All services that are known. What is not in it is only observed."""
+
+    services: tuple[ServiceSpec, ...] = ()
+
+
+class RuleSpec(Applied, frozen=True):
+    """One pattern of the catalogue or of a user: expressions in Hyperscan's dialect, matched against bytes."""
+
+    id: str
+    category: str
+    severity: str
+    hint: str
+    expressions: tuple[str, ...]
+    unless: tuple[str, ...] = ()
+    """Expressions that take a match back (a zero count, a recovered state)."""
+    positive: tuple[str, ...] = ()
+    negative: tuple[str, ...] = ()
+    confidence: float = 0.9
+    case_sensitive: bool = False
+
+
+class RuleSet(Applied, frozen=True):
+    """Users' own patterns, beside the shipped catalogue; one with a shipped id replaces that one."""
+
+    rules: tuple[RuleSpec, ...] = ()
+
+
+CONFIG_TYPES: Final[dict[str, type[Policy] | type[Inventory] | type[RuleSet]]] = {
+    "policy": Policy,
+    "inventory": Inventory,
+    "rules": RuleSet,
+}
+
+
+def canonical(value: Policy | Inventory | RuleSet | ServiceSpec) -> bytes:
+    """Return the one JSON form of a value: fields in declared order, maps by key, no spaces."""
+    return msgspec.json.encode(value, order="deterministic")
+
+
+def sha256(body: bytes) -> str:
+    """Return the lower-case hex SHA-256 of canonical bytes."""
+    return hashlib.sha256(body).hexdigest()
+
+
+def decode_config(applied: ConfigApplied) -> Policy | Inventory | RuleSet:
+    """Return the typed value of an applied configuration; ``InputError`` when kind, hash or shape are wrong."""
+    kind = CONFIG_TYPES.get(applied.kind)
+    if kind is None:
+        raise InputError(f"kind {applied.kind!r} is none of {', '.join(CONFIG_TYPES)}")
+    if sha256(applied.body) != applied.sha256:
+        raise InputError(f"{applied.kind}: the body does not have the hash it claims")
+    try:
+        return msgspec.json.decode(applied.body, type=kind)
+    except msgspec.ValidationError as error:
+        raise InputError(f"{applied.kind}: {error}") from error

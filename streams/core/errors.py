@@ -1,0 +1,11 @@
+"""Whose fault it is decides what happens next."""
+
+from __future__ import annotations
+
+
+class InputError(ValueError):
+    """Somebody gave us something wrong: say what to do, in one line, and go on."""
+
+
+class InvariantError(AssertionError):
+    """We are wrong, or the log is: stop the process before anything is written on top of it."""

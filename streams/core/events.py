@@ -1,0 +1,400 @@
+"""What is recorded: facts, inbox events, decisions and commands.
+
+Every struct here is frozen, keyword-only and has an Avro schema of the same name in ``schemas/`` (``Slice`` is
+``slice.v1.avsc``); ``tests/schemas`` holds the two equal. Conventions of the wire:
+
+* ``*_ms`` are milliseconds since 1970 UTC. ``at_ms`` is event time, ``now_ms`` is smoothed append time, ``append_ms``
+  is the broker's stamp on a record.
+* Enumerations are lower-case strings from the tables below. An absent string is ``""``, never ``None``.
+* Hashes are lower-case hex SHA-256.
+* Nothing here holds free text of a log line. Text lives in ``Evidence``, which the fold never reads.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from msgspec import Struct
+
+SEVERITIES: Final = ("info", "warning", "error", "critical", "fatal")
+CATEGORIES: Final = (
+    "network",
+    "database",
+    "security",
+    "memory",
+    "disk",
+    "process",
+    "configuration",
+    "dependency",
+    "service",
+    "container",
+    "performance",
+    "resource",
+)
+STRATEGIES: Final = (
+    "retry",
+    "fallback",
+    "rollback",
+    "isolate",
+    "restart",
+    "scale_down",
+    "scale_up",
+    "graceful_degradation",
+    "escalate",
+)
+MODES: Final = ("observe", "approve", "auto")
+OUTCOME_STATUSES: Final = ("done", "refused", "expired", "in_doubt")
+"""How a command ends, exactly once. ``done`` says that the action ran; ``ok`` says whether it reported success."""
+
+CAUSES_MAX: Final = 3
+"""A detection, an incident and a decision name at most this many lines; the count says how many there were."""
+
+
+class Event(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of everything that is recorded."""
+
+
+# ---------------------------------------------------------------------------------------------------------- inputs
+
+
+class LineAt(Event, frozen=True):
+    """Where a line stands inside its slice's source partition: record ``offset`` and the line's ``index`` in it."""
+
+    offset: int
+    index: int
+
+
+class Coordinate(Event, frozen=True):
+    """A line's identity everywhere: (topic, partition, offset, index)."""
+
+    topic: str
+    partition: int
+    offset: int
+    index: int
+
+
+class Detection(Event, frozen=True):
+    """Equal matches of one slice: same service, host, pattern, severity and template, ``count`` times.
+
+    ``lines`` are the first ``CAUSES_MAX`` of them. ``template`` is ``""`` for a pattern; ``pattern`` is ``""`` for a
+    line that looks like an error and matches none. ``confidence`` is in 0..1.
+    """
+
+    service: str
+    service_rule: str
+    host: str
+    pattern: str
+    category: str
+    severity: str
+    template: str
+    confidence: float
+    count: int
+    at_first_ms: int
+    at_last_ms: int
+    lines: tuple[LineAt, ...]
+
+
+class Tally(Event, frozen=True):
+    """How many lines of a service, severity, pattern and template fell into the second that begins at ``at_ms``."""
+
+    at_ms: int
+    service: str
+    severity: str
+    pattern: str
+    template: str
+    count: int
+
+
+class Reject(Event, frozen=True):
+    """A record, or line ``index`` of it, that no decoder took. The record itself is in the dead-letter topic."""
+
+    offset: int
+    index: int
+    reason: str
+
+
+class OutcomeReported(Event, frozen=True):
+    """How a command ended, said by the pool of ``host``. ``code`` is a short word from the action, never text.
+
+    ``started_ms`` and ``finished_ms`` are the worker's clock, corrected by ``skew_ms``; both 0 when nothing was run.
+    ``effect`` says whether the outside world was touched: ``none``, ``once``, ``unknown``.
+    """
+
+    command_id: str
+    command_seq: int
+    host: str
+    worker: str
+    status: str
+    ok: bool
+    code: str
+    effect: str
+    started_ms: int
+    finished_ms: int
+    skew_ms: int
+
+
+class ProbeReported(Event, frozen=True):
+    """The state of a service as seen from ``host``. ``kind``: process, http, tcp. ``code``: e.g. ``up``, ``503``."""
+
+    host: str
+    service: str
+    kind: str
+    ok: bool
+    code: str
+    at_ms: int
+    latency_ms: int
+
+
+class ConfigApplied(Event, frozen=True):
+    """A new policy, rule set or inventory (``kind``), as canonical JSON in ``body`` with its SHA-256."""
+
+    kind: str
+    sha256: str
+    author: str
+    body: bytes
+
+
+class ActionHalted(Event, frozen=True):
+    """The kill switch was thrown: everything is decided and recorded, nothing is acted on."""
+
+    author: str
+    reason: str
+
+
+class ActionResumed(Event, frozen=True):
+    """The kill switch was released."""
+
+    author: str
+    reason: str
+
+
+class ApprovalGiven(Event, frozen=True):
+    """A person's answer to an approval request; it names the hash of the very command it is about."""
+
+    decision_id: str
+    command_sha256: str
+    approved: bool
+    author: str
+    reason: str
+
+
+InboxEvent = OutcomeReported | ProbeReported | ConfigApplied | ActionHalted | ActionResumed | ApprovalGiven
+
+
+class Message(Event, frozen=True):
+    """An inbox record inside a slice: its offset, its append time, and what it said (on the wire: framed bytes)."""
+
+    offset: int
+    append_ms: int
+    event: InboxEvent
+
+
+# ----------------------------------------------------------------------------------------------------------- facts
+
+
+class Took(Event, frozen=True):
+    """A process takes a source partition: from here on only slices of ``term`` count."""
+
+    source: str
+    partition: int
+    term: int
+    nonce: str
+    owner: str
+
+
+class Slice(Event, frozen=True):
+    """Accounts for every offset in [from_offset, to_offset) of one source partition.
+
+    ``at_max_ms`` is the largest event time in it (0 when none), ``append_max_ms`` the largest broker stamp.
+    """
+
+    source: str
+    partition: int
+    term: int
+    from_offset: int
+    to_offset: int
+    rules_sha256: str
+    lines: int
+    at_max_ms: int
+    append_max_ms: int
+    detections: tuple[Detection, ...] = ()
+    tallies: tuple[Tally, ...] = ()
+    messages: tuple[Message, ...] = ()
+    rejects: tuple[Reject, ...] = ()
+
+
+class LinesLost(Event, frozen=True):
+    """Offsets [from_offset, to_offset) were deleted by retention before anyone read them."""
+
+    source: str
+    partition: int
+    term: int
+    from_offset: int
+    to_offset: int
+
+
+class Ticked(Event, frozen=True):
+    """A second passed while a timer was open and nothing else was appended."""
+
+    owner: str
+
+
+Fact = Took | Slice | LinesLost | Ticked
+
+
+# ------------------------------------------------------------------------------------------------------- decisions
+
+
+class Option(Event, frozen=True):
+    """One thing that could have been done: its score, and the probability with which it could have been chosen.
+
+    ``score`` = expected success - cost - risk, each in 0..1. ``barred`` names the hard gate that took the option
+    out (then ``probability`` is 0), else ``""``.
+    """
+
+    strategy: str
+    action: str
+    expected_success: float
+    cost: float
+    risk: float
+    score: float
+    probability: float
+    barred: str
+
+
+class Gate(Event, frozen=True):
+    """A guardrail that was asked, what it answered, and the figure it looked at."""
+
+    name: str
+    passed: bool
+    value: float
+    limit: float
+
+
+class Argument(Event, frozen=True):
+    """A typed, allow-listed argument of an action."""
+
+    name: str
+    value: str
+
+
+class Command(Event, frozen=True):
+    """A request to act on one host. It is part of its decision, and dispatch sends it on as it stands.
+
+    ``id`` and ``seq`` are the decision's; ``previous_seq`` is that of the command before it (-1: none), so a reader
+    can prove that it missed none. ``expires_ms`` is in the broker's clock. ``target`` is the service's entry in the
+    inventory as canonical JSON. ``sha256`` covers all but id, seq, previous_seq, expiry and approval: an approval
+    names it, and the worker recomputes it. ``approved_by`` is ``""`` unless a person approved.
+    """
+
+    id: str
+    seq: int
+    previous_seq: int
+    epoch: int
+    kind: str
+    incident: str
+    host: str
+    service: str
+    service_type: str
+    strategy: str
+    action: str
+    arguments: tuple[Argument, ...]
+    target: bytes
+    repeatable: bool
+    attempt: int
+    timeout_ms: int
+    expires_ms: int
+    sha256: str
+    approved_by: str
+
+
+class Decision(Event, frozen=True):
+    """One entry of the event log. See ``DECISION_KINDS`` for what each kind means and which fields it fills.
+
+    ``seq`` is dense and never restarts; ``id`` is ``<epoch>-<facts_offset>-<ordinal>``; ``previous_sha256`` is the
+    hash of the canonical bytes of the decision before it (``""`` for the first).
+    """
+
+    seq: int
+    id: str
+    epoch: int
+    facts_offset: int
+    ordinal: int
+    kind: str
+    reason: str
+    incident: str
+    service: str
+    host: str
+    pattern: str
+    category: str
+    severity: str
+    at_ms: int
+    now_ms: int
+    append_ms: int
+    count: int
+    causes: tuple[Coordinate, ...]
+    policy_sha256: str
+    rules_sha256: str
+    inventory_sha256: str
+    confidence: float
+    strategy: str
+    options: tuple[Option, ...]
+    gates: tuple[Gate, ...]
+    command: Command | None
+    refers_to: str
+    previous_sha256: str
+
+
+DECISION_KINDS: Final = {
+    "incident_opened": "a first symptom; service, pattern, causes",
+    "symptom_joined": "another pattern or a dependent service belongs to an open incident",
+    "incident_merged": "the incident was a symptom of another; refers_to is that other incident",
+    "commanded": "act: strategy, options, gates, command; dispatch sends it",
+    "withheld": "would act, but a gate said no: strategy, options, gates",
+    "approval_requested": "would act when a person agrees: command is what would be sent",
+    "approval_denied": "a person said no, or nobody answered in time (reason)",
+    "command_ended": "an outcome arrived; refers_to is the commanded decision, reason its status and code",
+    "command_overdue": "no outcome came in time; refers_to is the commanded decision",
+    "verified": "the symptom stopped and stayed away, with positive evidence",
+    "verification_failed": "the symptom came back after the action",
+    "unverified": "quiet, but nothing positive was seen; never counts as success",
+    "escalated": "a person is needed; reason says why",
+    "incident_closed": "reason: healed, subsided, merged",
+    "config_applied": "policy, rules or inventory changed; reason is kind and hash",
+    "halted": "kill switch on",
+    "resumed": "kill switch off",
+    "lines_lost": "a hole in a source that retention made",
+    "service_evicted": "the longest silent service left the state",
+    "fact_rejected": "step failed on this fact; action is halted",
+}
+
+
+# ------------------------------------------------------------------------------------------- beside the one order
+
+
+class Evidence(Event, frozen=True):
+    """The redacted text of a line that a detection names. Erasable: neither chain nor replay needs it."""
+
+    topic: str
+    partition: int
+    offset: int
+    index: int
+    service: str
+    pattern: str
+    severity: str
+    at_ms: int
+    text: str
+
+
+class Heartbeat(Event, frozen=True):
+    """A process of the pool is alive. ``state``: starting, idle, busy, stopping."""
+
+    worker: str
+    role: str
+    host: str
+    pid: int
+    state: str
+    tasks: int
+    errors: int
+    started_ms: int
+    at_ms: int

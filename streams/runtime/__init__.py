@@ -1,0 +1,1 @@
+"""What hosts the stages: broker, transport, producer, snapshots, supervisor, watchdog."""

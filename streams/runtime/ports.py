@@ -1,0 +1,102 @@
+"""The few things that a stage may ask of the outside world.
+
+The stages' engines await nothing but these methods, so the product (aiokafka), a bare loop and the simulator (a seeded
+in-memory broker that crashes at every await) can all host the same code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+Headers = Sequence[tuple[str, bytes]]
+
+
+class TopicPartition(NamedTuple):
+    """One partition of one topic; equal to aiokafka's of the same name."""
+
+    topic: str
+    partition: int
+
+
+class Record(Protocol):
+    """What is read from a topic; aiokafka's ``ConsumerRecord`` satisfies it as it stands.
+
+    ``timestamp`` is the broker's append time in milliseconds on every topic of ours.
+    """
+
+    @property
+    def topic(self) -> str: ...
+    @property
+    def partition(self) -> int: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def timestamp(self) -> int: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Headers: ...
+
+
+class Outgoing(NamedTuple):
+    """What is appended to a topic. All topics that stages write have one partition, but for ``partition``."""
+
+    topic: str
+    value: bytes | None
+    key: bytes | None = None
+    partition: int = 0
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+
+class Log(Protocol):
+    """Kafka, as far as a stage is concerned."""
+
+    async def append(self, records: Sequence[Outgoing]) -> Sequence[int]:
+        """Append in order and return the offsets once all are acknowledged by all replicas.
+
+        An offset may be -1 when the broker says that it has the record already. Any failure raises, and the process
+        must end: some of the records may be in the log.
+        """
+        ...
+
+    async def read(self, where: TopicPartition, start: int, end: int) -> Sequence[Record]:
+        """Return up to one fetch of records with start <= offset < end; empty when there are none left to read.
+
+        Call again from the last offset + 1 until ``end`` is reached. Offsets may have holes (compaction).
+        """
+        ...
+
+    async def bounds(self, where: TopicPartition) -> tuple[int, int]:
+        """Return (earliest offset, offset after the last record)."""
+        ...
+
+
+class SnapshotStore(Protocol):
+    """Where decide keeps the state of the fold: a local file often, a compacted topic seldom."""
+
+    async def newest(self) -> Sequence[bytes]:
+        """Return the whole snapshots that are there, newest first; damaged ones are left out."""
+        ...
+
+    async def save(self, snapshot: bytes) -> None:
+        """Keep a snapshot durably before returning."""
+        ...
+
+
+class Engine(Protocol):
+    """A stage. Its host calls these three, one at a time, and nothing else."""
+
+    async def load(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        """Take partitions; return the offset to start each one from. Called again after each rebalance."""
+        ...
+
+    async def process(self, batch: Sequence[tuple[TopicPartition, Sequence[Record]]]) -> None:
+        """Work on one fetch; when this returns, everything that follows from it is durable."""
+        ...
+
+    async def idle(self) -> None:
+        """Nothing came for a moment (at most 250 ms): a chance to tick, to snapshot, to look at the clock."""
+        ...
