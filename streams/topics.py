@@ -31,46 +31,57 @@ class Topics(Struct, frozen=True):
 
     @property
     def facts(self) -> str:
+        """Every input of the fold."""
         return self._own("facts")
 
     @property
     def decisions(self) -> str:
+        """The event log."""
         return self._own("decisions")
 
     @property
     def commands(self) -> str:
+        """Commands, from the log."""
         return self._own("commands")
 
     @property
     def evidence(self) -> str:
+        """Redacted text of named lines."""
         return self._own("evidence")
 
     @property
     def snapshots(self) -> str:
+        """State of the fold."""
         return self._own("snapshots")
 
     @property
     def heartbeats(self) -> str:
+        """Liveness of the pool."""
         return self._own("heartbeats")
 
     @property
     def dlq(self) -> str:
+        """What no decoder took."""
         return self._own("dlq")
 
     @property
     def inbox_workers(self) -> str:
+        """Outcomes and probes."""
         return self._own("inbox.workers")
 
     @property
     def inbox_people(self) -> str:
+        """Approvals, configuration, kill switch."""
         return self._own("inbox.people")
 
     @property
     def inbox_advice(self) -> str:
+        """Advisors' opinions."""
         return self._own("inbox.advice")
 
     @property
     def inboxes(self) -> tuple[str, ...]:
+        """All three inboxes."""
         return (self.inbox_workers, self.inbox_people, self.inbox_advice)
 
     @property

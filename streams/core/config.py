@@ -130,7 +130,7 @@ class RuleSet(Applied, frozen=True):
     rules: tuple[RuleSpec, ...] = ()
 
 
-CONFIG_TYPES: Final[dict[str, type[Policy] | type[Inventory] | type[RuleSet]]] = {
+CONFIG_TYPES: Final[dict[str, type[Policy | Inventory | RuleSet]]] = {
     "policy": Policy,
     "inventory": Inventory,
     "rules": RuleSet,

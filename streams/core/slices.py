@@ -60,7 +60,7 @@ class Ledger(Struct):
         return self.holdings.setdefault(f"{source}/{partition}", Holding())
 
     def _took(self, took: Took) -> Verdict:
-        """A term is valid iff it is the next one; of two that race for it, the first in the log wins."""
+        """Judge a Took: a term is valid iff it is the next one; of two that race for it, the first in the log wins."""
         entry = self._entry(took.source, took.partition)
         if took.term <= entry.term:
             return Verdict.ZOMBIE

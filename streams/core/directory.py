@@ -1,0 +1,74 @@
+"""What a process must know of the fleet without folding: terms, configuration, kill switch.
+
+Detect (terms, rules), the pool (inventory, kill switch, epoch) and the web read the facts through this; the state of
+the fold contains one. It is a part of every snapshot, so a new reader needs the newest snapshot and the facts after it.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct, field
+
+from streams.core.config import Inventory, Policy, RuleSet, decode_config
+from streams.core.errors import InputError
+from streams.core.events import ActionHalted, ActionResumed, ConfigApplied, Fact, InboxEvent, Slice
+from streams.core.slices import Ledger, Verdict
+
+
+class Directory(Struct):
+    """Fold of the facts down to what others than decide need to know. ``facts_offset`` is the next one to take."""
+
+    facts_offset: int = 0
+    epoch: int = 1
+    ledger: Ledger = field(default_factory=Ledger)
+    applied: dict[str, ConfigApplied] = {}
+    halted_by: str = ""
+    policy: Policy = Policy()
+    inventory: Inventory = Inventory()
+    rules: RuleSet = RuleSet()
+
+    def take(self, fact: Fact, offset: int) -> Verdict:
+        """Take the fact at ``offset`` into account; facts below ``facts_offset`` are repeats.
+
+        Raises ``InvariantError`` when the log has a hole.
+        """
+        if offset < self.facts_offset:
+            return Verdict.REPEATED
+        verdict = self.ledger.judge(fact)
+        self.facts_offset = offset + 1
+        if verdict is Verdict.ACCEPTED and isinstance(fact, Slice):
+            for message in fact.messages:
+                self.hear(message.event)
+        return verdict
+
+    def hear(self, event: InboxEvent) -> bool:
+        """Take an inbox event into account; False when it changes nothing here (or is not valid)."""
+        match event:
+            case ActionHalted():
+                self.halted_by = event.author or "unknown"
+            case ActionResumed():
+                self.halted_by = ""
+            case ConfigApplied():
+                return self._configure(event)
+            case _:
+                return False
+        return True
+
+    def sha256_of(self, kind: str) -> str:
+        """Return the hash of the applied configuration of a kind; ``""`` while the defaults hold."""
+        applied = self.applied.get(kind)
+        return applied.sha256 if applied else ""
+
+    def _configure(self, event: ConfigApplied) -> bool:
+        try:
+            value = decode_config(event)
+        except InputError:
+            return False
+        self.applied[event.kind] = event
+        match value:
+            case Policy():
+                self.policy = value
+            case Inventory():
+                self.inventory = value
+            case RuleSet():
+                self.rules = value
+        return True
