@@ -1,0 +1,21 @@
+"""The hash chain over decisions: canonical bytes, and the hash that the next decision carries."""
+
+from __future__ import annotations
+
+import hashlib
+
+import msgspec
+
+from streams.core.events import Decision
+
+_ENCODER = msgspec.msgpack.Encoder()
+
+
+def canonical(decision: Decision) -> bytes:
+    """Return the bytes that are hashed: MessagePack maps, fields in declared order, every field present."""
+    return _ENCODER.encode(decision)
+
+
+def sha256_of(decision: Decision) -> str:
+    """Return the hex SHA-256 that the decision after this one carries as ``previous_sha256``."""
+    return hashlib.sha256(canonical(decision)).hexdigest()

@@ -1,0 +1,17 @@
+"""The identity of what is asked for: an approval names it, and the worker recomputes it before acting."""
+
+from __future__ import annotations
+
+import hashlib
+
+import msgspec
+
+from streams.core.events import Command
+
+
+def command_sha256(command: Command) -> str:
+    """Return the hex SHA-256 over what a command does, leaving out when and under which number it was sent."""
+    bare = msgspec.structs.replace(
+        command, id="", seq=0, previous_seq=0, expires_ms=0, approved_by="", sha256="", epoch=0
+    )
+    return hashlib.sha256(msgspec.msgpack.encode(bare)).hexdigest()

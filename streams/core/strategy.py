@@ -1,0 +1,218 @@
+"""Which strategy: options, their scores, and a choice whose probability is known.
+
+SPEC C2 is the prior of the score, not a branch around it: the option that its rule names starts with
+``policy.prior_weight`` pseudo-successes. Only guardrails are hard.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from msgspec import Struct
+
+from streams.core.config import Policy, ServiceSpec
+from streams.core.events import Option
+from streams.core.learning import Lessons
+from streams.core.num import draw, stored
+
+CATALOGUE_WEIGHT = 2.0
+"""Pseudo-attempts behind the catalogue's own figure for an option."""
+INCIDENT_FAILURE_WEIGHT = 4.0
+"""Pseudo-failures for each time that the action failed in this very incident."""
+EXPLORATION_RISK_MAX = 0.5
+LEARNED_FIX = "learned"
+
+
+class ActionRow(Struct, frozen=True, forbid_unknown_fields=True):
+    """An action as the core sees it. ``success``, ``cost`` and ``risk`` are in 0..1, before any evidence.
+
+    ``requires`` are fields of the service's inventory entry that must not be empty.
+    """
+
+    id: str
+    service_type: str
+    strategy: str
+    success: float
+    cost: float
+    risk: float
+    repeatable: bool
+    requires: tuple[str, ...] = ()
+
+
+class FixRow(Struct, frozen=True, forbid_unknown_fields=True):
+    """A shipped fix: for this pattern, on this service type, this action, with this confidence (0.70..1.00)."""
+
+    pattern: str
+    service_type: str
+    action: str
+    confidence: float
+
+
+class PatternRow(Struct, frozen=True, forbid_unknown_fields=True):
+    """How a pattern takes part in an incident.
+
+    ``rank``: 0 may be the echo of a dependency, 1 an effect, 2 a cause (the default); the highest rank leads an incident.
+    ``group``: incidents of one service are kept apart by it.
+    """
+
+    id: str
+    rank: int = 2
+    group: str = "health"
+
+
+class ProbeRow(Struct, frozen=True, forbid_unknown_fields=True):
+    """What failed probes of a kind count as."""
+
+    kind: str
+    pattern: str
+    category: str
+    severity: str
+
+
+class Catalogue(Struct, frozen=True, forbid_unknown_fields=True):
+    """The shipped tables that the fold depends on. A change of them is a change of epoch."""
+
+    actions: tuple[ActionRow, ...]
+    fixes: tuple[FixRow, ...]
+    patterns: tuple[PatternRow, ...]
+    probes: tuple[ProbeRow, ...]
+    rules: Mapping[str, str]
+    """Category to strategy for critical and fatal severities (SPEC C2)."""
+
+    def pattern(self, pattern_id: str) -> PatternRow:
+        """Return the row of a pattern, or the default one."""
+        return next((row for row in self.patterns if row.id == pattern_id), PatternRow(id=pattern_id))
+
+    def probe(self, kind: str) -> ProbeRow | None:
+        """Return what a failed probe of this kind counts as."""
+        return next((row for row in self.probes if row.kind == kind), None)
+
+    def action(self, action_id: str) -> ActionRow | None:
+        """Return the row of an action."""
+        return next((row for row in self.actions if row.id == action_id), None)
+
+    def fixes_for(self, pattern: str, service_type: str) -> tuple[FixRow, ...]:
+        """Return the shipped fixes of a pattern, best first as the catalogue lists them."""
+        return tuple(row for row in self.fixes if row.pattern == pattern and row.service_type == service_type)
+
+    def actions_for(self, spec: ServiceSpec) -> tuple[ActionRow, ...]:
+        """Return the actions that a service's type and inventory entry allow; escalation is always one."""
+        return tuple(
+            row
+            for row in self.actions
+            if row.service_type in {spec.type, "any"} and all(getattr(spec, name) for name in row.requires)
+        )
+
+
+class Question(Struct, frozen=True, kw_only=True):
+    """What is asked: a pattern on a service, and how often each action has failed in this incident already."""
+
+    pattern: str
+    category: str
+    severity: str
+    spec: ServiceSpec
+    failed: Mapping[str, int]
+
+
+def prior_of(question: Question, catalogue: Catalogue, lessons: Lessons, policy: Policy) -> tuple[str, str]:
+    """Return what SPEC C2 would do, as (strategy, action); the action is ``""`` where the rule names a strategy only."""
+    if question.severity in {"critical", "fatal"}:
+        ruled = catalogue.rules.get(question.category)
+        if ruled:
+            return ruled, ""
+    best = ("", 0.0)
+    for fix in catalogue.fixes_for(question.pattern, question.spec.type):
+        confidence = lessons.expected(
+            question.pattern, question.spec.type, fix.action, _shipped(fix.confidence, policy)
+        )
+        if confidence > best[1]:
+            best = (fix.action, confidence)
+    if best[1] > policy.learned_confidence_min:
+        return LEARNED_FIX, best[0]
+    return ("rollback" if question.severity in {"critical", "fatal"} else "retry"), ""
+
+
+def _shipped(confidence: float, policy: Policy) -> tuple[float, float]:
+    return policy.prior_weight * confidence, policy.prior_weight * (1.0 - confidence)
+
+
+def score_options(
+    question: Question, catalogue: Catalogue, lessons: Lessons, policy: Policy
+) -> tuple[tuple[Option, ...], str]:
+    """Return every option with its score and probability, in catalogue order, and the reason of the prior.
+
+    An action whose risk is above ``EXPLORATION_RISK_MAX`` is never explored.
+    """
+    strategy, action = prior_of(question, catalogue, lessons, policy)
+    fixes = {row.action: row.confidence for row in catalogue.fixes_for(question.pattern, question.spec.type)}
+    scored = []
+    for row in catalogue.actions_for(question.spec):
+        favoured = row.id == action if action else row.strategy == strategy
+        base = fixes.get(row.id, row.success)
+        prior = (
+            CATALOGUE_WEIGHT * base + (policy.prior_weight if favoured else 0.0),
+            CATALOGUE_WEIGHT * (1.0 - base) + INCIDENT_FAILURE_WEIGHT * question.failed.get(row.id, 0),
+        )
+        expected = lessons.expected(question.pattern, question.spec.type, row.id, prior)
+        scored.append(_option(row, expected, policy))
+    reason = f"{strategy}:{action}" if action else f"rule:{strategy}"
+    return _with_probabilities(scored, policy.exploration_rate), reason
+
+
+def _option(row: ActionRow, expected: float, policy: Policy) -> Option:
+    score = expected - policy.cost_weight * row.cost - policy.risk_weight * row.risk
+    return Option(
+        strategy=row.strategy,
+        action=row.id,
+        expected_success=expected,
+        cost=row.cost,
+        risk=row.risk,
+        score=stored(score),
+        probability=0.0,
+        barred="",
+    )
+
+
+def _with_probabilities(options: Sequence[Option], rate: float) -> tuple[Option, ...]:
+    """Spread ``rate`` evenly over the best option and those that may be explored; the best takes the rest."""
+    if not options:
+        return ()
+    best = best_of(options)
+    open_to = [option for option in options if option is best or _explorable(option)]
+    share = rate / len(open_to)
+    return tuple(
+        _replace(option, stored(share + (1.0 - rate if option is best else 0.0)) if option in open_to else 0.0)
+        for option in options
+    )
+
+
+def _explorable(option: Option) -> bool:
+    return option.risk <= EXPLORATION_RISK_MAX and option.strategy != "escalate"
+
+
+def _replace(option: Option, probability: float) -> Option:
+    return Option(
+        strategy=option.strategy,
+        action=option.action,
+        expected_success=option.expected_success,
+        cost=option.cost,
+        risk=option.risk,
+        score=option.score,
+        probability=probability,
+        barred=option.barred if probability else option.barred or "not_explored",
+    )
+
+
+def best_of(options: Sequence[Option]) -> Option:
+    """Return the option with the highest score; of equals the one listed first."""
+    return max(options, key=lambda option: option.score)
+
+
+def choose(options: Sequence[Option], identity: str) -> Option:
+    """Return the option that the decision ``identity`` draws: same identity, same choice, on every host."""
+    left = draw(identity)
+    for option in options:
+        if left < option.probability:
+            return option
+        left -= option.probability
+    return best_of(options)
