@@ -1,0 +1,184 @@
+"""Every setting there is: environment ``LOGMEND_*`` over ``logmend.toml`` over the defaults here.
+
+Importing this costs 0.2 s (pydantic): import it where a command runs, not where it is declared.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import platform
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, Self
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from streams.core.errors import InputError
+from streams.topics import Topics
+
+PREFIX: Final = "LOGMEND_"
+FILE_VARIABLE: Final = "LOGMEND_CONFIG"
+FILE_DEFAULT: Final = "logmend.toml"
+EMBEDDED_SOURCE_PARTITIONS: Final = 4
+SOURCE_PARTITIONS: Final = 8
+TOPIC_NAME: Final = r"^[a-zA-Z0-9][a-zA-Z0-9._-]{0,199}$"
+
+
+def _data_home() -> Path:
+    home = os.environ.get("XDG_DATA_HOME")
+    return (Path(home) if home else Path.home() / ".local" / "share") / "logmend"
+
+
+def _names(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(name.strip() for name in value.split(",") if name.strip())
+    return value
+
+
+def _partitions(known: dict[str, Any]) -> int:
+    return SOURCE_PARTITIONS if known.get("brokers") else EMBEDDED_SOURCE_PARTITIONS
+
+
+def _absolute(path: Path) -> Path:
+    return path.expanduser().absolute()
+
+
+AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
+TopicName = Annotated[str, Field(pattern=TOPIC_NAME)]
+TopicNames = Annotated[tuple[TopicName, ...], NoDecode, BeforeValidator(_names), Field(min_length=1, max_length=64)]
+
+
+class Settings(BaseSettings):
+    """What one process of Logmend needs to be told. A field's description says what is allowed."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_ignore_empty=True, extra="forbid", frozen=True, validate_default=True
+    )
+
+    brokers: str = Field(
+        default="",
+        pattern=r"^$|^[^\s,:]+:\d{1,5}(,[^\s,:]+:\d{1,5})*$",
+        description="Kafka's addresses, host:port[,host:port...]; empty runs the embedded broker",
+    )
+    data_dir: AbsolutePath = Field(
+        default_factory=_data_home, description="the directory that everything local is kept in"
+    )
+    fleet: str = Field(
+        default="logmend",
+        pattern=r"^[a-z0-9][a-z0-9.-]{0,63}$",
+        description="prefix of our topics: 1 to 64 of a-z 0-9 . -, beginning with a letter or digit",
+    )
+    logs: TopicNames = Field(default=("logs",), description="topics with log lines, by comma: letters, digits, . _ -")
+    metrics: TopicNames = Field(
+        default=("metrics",), description="topics with metrics, by comma: letters, digits, . _ -"
+    )
+    host: str = Field(
+        default_factory=platform.node,
+        pattern=r"^[^\s/]{1,253}$",
+        description="this host's name, as the inventory calls it: 1 to 253 characters, no space, no /",
+    )
+    source_partitions: int = Field(
+        default_factory=_partitions, ge=1, le=1024, description="partitions of a new source topic, 1 to 1024"
+    )
+    session_timeout_ms: int = Field(
+        default=6_000, ge=500, le=60_000, description="a silent process loses its partitions after this, 500 to 60000"
+    )
+    poll_records: int = Field(default=4_000, ge=1, le=100_000, description="records of one fetch at most, 1 to 100000")
+    metrics_port: int = Field(
+        default=0,
+        ge=0,
+        le=65_000,
+        description="first port of Prometheus metrics, one a process; 0 is off, else to 65000",
+    )
+    workers_per_role: int = Field(default=1, ge=1, le=64, description="processes of the pool for each role, 1 to 64")
+    broker_port: int = Field(
+        default=0, ge=0, le=65_535, description="port of the embedded broker; 0 chooses (9092 if free), else to 65535"
+    )
+    dry_run: bool = Field(default=True, description="true: actions are only logged; false: they are taken")
+    policy: AbsolutePath | None = Field(default=None, description="a policy file that is compared with the applied one")
+    rules: AbsolutePath | None = Field(default=None, description="a rules file that is compared with the applied one")
+    services: AbsolutePath | None = Field(
+        default=None, description="an inventory file that is compared with the applied one"
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the library passes it by this name
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the library passes it by this name
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments first, then the environment, then the file."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=_file())
+
+    @classmethod
+    def load(cls, **given: Any) -> Self:
+        """Read environment and file; what is ``given`` wins. Raises ``InputError`` in one line naming what is wrong."""
+        _check_names(os.environ, set(cls.model_fields))
+        try:
+            return cls(**given)
+        except ValidationError as error:
+            raise InputError(_explain(error, given)) from error
+        except tomllib.TOMLDecodeError as error:
+            raise InputError(f"{_file()}: not TOML: {error}") from error
+        except OSError as error:
+            raise InputError(f"{_file()}: can't be read: {error.strerror}") from error
+
+    @property
+    def topics(self) -> Topics:
+        """The topics of this fleet."""
+        return Topics(fleet=self.fleet, logs=self.logs, metrics=self.metrics)
+
+    def environment(self) -> dict[str, str]:
+        """Return the variables that give a child process exactly these settings."""
+        return {
+            PREFIX + name.upper(): ",".join(value) if isinstance(value, tuple) else str(value)
+            for name in type(self).model_fields
+            if (value := getattr(self, name)) is not None
+        }
+
+
+def _file() -> Path:
+    named = os.environ.get(FILE_VARIABLE)
+    if named and not Path(named).is_file():
+        raise InputError(f"{FILE_VARIABLE}={named}: there is no such file")
+    return Path(named or FILE_DEFAULT)
+
+
+def _check_names(environment: Mapping[str, str], fields: set[str]) -> None:
+    """Refuse a variable that looks like ours and is none: a typing mistake must not pass for a default."""
+    known = {FILE_VARIABLE, *(PREFIX + name.upper() for name in fields)}
+    for name in sorted(environment):
+        if name.startswith(PREFIX) and name not in known:
+            raise InputError(f"{name} is not a setting{_suggest(name, known)}")
+
+
+def _suggest(name: str, known: set[str]) -> str:
+    close = difflib.get_close_matches(name, sorted(known), n=1)
+    return f": did you mean {close[0]}?" if close else f": there are {', '.join(sorted(known))}"
+
+
+def _explain(error: ValidationError, given: Mapping[str, object]) -> str:
+    """Say in one line which setting is wrong, where it was set, what it is and what is allowed."""
+    first = error.errors(include_url=False)[0]
+    name = str(first["loc"][0])
+    field = Settings.model_fields.get(name)
+    if field is None:
+        return f"{name} in {_file()} is not a setting{_suggest(name, set(Settings.model_fields))}"
+    variable = PREFIX + name.upper()
+    where = variable
+    if name not in given and variable not in os.environ:
+        where = f"{name} in {_file()} (or {variable})"
+    value = os.environ.get(variable, first["input"]) if name not in given else first["input"]
+    return f"{where} is {str(value)[:80]!r}; allowed: {field.description}"
