@@ -1,0 +1,90 @@
+"""What Logmend says about itself: metric names, bounded labels, log events."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from streams import telemetry
+from streams.core.errors import InputError
+
+
+@pytest.fixture(autouse=True)
+def _restore_logging() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    root.handlers[:], root.level = handlers, level
+
+
+def _value(name: str, **labels: str) -> float:
+    return telemetry.REGISTRY.get_sample_value(name, labels) or 0.0
+
+
+def test_every_metric_has_our_prefix_and_help() -> None:
+    """Each metric begins with logmend_, is lower case and says what it is."""
+    families = list(telemetry.REGISTRY.collect())
+    assert families
+    for family in families:
+        assert re.fullmatch(r"logmend_[a-z_]+", family.name)
+        assert family.documentation.endswith(".")
+
+
+def test_what_happened_is_counted() -> None:
+    """A call adds to the metric of the thing that happened."""
+    before = _value("logmend_lines_total", source="counted")
+    telemetry.lines_read("counted", 3, 120)
+    assert _value("logmend_lines_total", source="counted") == before + 3
+
+
+def test_a_label_from_outside_is_bounded() -> None:
+    """However many reasons come, the label takes a limited number and the rest count as other."""
+    for number in range(2 * telemetry.LABEL_VALUES_MAX):
+        telemetry.rejected("bounded", f"reason {number}")
+    series = [
+        sample.labels["reason"]
+        for family in telemetry.REGISTRY.collect()
+        if family.name == "logmend_rejects"
+        for sample in family.samples
+        if sample.labels["source"] == "bounded"
+    ]
+    assert "other" in series
+    assert len(set(series)) <= telemetry.LABEL_VALUES_MAX + 1
+
+
+def test_a_log_event_is_one_json_object(capsys: pytest.CaptureFixture[str]) -> None:
+    """An event is one line of JSON that names it and carries its fields."""
+    telemetry.configure_logging()
+    telemetry.lines_lost("logs", 1, 10, 20)
+    event = json.loads(capsys.readouterr().err)
+    assert (event["event"], event["from_offset"], event["level"]) == ("lines_lost", 10, "error")
+
+
+def test_repeated_events_are_limited(capsys: pytest.CaptureFixture[str]) -> None:
+    """A storm of one event writes at most a few lines in each second it lasts."""
+    telemetry.configure_logging()
+    for _ in range(1_000):
+        telemetry.handled("test", "again")
+    lines = capsys.readouterr().err.splitlines()
+    seconds = {json.loads(line)["time"][:19] for line in lines}
+    assert 0 < len(lines) <= telemetry.EVENTS_PER_SECOND_MAX * len(seconds)
+
+
+def test_a_librarys_message_becomes_an_event(capsys: pytest.CaptureFixture[str]) -> None:
+    """What a library logs comes out in the same form, and its chatter does not come out at all."""
+    telemetry.configure_logging()
+    logging.getLogger("aiokafka.conn").info("chatter")
+    logging.getLogger("aiokafka.conn").warning("gone")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert json.loads(line)["text"] == "gone"
+
+
+def test_a_taken_metrics_port_is_named() -> None:
+    """A metrics port that is in use gives one line that names the setting."""
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(InputError, match="LOGMEND_METRICS_PORT"):
+        telemetry.serve(taken.getsockname()[1])
