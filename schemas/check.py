@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import avro.schema
 from avro.compatibility import ReaderWriterCompatibilityChecker, SchemaCompatibilityType
+from avro.errors import AvroException
 
 from schemas import RELEASED, Release
 
@@ -46,7 +47,7 @@ def measure(path: Path) -> Release:
     body = path.read_bytes()
     try:
         fingerprint = avro.schema.parse(body.decode()).fingerprint("CRC-64-AVRO")
-    except (avro.schema.SchemaParseException, ValueError) as error:
+    except (AvroException, ValueError) as error:
         raise ValueError(f"{path.name}: {error}") from error
     return Release(match["name"], int(match["version"]), hashlib.sha256(body).hexdigest(), bytes(fingerprint))
 
