@@ -13,9 +13,11 @@ import msgspec
 from msgspec import Struct
 
 from streams.core.errors import InputError
-from streams.core.events import ConfigApplied
+from streams.core.events import CATEGORIES, MODES, SEVERITIES, ConfigApplied
 
 SERVICES_MAX: Final = 10_000
+SERVICE_TYPES: Final = ("process", "http")
+PROBE_KINDS: Final = ("process", "http", "tcp")
 
 
 class Applied(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -155,6 +157,59 @@ def decode_config(applied: ConfigApplied) -> Policy | Inventory | RuleSet:
     if sha256(applied.body) != applied.sha256:
         raise InputError(f"{applied.kind}: the body does not have the hash it claims")
     try:
-        return msgspec.json.decode(applied.body, type=kind)
-    except msgspec.ValidationError as error:
+        value = msgspec.json.decode(applied.body, type=kind)
+    except msgspec.MsgspecError as error:
         raise InputError(f"{applied.kind}: {error}") from error
+    check(value)
+    return value
+
+
+def check(value: Policy | Inventory | RuleSet) -> None:
+    """Raise ``InputError`` naming the first field whose value makes no sense."""
+    match value:
+        case Policy():
+            _check_policy(value)
+        case Inventory():
+            _check_inventory(value)
+        case RuleSet():
+            _unique("rule id", [rule.id for rule in value.rules])
+            for rule in value.rules:
+                _one_of(f"rule {rule.id}: category", rule.category, CATEGORIES)
+                _one_of(f"rule {rule.id}: severity", rule.severity, SEVERITIES)
+
+
+def _check_policy(policy: Policy) -> None:
+    for name in policy.__struct_fields__:
+        if getattr(policy, name) < 0:
+            raise InputError(f"policy: {name} is negative; give 0 or more")
+    for name in ("blast_radius_share", "exploration_rate", "learned_confidence_min"):
+        if getattr(policy, name) > 1:
+            raise InputError(f"policy: {name} is a share; give 0..1")
+    if policy.cooldown_factor < 1:
+        raise InputError("policy: cooldown_factor is below 1, so cool-downs would shrink; give 1 or more")
+
+
+def _check_inventory(inventory: Inventory) -> None:
+    if len(inventory.services) > SERVICES_MAX:
+        raise InputError(f"inventory: more than {SERVICES_MAX} services; split them over several fleets")
+    _unique("service and host", [f"{spec.name} on {spec.host}" for spec in inventory.services])
+    for spec in inventory.services:
+        _one_of(f"service {spec.name}: type", spec.type, SERVICE_TYPES)
+        _one_of(f"service {spec.name}: mode", spec.mode, MODES)
+        if not spec.name or not spec.host:
+            raise InputError(f"service {spec.name!r}: name and host must not be empty")
+        for probe in spec.probes:
+            _one_of(f"service {spec.name}: probe kind", probe.kind, PROBE_KINDS)
+
+
+def _one_of(what: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise InputError(f"{what} {value!r} is none of {', '.join(allowed)}")
+
+
+def _unique(what: str, names: list[str]) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise InputError(f"{what} {name!r} is there twice")
+        seen.add(name)

@@ -26,7 +26,8 @@ LEARNED_FIX = "learned"
 class ActionRow(Struct, frozen=True, forbid_unknown_fields=True):
     """An action as the core sees it. ``success``, ``cost`` and ``risk`` are in 0..1, before any evidence.
 
-    ``requires`` are fields of the service's inventory entry that must not be empty.
+    ``requires`` are fields of the service's inventory entry that must not be empty; ``patterns`` limits the action to
+    these patterns (empty: any).
     """
 
     id: str
@@ -37,6 +38,7 @@ class ActionRow(Struct, frozen=True, forbid_unknown_fields=True):
     risk: float
     repeatable: bool
     requires: tuple[str, ...] = ()
+    patterns: tuple[str, ...] = ()
 
 
 class FixRow(Struct, frozen=True, forbid_unknown_fields=True):
@@ -51,7 +53,7 @@ class FixRow(Struct, frozen=True, forbid_unknown_fields=True):
 class PatternRow(Struct, frozen=True, forbid_unknown_fields=True):
     """How a pattern takes part in an incident.
 
-    ``rank``: 0 may be the echo of a dependency, 1 an effect, 2 a cause (the default); the highest rank leads an incident.
+    ``rank``: 0 may be the echo of a dependency, 1 an effect, 2 a cause (the default); the highest leads an incident.
     ``group``: incidents of one service are kept apart by it.
     """
 
@@ -95,12 +97,14 @@ class Catalogue(Struct, frozen=True, forbid_unknown_fields=True):
         """Return the shipped fixes of a pattern, best first as the catalogue lists them."""
         return tuple(row for row in self.fixes if row.pattern == pattern and row.service_type == service_type)
 
-    def actions_for(self, spec: ServiceSpec) -> tuple[ActionRow, ...]:
-        """Return the actions that a service's type and inventory entry allow; escalation is always one."""
+    def actions_for(self, spec: ServiceSpec, pattern: str) -> tuple[ActionRow, ...]:
+        """Return what a service's type, its inventory entry and the pattern allow; escalation is always one."""
         return tuple(
             row
             for row in self.actions
-            if row.service_type in {spec.type, "any"} and all(getattr(spec, name) for name in row.requires)
+            if row.service_type in {spec.type, "any"}
+            and (not row.patterns or pattern in row.patterns)
+            and all(getattr(spec, name) for name in row.requires)
         )
 
 
@@ -115,7 +119,7 @@ class Question(Struct, frozen=True, kw_only=True):
 
 
 def prior_of(question: Question, catalogue: Catalogue, lessons: Lessons, policy: Policy) -> tuple[str, str]:
-    """Return what SPEC C2 would do, as (strategy, action); the action is ``""`` where the rule names a strategy only."""
+    """Return what SPEC C2 would do, as (strategy, action); no action (``""``) where its rule names a strategy only."""
     if question.severity in {"critical", "fatal"}:
         ruled = catalogue.rules.get(question.category)
         if ruled:
@@ -146,7 +150,7 @@ def score_options(
     strategy, action = prior_of(question, catalogue, lessons, policy)
     fixes = {row.action: row.confidence for row in catalogue.fixes_for(question.pattern, question.spec.type)}
     scored = []
-    for row in catalogue.actions_for(question.spec):
+    for row in catalogue.actions_for(question.spec, question.pattern):
         favoured = row.id == action if action else row.strategy == strategy
         base = fixes.get(row.id, row.success)
         prior = (

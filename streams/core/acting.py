@@ -1,0 +1,240 @@
+"""From an open incident to a command, an approval request, a recorded "no", or a person."""
+
+from __future__ import annotations
+
+import msgspec
+
+from streams.core.commands import command_sha256
+from streams.core.config import ServiceSpec, canonical
+from streams.core.events import ApprovalGiven, Argument, Command, Gate, Option
+from streams.core.guardrails import TEMPORARY, Situation, ask, failed
+from streams.core.incidents import ACTING, ESCALATED, NEVER_MS, OPEN, WAITING, Attempt, Incident
+from streams.core.state import COMMANDS_OPEN_MAX, Turn
+from streams.core.strategy import Question, choose, score_options
+
+ASK_AGAIN_MS = 5_000
+OUTCOME_SLACK_MS = 10_000
+"""How long after expiry and time-out an outcome may still be on its way."""
+
+
+def consider(turn: Turn, incident: Incident) -> None:
+    """Decide on an open incident whose time has come; write exactly one decision, or none if nothing changed."""
+    spec = turn.fleet.spec(incident.service, incident.host)
+    gates = ask(turn.state.guard, turn.policy, _situation(turn, incident, spec))
+    said_no = failed(gates)
+    if spec is None:
+        _withhold(turn, incident, gates, (), said_no)
+        return
+    if "attempts" in said_no:
+        escalate(turn, incident, "attempts used up")
+        return
+    options, prior = score_options(_question(incident, spec), turn.catalogue, turn.state.lessons, turn.policy)
+    if said_no:
+        _withhold(turn, incident, gates, options, said_no)
+        return
+    chosen = choose(options, turn.next_id())
+    if chosen.strategy == "escalate":
+        escalate(turn, incident, "no action promises more", options=options, gates=gates)
+    elif len(turn.state.commands_open) >= COMMANDS_OPEN_MAX:
+        escalate(turn, incident, "too many commands without an outcome", options=options, gates=gates)
+    else:
+        _issue(turn, incident, spec, chosen, options, gates, prior)
+
+
+def _situation(turn: Turn, incident: Incident, spec: ServiceSpec | None) -> Situation:
+    return Situation(
+        spec=spec,
+        now_ms=turn.now_ms,
+        evidence_age_ms=turn.append_ms - incident.last_at_ms,
+        halted=bool(turn.state.directory.halted_by),
+        attempts=incident.attempts,
+        under_way=turn.state.incidents.under_way(),
+        services_known=len(turn.fleet),
+    )
+
+
+def _question(incident: Incident, spec: ServiceSpec) -> Question:
+    return Question(
+        pattern=incident.pattern,
+        category=incident.category,
+        severity=incident.severity,
+        spec=spec,
+        failed=incident.failed,
+    )
+
+
+def _withhold(
+    turn: Turn, incident: Incident, gates: tuple[Gate, ...], options: tuple[Option, ...], said_no: tuple[str, ...]
+) -> None:
+    """Record that a gate said no (once per answer), and come back when it may say yes."""
+    again_ms = turn.now_ms + ASK_AGAIN_MS if TEMPORARY.issuperset(said_no) else NEVER_MS
+    incident.not_before_ms = again_ms
+    turn.state.incidents.wake(incident, min(again_ms, incident.last_now_ms + turn.policy.quiet_close_ms))
+    answer = " ".join(said_no)
+    if answer == incident.withheld:
+        return
+    incident.withheld = answer
+    draft = turn.about(incident, "withheld", answer)
+    draft.gates, draft.options = gates, options
+    draft.strategy = choose(options, turn.next_id()).strategy if options else ""
+    turn.write(draft)
+
+
+def escalate(
+    turn: Turn,
+    incident: Incident,
+    reason: str,
+    *,
+    options: tuple[Option, ...] = (),
+    gates: tuple[Gate, ...] = (),
+) -> None:
+    """Ask for a person; the incident stays open until its symptom is gone."""
+    incident.status, incident.attempt = ESCALATED, None
+    turn.state.incidents.wake(incident, incident.last_now_ms + turn.policy.quiet_close_ms)
+    draft = turn.about(incident, "escalated", reason)
+    draft.strategy, draft.options, draft.gates = "escalate", options, gates
+    turn.write(draft)
+
+
+def _issue(
+    turn: Turn,
+    incident: Incident,
+    spec: ServiceSpec,
+    chosen: Option,
+    options: tuple[Option, ...],
+    gates: tuple[Gate, ...],
+    prior: str,
+) -> None:
+    command = _command(turn, incident, spec, chosen)
+    asks = spec.mode == "approve"
+    ttl_ms = turn.policy.approval_ttl_ms if asks else command.timeout_ms + turn.policy.command_ttl_ms + OUTCOME_SLACK_MS
+    draft = turn.about(incident, "approval_requested" if asks else "commanded", prior)
+    draft.strategy, draft.options, draft.gates = chosen.strategy, options, gates
+    draft.command, draft.confidence = command, chosen.expected_success
+    incident.withheld = ""
+    incident.status = WAITING if asks else ACTING
+    incident.attempt = Attempt(
+        decision_id=command.id,
+        pattern=incident.pattern,
+        command=command,
+        issued_at_ms=turn.append_ms,
+        deadline_ms=turn.now_ms + ttl_ms,
+    )
+    turn.state.incidents.wake(incident, incident.attempt.deadline_ms)
+    if not asks:
+        _sent(turn, incident, spec)
+    turn.write(draft)
+
+
+def _sent(turn: Turn, incident: Incident, spec: ServiceSpec) -> None:
+    incident.attempts += 1
+    turn.state.guard.count_issued(turn.now_ms, spec, turn.policy)
+    turn.state.commands_open[turn.next_id()] = incident.service
+
+
+def _command(turn: Turn, incident: Incident, spec: ServiceSpec, chosen: Option) -> Command:
+    row = turn.catalogue.action(chosen.action)
+    bare = Command(
+        id=turn.next_id(),
+        seq=turn.state.book.next_seq,
+        previous_seq=turn.state.book.last_command_seq,
+        epoch=turn.epoch,
+        kind="recovery",
+        incident=incident.id,
+        host=spec.host,
+        service=spec.name,
+        service_type=spec.type,
+        strategy=chosen.strategy,
+        action=chosen.action,
+        arguments=_arguments(chosen.action, spec, incident.pattern),
+        target=canonical(spec),
+        repeatable=row is not None and row.repeatable,
+        attempt=incident.attempts + 1,
+        timeout_ms=turn.policy.action_timeout_ms,
+        expires_ms=turn.append_ms + turn.policy.command_ttl_ms,
+        sha256="",
+        approved_by="",
+    )
+    return msgspec.structs.replace(bare, sha256=command_sha256(bare))
+
+
+def _arguments(action: str, spec: ServiceSpec, pattern: str) -> tuple[Argument, ...]:
+    """Return the arguments of an action, from the inventory alone: nothing of a log line ever gets here."""
+    match action:
+        case "process.kill_blocker" if pattern == "database_lock":
+            return tuple(Argument(name="lock_file", value=path) for path in spec.lock_files[:1])
+        case "process.kill_blocker":
+            return (Argument(name="port", value=str(spec.port)),)
+        case "http.call":
+            return (Argument(name="call", value="restart" if "restart" in spec.calls else min(spec.calls)),)
+        case _:
+            return ()
+
+
+def approve(turn: Turn, answer: ApprovalGiven) -> None:
+    """Act on a person's answer. One that names another command, or comes too late, changes nothing."""
+    incident = turn.state.incidents.of_attempt(answer.decision_id)
+    if incident is None or incident.attempt is None or incident.status != WAITING:
+        return
+    command = incident.attempt.command
+    if command.sha256 != answer.command_sha256:
+        return
+    if not answer.approved:
+        _deny(turn, incident, f"denied by {answer.author}")
+        return
+    spec = turn.fleet.spec(incident.service, incident.host)
+    gates = ask(turn.state.guard, turn.policy, _situation(turn, incident, spec))
+    if spec is None or failed(gates):
+        _deny(turn, incident, f"approved, but {' '.join(failed(gates))}")
+        return
+    sent = msgspec.structs.replace(
+        command,
+        id=turn.next_id(),
+        seq=turn.state.book.next_seq,
+        previous_seq=turn.state.book.last_command_seq,
+        expires_ms=turn.append_ms + turn.policy.command_ttl_ms,
+        approved_by=answer.author,
+    )
+    asked = incident.attempt
+    deadline_ms = turn.now_ms + sent.timeout_ms + turn.policy.command_ttl_ms + OUTCOME_SLACK_MS
+    incident.status = ACTING
+    incident.attempt = Attempt(
+        decision_id=sent.id,
+        pattern=asked.pattern,
+        command=sent,
+        issued_at_ms=turn.append_ms,
+        deadline_ms=deadline_ms,
+    )
+    turn.state.incidents.wake(incident, deadline_ms)
+    draft = turn.about(incident, "commanded", f"approved by {answer.author}")
+    draft.strategy, draft.gates, draft.command = sent.strategy, gates, sent
+    draft.refers_to = asked.decision_id
+    _sent(turn, incident, spec)
+    turn.write(draft)
+
+
+def _deny(turn: Turn, incident: Incident, reason: str) -> None:
+    draft = turn.about(incident, "approval_denied", reason)
+    draft.refers_to = incident.attempt.decision_id if incident.attempt else ""
+    turn.write(draft)
+    escalate(turn, incident, reason)
+
+
+def approval_expired(turn: Turn, incident: Incident) -> None:
+    """Nobody answered in time: that is a no."""
+    _deny(turn, incident, "nobody answered in time")
+
+
+def reopen(turn: Turn, incident: Incident) -> None:
+    """Go on with an incident whose action ended without success."""
+    incident.status, incident.attempt = OPEN, None
+    incident.not_before_ms = turn.now_ms
+    turn.state.incidents.wake(incident, turn.now_ms)
+
+
+def ask_again(turn: Turn) -> None:
+    """Give every withheld incident a new answer: configuration or kill switch changed."""
+    for incident in turn.state.incidents.by_id.values():
+        if incident.status == OPEN and incident.withheld:
+            incident.not_before_ms = turn.now_ms
+            turn.state.incidents.wake(incident, turn.now_ms)

@@ -1,0 +1,80 @@
+"""``step``: one fact in, decisions out. The only place that knows all kinds of facts."""
+
+from __future__ import annotations
+
+from streams.core.acting import approve, ask_again
+from streams.core.events import (
+    ActionHalted,
+    ActionResumed,
+    ApprovalGiven,
+    ConfigApplied,
+    Coordinate,
+    Fact,
+    LinesLost,
+    Message,
+    OutcomeReported,
+    ProbeReported,
+    Slice,
+)
+from streams.core.sensing import hear_lines, hear_probe
+from streams.core.slices import Verdict
+from streams.core.state import Draft, Turn
+from streams.core.verifying import ended, look
+
+DUE_ROUNDS_MAX = 4
+"""An incident may be due again in the turn in which it was looked at (failed, so decide); more rounds can wait."""
+
+
+def step(turn: Turn, fact: Fact, verdict: Verdict) -> None:
+    """Work on one fact: what it says (if it counts), then whatever has become due by its time."""
+    if verdict is Verdict.ACCEPTED:
+        match fact:
+            case Slice():
+                _slice(turn, fact)
+            case LinesLost():
+                _lines_lost(turn, fact)
+            case _:
+                pass
+    for _ in range(DUE_ROUNDS_MAX):
+        if turn.now_ms < turn.state.incidents.next_due_ms:
+            return
+        for incident in turn.state.incidents.due(turn.now_ms):
+            look(turn, incident)
+
+
+def _slice(turn: Turn, fact: Slice) -> None:
+    if fact.rules_sha256:
+        turn.state.book.rules_sha256 = fact.rules_sha256
+    hear_lines(turn, fact)
+    for message in fact.messages:
+        _message(turn, message, fact)
+
+
+def _message(turn: Turn, message: Message, fact: Slice) -> None:
+    match message.event:
+        case OutcomeReported() as outcome:
+            ended(turn, outcome)
+        case ProbeReported() as probe:
+            hear_probe(turn, probe, message, fact)
+        case ApprovalGiven() as answer:
+            approve(turn, answer)
+        case ConfigApplied() as applied:
+            in_force = turn.state.directory.sha256_of(applied.kind) == applied.sha256
+            reason = f"{applied.kind} {'by' if in_force else 'refused, from'} {applied.author}"
+            _people(turn, message, fact, "config_applied", reason)
+        case ActionHalted() as halt:
+            _people(turn, message, fact, "halted", f"by {halt.author}: {halt.reason}")
+        case ActionResumed() as resume:
+            _people(turn, message, fact, "resumed", f"by {resume.author}: {resume.reason}")
+
+
+def _people(turn: Turn, message: Message, fact: Slice, kind: str, reason: str) -> None:
+    where = Coordinate(topic=fact.source, partition=fact.partition, offset=message.offset, index=0)
+    turn.write(Draft(kind=kind, reason=reason, causes=(where,)))
+    ask_again(turn)
+
+
+def _lines_lost(turn: Turn, fact: LinesLost) -> None:
+    where = Coordinate(topic=fact.source, partition=fact.partition, offset=fact.from_offset, index=0)
+    lost = fact.to_offset - fact.from_offset
+    turn.write(Draft(kind="lines_lost", reason="deleted by retention unread", count=lost, causes=(where,)))

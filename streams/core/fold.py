@@ -1,0 +1,133 @@
+"""The fold: facts in their one order become decisions; the same bytes on every host, today and next year.
+
+``Fold`` is what decide, replay and backtest hold. It takes a fact with its offset and append time, and returns what was
+decided; it never asks for the time, for chance or for anything outside.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from streams.core.decide import step
+from streams.core.directory import Directory
+from streams.core.errors import InputError, InvariantError
+from streams.core.events import Decision, Fact
+from streams.core.fleet import Fleet
+from streams.core.incidents import NEVER_MS
+from streams.core.state import Draft, State, Turn
+from streams.core.strategy import Catalogue
+
+EPOCH: Final = 1
+"""Raise it with every change that makes the same facts give other bytes (a golden log fails without)."""
+
+SNAPSHOT_VERSION: Final = 1
+
+
+class _Snapshot(msgspec.Struct, array_like=True):
+    version: int
+    epoch: int
+    state: State
+
+
+class Fold:
+    """State plus tables. Not safe after ``apply`` raised: restore and refold, then ``reject`` that fact."""
+
+    def __init__(self, catalogue: Catalogue, state: State | None = None) -> None:
+        self._catalogue = catalogue
+        self._state = state or State(directory=Directory(epoch=EPOCH))
+        self._fleet = Fleet(self._state.directory.inventory)
+
+    @classmethod
+    def new(cls, catalogue: Catalogue) -> Fold:
+        """Return a fold that has seen nothing."""
+        return cls(catalogue)
+
+    @classmethod
+    def restore(cls, snapshot: bytes, catalogue: Catalogue) -> Fold:
+        """Return the fold that ``snapshot`` was taken of; ``InputError`` when it is damaged or of another epoch."""
+        return cls(catalogue, _decode(snapshot).state)
+
+    def snapshot(self) -> bytes:
+        """Return the whole state as bytes."""
+        return msgspec.msgpack.encode(_Snapshot(SNAPSHOT_VERSION, EPOCH, self._state))
+
+    def apply(self, fact: Fact, offset: int, append_ms: int) -> list[Decision]:
+        """Take the fact at ``offset``, appended at ``append_ms`` (broker clock), and return what is decided.
+
+        A fact below the next expected offset returns nothing. ``InvariantError`` means that the log has a hole: stop.
+        Any other exception is a bug of ours: the fact must be rejected (see ``reject``).
+        """
+        directory = self._state.directory
+        if offset < directory.facts_offset:
+            return []
+        turn = self._turn(offset, append_ms)
+        verdict = directory.take(fact, offset)
+        if self._fleet.inventory is not directory.inventory:
+            turn.fleet = self._fleet = Fleet(directory.inventory)
+        step(turn, fact, verdict)
+        return turn.decisions
+
+    def reject(self, fact: Fact | None, offset: int, append_ms: int, reason: str) -> list[Decision]:
+        """Record that the fact at ``offset`` could not be worked on, and halt action.
+
+        Its range of offsets still counts, so that the slices after it join. ``fact`` is None when it could not even be
+        decoded.
+        """
+        directory = self._state.directory
+        if offset < directory.facts_offset:
+            return []
+        turn = self._turn(offset, append_ms)
+        if fact is None:
+            directory.facts_offset = offset + 1
+        else:
+            directory.take(fact, offset)
+        self._fleet = Fleet(directory.inventory)
+        directory.halted_by = "logmend: a fact was rejected"
+        turn.write(Draft(kind="fact_rejected", reason=reason))
+        return turn.decisions
+
+    def _turn(self, offset: int, append_ms: int) -> Turn:
+        if offset > self._state.directory.facts_offset:
+            expected = self._state.directory.facts_offset
+            raise InvariantError(f"fact {offset} follows {expected - 1}: facts are missing")
+        self._state.clock.advance(append_ms)
+        return Turn(self._state, self._catalogue, self._fleet, epoch=EPOCH, offset=offset)
+
+    @property
+    def timer_open(self) -> bool:
+        """True while something waits for time to pass, so that seconds without a fact need a ``Ticked``."""
+        return self._state.incidents.next_due_ms < NEVER_MS
+
+    @property
+    def next_seq(self) -> int:
+        """Sequence number of the next decision."""
+        return self._state.book.next_seq
+
+    @property
+    def chain_head(self) -> str:
+        """Hash of the last decision, ``""`` before the first."""
+        return self._state.book.chain_head
+
+    @property
+    def directory(self) -> Directory:
+        """Terms, configuration and kill switch."""
+        return self._state.directory
+
+
+def directory_of(snapshot: bytes) -> Directory:
+    """Return the directory inside a snapshot; ``InputError`` when it is damaged or of another epoch."""
+    return _decode(snapshot).state.directory
+
+
+def _decode(snapshot: bytes) -> _Snapshot:
+    try:
+        found = msgspec.msgpack.decode(snapshot, type=_Snapshot)
+    except msgspec.MsgspecError as error:
+        raise InputError(f"not a snapshot: {error}") from error
+    if (found.version, found.epoch) != (SNAPSHOT_VERSION, EPOCH):
+        raise InputError(
+            f"a snapshot of version {found.version}, epoch {found.epoch}; ours is {SNAPSHOT_VERSION}, {EPOCH}"
+        )
+    return found

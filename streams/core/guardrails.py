@@ -1,0 +1,140 @@
+"""Hard limits on action: every gate is asked each time, and every answer is recorded.
+
+Limits hold per target, per service and overall, so that no clever key can turn one outage into a storm of actions. The
+counters are a part of the fold's state: a crash rebuilds them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from msgspec import Struct, field
+
+from streams.core.config import Policy, ServiceSpec
+from streams.core.events import Gate
+from streams.core.num import stored
+
+HOUR_MS: Final = 3_600_000
+COMMANDS_KEPT_MAX: Final = 10_000
+TEMPORARY: Final = frozenset(
+    {"not_halted", "cooldown", "budget_target", "budget_service", "budget_total", "blast_radius", "breaker"}
+)
+"""Gates that open again by themselves (or by a person's release) while the incident lasts."""
+
+
+class Issued(Struct, array_like=True):
+    """A command that was issued: when (``now_ms``), for which service, on which host."""
+
+    now_ms: int
+    service: str
+    host: str
+
+
+class Cooldown(Struct, array_like=True):
+    """Back-off of one service: how many actions in a row, and until when (``now_ms``) there is none."""
+
+    level: int = 0
+    until_ms: int = 0
+
+
+class Breaker(Struct, array_like=True):
+    """Failed actions in a row over all services, and until when (``now_ms``) nothing is tried."""
+
+    failures: int = 0
+    open_until_ms: int = 0
+
+
+class Guard(Struct):
+    """Counters behind the gates."""
+
+    issued: list[Issued] = []
+    cooldowns: dict[str, Cooldown] = {}
+    breaker: Breaker = field(default_factory=Breaker)
+
+    def count_issued(self, now_ms: int, spec: ServiceSpec, policy: Policy) -> None:
+        """Note a command, and lengthen the service's cool-down."""
+        self.issued = [one for one in self.issued if now_ms - one.now_ms < HOUR_MS][-COMMANDS_KEPT_MAX:]
+        self.issued.append(Issued(now_ms, spec.name, spec.host))
+        cooldown = self.cooldowns.setdefault(spec.name, Cooldown())
+        length_ms: float = policy.cooldown_ms
+        for _ in range(min(cooldown.level, 64)):
+            length_ms = min(length_ms * policy.cooldown_factor, policy.cooldown_max_ms)
+        cooldown.level += 1
+        cooldown.until_ms = now_ms + int(min(length_ms, policy.cooldown_max_ms))
+
+    def count_success(self, service: str) -> None:
+        """Note a verified success: the back-off of the service and the breaker start over."""
+        self.breaker = Breaker()
+        if service in self.cooldowns:
+            self.cooldowns[service].level = 0
+
+    def count_failure(self, now_ms: int, policy: Policy) -> None:
+        """Note a failed action; enough of them in a row open the breaker."""
+        self.breaker.failures += 1
+        if self.breaker.failures >= policy.breaker_failures:
+            self.breaker = Breaker(0, now_ms + policy.breaker_open_ms)
+
+    def recent(self, now_ms: int) -> list[Issued]:
+        """Return the commands of the last hour."""
+        return [one for one in self.issued if now_ms - one.now_ms < HOUR_MS]
+
+
+class Situation(Struct, frozen=True, kw_only=True):
+    """What the gates look at. ``spec`` is None for a service that is not in the inventory."""
+
+    spec: ServiceSpec | None
+    now_ms: int
+    evidence_age_ms: int
+    halted: bool
+    attempts: int
+    under_way: frozenset[str]
+    """Services with an action that has not been verified yet."""
+    services_known: int
+
+
+def ask(guard: Guard, policy: Policy, situation: Situation) -> tuple[Gate, ...]:
+    """Return every gate's answer. A service that is not in the inventory is only observed."""
+    spec = situation.spec
+    fresh = _at_most("fresh_evidence", situation.evidence_age_ms, policy.old_evidence_ms)
+    if spec is None:
+        return (Gate(name="known", passed=False, value=0.0, limit=1.0), fresh)
+    return (
+        Gate(name="known", passed=True, value=1.0, limit=1.0),
+        Gate(name="mode", passed=spec.mode in {"approve", "auto"}, value=float(spec.mode == "auto"), limit=1.0),
+        Gate(name="not_protected", passed=not spec.protected, value=float(spec.protected), limit=0.0),
+        fresh,
+        _below("attempts", situation.attempts, policy.attempts_max),
+        Gate(name="not_halted", passed=not situation.halted, value=float(situation.halted), limit=0.0),
+        *_limits(guard, policy, situation, spec),
+    )
+
+
+def _limits(guard: Guard, policy: Policy, situation: Situation, spec: ServiceSpec) -> tuple[Gate, ...]:
+    recent = guard.recent(situation.now_ms)
+    of_service = [one for one in recent if one.service == spec.name]
+    of_target = [one for one in of_service if one.host == spec.host]
+    others = len(situation.under_way - {spec.name})
+    fleet_max = max(1, int(situation.services_known * policy.blast_radius_share))
+    cooldown = guard.cooldowns.get(spec.name, Cooldown())
+    return (
+        _at_most("cooldown", max(cooldown.until_ms - situation.now_ms, 0), 0),
+        _below("budget_target", len(of_target), policy.budget_per_target),
+        _below("budget_service", len(of_service), policy.budget_per_service),
+        _below("budget_total", len(recent), policy.budget_total),
+        _at_most("blast_radius", others + 1, fleet_max),
+        _at_most("breaker", max(guard.breaker.open_until_ms - situation.now_ms, 0), 0),
+    )
+
+
+def _below(name: str, value: float, limit: float) -> Gate:
+    return Gate(name=name, passed=value < limit, value=stored(float(value)), limit=stored(float(limit)))
+
+
+def _at_most(name: str, value: float, limit: float) -> Gate:
+    return Gate(name=name, passed=value <= limit, value=stored(float(value)), limit=stored(float(limit)))
+
+
+def failed(gates: Sequence[Gate]) -> tuple[str, ...]:
+    """Return the names of the gates that said no."""
+    return tuple(gate.name for gate in gates if not gate.passed)

@@ -1,0 +1,138 @@
+"""Incidents: one outage is one incident.
+
+Symptoms of one service (and group of patterns) belong together; so do the echoes that a service's dependents report. An
+incident is a small state machine:
+
+    open -> acting -> verifying -> closed (healed)
+    open -> waiting (approval) -> acting
+    acting, verifying -> open (failed: next attempt) -> ... -> escalated
+    open, escalated -> closed (subsided)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from msgspec import Struct
+
+from streams.core.events import CAUSES_MAX, SEVERITIES, Command, Coordinate
+
+NEVER_MS: Final = 1 << 62
+SYMPTOMS_MAX: Final = 16
+INCIDENTS_MAX: Final = 20_000
+"""Open incidents; more are counted and not opened."""
+
+OPEN, WAITING, ACTING, VERIFYING, ESCALATED = "open", "waiting", "acting", "verifying", "escalated"
+
+
+class Attempt(Struct):
+    """The action under way. ``*_at_ms`` are event times, 0 = not yet; the others ``now_ms``."""
+
+    decision_id: str
+    pattern: str
+    command: Command
+    issued_at_ms: int
+    deadline_ms: int
+    ended_ms: int = 0
+    finished_at_ms: int = 0
+    failed_at_ms: int = 0
+    """The first symptom that came back (or came new) after the action."""
+
+
+class Incident(Struct):
+    """An open incident. ``*_now_ms`` and ``due_ms`` are ``now_ms``; ``last_at_ms`` is event time."""
+
+    id: str
+    service: str
+    group: str
+    host: str
+    pattern: str
+    category: str
+    severity: str
+    confidence: float
+    rank: int
+    status: str
+    last_at_ms: int
+    last_now_ms: int
+    due_ms: int
+    """When to look at it again, at the latest."""
+    not_before_ms: int
+    """No decision before this: a dependency may still speak, or a cool-down runs."""
+    count: int
+    causes: tuple[Coordinate, ...]
+    symptoms: dict[str, int]
+    """Lines by ``service pattern``."""
+    attempts: int = 0
+    failed: dict[str, int] = {}
+    """Failures in this incident by action."""
+    attempt: Attempt | None = None
+    withheld: str = ""
+    """The gates that said no last time, so that the same answer is recorded once."""
+
+
+class Incidents(Struct):
+    """All open incidents, in the order in which they were opened."""
+
+    by_id: dict[str, Incident] = {}
+    by_key: dict[str, str] = {}
+    next_due_ms: int = NEVER_MS
+
+    def find(self, service: str, group: str) -> Incident | None:
+        """Return the open incident of a service and group."""
+        return self.by_id.get(self.by_key.get(f"{service}|{group}", ""))
+
+    def add(self, incident: Incident) -> None:
+        """Open an incident."""
+        self.by_id[incident.id] = incident
+        self.by_key[f"{incident.service}|{incident.group}"] = incident.id
+        self.wake(incident, incident.due_ms)
+
+    def wake(self, incident: Incident, due_ms: int) -> None:
+        """See to it that the incident is looked at when ``now_ms`` reaches ``due_ms``."""
+        incident.due_ms = due_ms
+        self.next_due_ms = min(self.next_due_ms, due_ms)
+
+    def close(self, incident: Incident) -> None:
+        """Take an incident out of the state; what is to be known of it later is in the event log."""
+        del self.by_id[incident.id]
+        self.by_key.pop(f"{incident.service}|{incident.group}", None)
+
+    def due(self, now_ms: int) -> Iterator[Incident]:
+        """Yield the incidents whose time has come, in order of opening; then the next due time is known again."""
+        if now_ms < self.next_due_ms:
+            return
+        for incident in list(self.by_id.values()):
+            if incident.due_ms <= now_ms and incident.id in self.by_id:
+                yield incident
+        self.next_due_ms = min((incident.due_ms for incident in self.by_id.values()), default=NEVER_MS)
+
+    def under_way(self) -> frozenset[str]:
+        """Return the services with an action that is not verified yet."""
+        return frozenset(one.service for one in self.by_id.values() if one.status in {ACTING, VERIFYING})
+
+    def of_attempt(self, decision_id: str) -> Incident | None:
+        """Return the incident whose attempt is that of a decision."""
+        return next(
+            (one for one in self.by_id.values() if one.attempt and one.attempt.decision_id == decision_id), None
+        )
+
+
+def add_symptom(incident: Incident, service: str, pattern: str, count: int) -> bool:
+    """Count a symptom; True when it is the first of its kind in the incident."""
+    key = f"{service} {pattern}"
+    known = key in incident.symptoms
+    if known or len(incident.symptoms) < SYMPTOMS_MAX:
+        incident.symptoms[key] = incident.symptoms.get(key, 0) + count
+    incident.count += count
+    return not known
+
+
+def add_causes(incident: Incident, causes: Iterable[Coordinate]) -> None:
+    """Keep the first lines that an incident was seen in."""
+    incident.causes = (*incident.causes, *causes)[:CAUSES_MAX]
+
+
+def severer(one: str, other: str) -> str:
+    """Return the higher of two severities."""
+    return max(one, other, key=SEVERITIES.index)

@@ -1,0 +1,214 @@
+"""From symptoms to incidents: what belongs together, what leads, and what came back."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from streams.core.events import SEVERITIES, Coordinate, Detection, Message, ProbeReported, Slice
+from streams.core.incidents import (
+    ACTING,
+    INCIDENTS_MAX,
+    NEVER_MS,
+    OPEN,
+    VERIFYING,
+    Incident,
+    add_causes,
+    add_symptom,
+    severer,
+)
+from streams.core.state import Draft, Turn
+from streams.core.strategy import PatternRow
+
+CAUSE_RANK = 2
+
+
+class Symptom(Struct, frozen=True, kw_only=True):
+    """A pattern seen on a service: in log lines, or by probes that failed in a row. ``at_ms`` is the latest time."""
+
+    service: str
+    host: str
+    pattern: str
+    category: str
+    severity: str
+    confidence: float
+    count: int
+    at_ms: int
+    causes: tuple[Coordinate, ...]
+    probed: bool
+
+
+def of_detection(detection: Detection, source: str, partition: int) -> Symptom:
+    """Return a detection as a symptom."""
+    return Symptom(
+        service=detection.service,
+        host=detection.host,
+        pattern=detection.pattern,
+        category=detection.category,
+        severity=detection.severity,
+        confidence=detection.confidence,
+        count=detection.count,
+        at_ms=detection.at_last_ms,
+        causes=tuple(
+            Coordinate(topic=source, partition=partition, offset=line.offset, index=line.index)
+            for line in detection.lines
+        ),
+        probed=False,
+    )
+
+
+def sense(turn: Turn, symptom: Symptom) -> None:
+    """Give a symptom to its incident, or open one.
+
+    Old evidence (an import, a backlog) is in the facts and counts in every statistic, but opens nothing.
+    """
+    if not symptom.pattern or SEVERITIES.index(symptom.severity) == 0:
+        return
+    if turn.append_ms - symptom.at_ms > turn.policy.old_evidence_ms:
+        return
+    row = turn.catalogue.pattern(symptom.pattern)
+    incident = turn.state.incidents.find(symptom.service, row.group) or _of_dependency(turn, symptom, row)
+    if incident is not None:
+        _join(turn, incident, symptom, row)
+    elif len(turn.state.incidents.by_id) < INCIDENTS_MAX:
+        _absorb_echoes(turn, _open(turn, symptom, row))
+
+
+def _of_dependency(turn: Turn, symptom: Symptom, row: PatternRow) -> Incident | None:
+    """Return the open incident of a dependency that this symptom may be the echo of."""
+    if row.rank > 0:
+        return None
+    depends_on = turn.fleet.dependencies(symptom.service)
+    return next(
+        (one for one in turn.state.incidents.by_id.values() if one.service in depends_on and one.group == row.group),
+        None,
+    )
+
+
+def _open(turn: Turn, symptom: Symptom, row: PatternRow) -> Incident:
+    waits = symptom.probed or (row.rank == 0 and bool(turn.fleet.dependencies(symptom.service)))
+    not_before_ms = turn.now_ms + (turn.policy.grouping_wait_ms if waits else 0)
+    incident = Incident(
+        id=turn.next_id(),
+        service=symptom.service,
+        group=row.group,
+        host=symptom.host,
+        pattern=symptom.pattern,
+        category=symptom.category,
+        severity=symptom.severity,
+        confidence=symptom.confidence,
+        rank=row.rank,
+        status=OPEN,
+        last_at_ms=symptom.at_ms,
+        last_now_ms=turn.now_ms,
+        due_ms=not_before_ms,
+        not_before_ms=not_before_ms,
+        count=0,
+        causes=symptom.causes,
+        symptoms={},
+    )
+    add_symptom(incident, symptom.service, symptom.pattern, symptom.count)
+    turn.state.incidents.add(incident)
+    turn.write(turn.about(incident, "incident_opened"))
+    return incident
+
+
+def _absorb_echoes(turn: Turn, incident: Incident) -> None:
+    """Merge what dependents reported before their dependency spoke, unless it is acted on already."""
+    for other in list(turn.state.incidents.by_id.values()):
+        echo = other.rank == 0 and other.status == OPEN and not other.attempts and other.group == incident.group
+        if not echo or incident.service not in turn.fleet.dependencies(other.service):
+            continue
+        draft = turn.about(other, "incident_merged", "echo of a dependency")
+        draft.refers_to = incident.id
+        turn.write(draft)
+        for name, count in other.symptoms.items():
+            service, pattern = name.rsplit(" ", 1)
+            add_symptom(incident, service, pattern, count)
+        turn.state.incidents.close(other)
+
+
+def _join(turn: Turn, incident: Incident, symptom: Symptom, row: PatternRow) -> None:
+    first = add_symptom(incident, symptom.service, symptom.pattern, symptom.count)
+    own = symptom.service == incident.service
+    incident.last_at_ms = max(incident.last_at_ms, symptom.at_ms)
+    incident.last_now_ms = turn.now_ms
+    incident.severity = severer(incident.severity, symptom.severity)
+    add_causes(incident, symptom.causes)
+    if own and _leads(incident, symptom, row):
+        incident.pattern, incident.category, incident.rank = symptom.pattern, symptom.category, row.rank
+        incident.confidence = symptom.confidence
+        incident.causes = symptom.causes
+        incident.not_before_ms = min(incident.not_before_ms, turn.now_ms)
+    if first:
+        draft = turn.about(incident, "symptom_joined", f"{symptom.service} {symptom.pattern}")
+        draft.causes = symptom.causes
+        turn.write(draft)
+    _came_back(turn, incident, symptom, new_cause=first and own and row.rank == CAUSE_RANK)
+    if incident.status == OPEN:
+        if "fresh_evidence" in incident.withheld:
+            incident.not_before_ms, incident.withheld = turn.now_ms, ""
+        if incident.not_before_ms < NEVER_MS:
+            turn.state.incidents.wake(incident, max(turn.now_ms, incident.not_before_ms))
+
+
+def _leads(incident: Incident, symptom: Symptom, row: PatternRow) -> bool:
+    """Tell whether a symptom says more of the cause than the one that leads so far."""
+    if row.rank > incident.rank:
+        return True
+    return row.rank == incident.rank == CAUSE_RANK and incident.attempts > 0 and symptom.pattern != incident.pattern
+
+
+def _came_back(turn: Turn, incident: Incident, symptom: Symptom, *, new_cause: bool) -> None:
+    """Note that an action did not help: a new cause at once, a known symptom once the verification has begun."""
+    attempt = incident.attempt
+    if attempt is None or incident.status not in {ACTING, VERIFYING} or attempt.failed_at_ms:
+        return
+    if (new_cause and symptom.at_ms >= attempt.issued_at_ms) or (
+        attempt.finished_at_ms and symptom.at_ms > attempt.finished_at_ms + turn.policy.verify_after_ms
+    ):
+        attempt.failed_at_ms = symptom.at_ms
+    if attempt.failed_at_ms and incident.status == VERIFYING:
+        turn.state.incidents.wake(incident, turn.now_ms)
+
+
+def hear_lines(turn: Turn, fact: Slice) -> None:
+    """Take the signs of life and the detections of a slice into account."""
+    source = f"{fact.source}/{fact.partition}"
+    turn.state.watermarks.hear(source, fact.at_max_ms, turn.state.clock)
+    for tally in fact.tallies:
+        service = turn.state.services.touch(tally.service)
+        service.heard_in(source)
+        if tally.severity == "info" and not tally.pattern:
+            service.normal_at_ms = max(service.normal_at_ms, tally.at_ms)
+    while (evicted := turn.state.services.evict()) is not None:
+        turn.write(Draft(kind="service_evicted", reason="longest silent", service=evicted))
+    for detection in fact.detections:
+        sense(turn, of_detection(detection, fact.source, fact.partition))
+
+
+def hear_probe(turn: Turn, probe: ProbeReported, message: Message, fact: Slice) -> None:
+    """Take a probe into account; enough failures in a row are a symptom."""
+    source = f"{fact.source}/{fact.partition}"
+    turn.state.watermarks.hear(source, probe.at_ms, turn.state.clock)
+    service = turn.state.services.touch(probe.service)
+    service.heard_in(source)
+    failures = service.probed(probe)
+    row = turn.catalogue.probe(probe.kind)
+    if row is None or failures < turn.policy.probe_failures:
+        return
+    where = Coordinate(topic=fact.source, partition=fact.partition, offset=message.offset, index=0)
+    sense(
+        turn,
+        Symptom(
+            service=probe.service,
+            host=probe.host,
+            pattern=row.pattern,
+            category=row.category,
+            severity=row.severity,
+            confidence=1.0,
+            count=1,
+            at_ms=probe.at_ms,
+            causes=(where,),
+            probed=True,
+        ),
+    )

@@ -1,0 +1,131 @@
+"""What became of an action: its outcome, and whether the symptom stopped and stayed away.
+
+Success is never "exit 0". The watermark of the service's sources must have passed the window, nothing may have come
+back in it, and there must be positive evidence: a green probe, or a normal line from after the action.
+"""
+
+from __future__ import annotations
+
+from streams.core.acting import approval_expired, consider, escalate, reopen
+from streams.core.events import OutcomeReported
+from streams.core.incidents import ACTING, OPEN, VERIFYING, Attempt, Incident
+from streams.core.state import Draft, Turn
+
+LOOK_EVERY_MS = 1_000
+
+
+def ended(turn: Turn, outcome: OutcomeReported) -> None:
+    """Take the first outcome of a command into account; repeats and strangers change nothing."""
+    service = turn.state.commands_open.pop(outcome.command_id, None)
+    if service is None:
+        return
+    incident = turn.state.incidents.of_attempt(outcome.command_id)
+    draft = turn.about(incident, "command_ended") if incident else Draft(kind="command_ended", service=service)
+    draft.reason = f"{outcome.status} {'ok' if outcome.ok else 'failed'} {outcome.code}".rstrip()
+    draft.refers_to = outcome.command_id
+    if incident and incident.attempt:
+        draft.strategy = incident.attempt.command.strategy
+    turn.write(draft)
+    if incident is not None and incident.attempt is not None and incident.status == ACTING:
+        _follow_up(turn, incident, incident.attempt, outcome)
+
+
+def _follow_up(turn: Turn, incident: Incident, attempt: Attempt, outcome: OutcomeReported) -> None:
+    if outcome.status == "done" and outcome.ok:
+        incident.status = VERIFYING
+        attempt.ended_ms = turn.now_ms
+        attempt.finished_at_ms = outcome.finished_ms
+        turn.state.incidents.wake(incident, turn.now_ms + LOOK_EVERY_MS)
+    elif outcome.status == "in_doubt":
+        escalate(turn, incident, "in doubt whether it was done")
+    else:
+        _failed(turn, incident, attempt, teaches=outcome.status == "done")
+
+
+def _failed(turn: Turn, incident: Incident, attempt: Attempt, *, teaches: bool) -> None:
+    """Count a failure (what was never run teaches nothing) and go on with the next attempt."""
+    action = attempt.command.action
+    incident.failed[action] = incident.failed.get(action, 0) + 1
+    if teaches:
+        turn.state.lessons.learn(attempt.pattern, attempt.command.service_type, action, success=False)
+        turn.state.guard.count_failure(turn.now_ms, turn.policy)
+    reopen(turn, incident)
+
+
+def look(turn: Turn, incident: Incident) -> None:
+    """Look at an incident whose time has come."""
+    match incident.status:
+        case "acting":
+            _overdue(turn, incident)
+        case "verifying":
+            _verify(turn, incident)
+        case "waiting":
+            approval_expired(turn, incident)
+        case _:
+            _look_at_quiet(turn, incident)
+
+
+def _look_at_quiet(turn: Turn, incident: Incident) -> None:
+    """Close an incident that subsided; else decide, if it is open and its time has come."""
+    quiet_ms = incident.last_now_ms + turn.policy.quiet_close_ms
+    if turn.now_ms >= quiet_ms:
+        _close(turn, incident, "subsided")
+        return
+    if incident.status != OPEN:
+        turn.state.incidents.wake(incident, quiet_ms)
+    elif turn.now_ms < incident.not_before_ms:
+        turn.state.incidents.wake(incident, min(quiet_ms, incident.not_before_ms))
+    else:
+        consider(turn, incident)
+
+
+def _overdue(turn: Turn, incident: Incident) -> None:
+    attempt = incident.attempt
+    if attempt is None or turn.now_ms < attempt.deadline_ms:
+        return
+    draft = turn.about(incident, "command_overdue", "no outcome in time")
+    draft.refers_to = attempt.decision_id
+    turn.write(draft)
+    if attempt.command.repeatable:
+        _failed(turn, incident, attempt, teaches=False)
+    else:
+        escalate(turn, incident, "in doubt whether it was done")
+
+
+def _verify(turn: Turn, incident: Incident) -> None:
+    attempt = incident.attempt
+    if attempt is None:
+        return
+    if attempt.failed_at_ms:
+        _report(turn, incident, attempt, "verification_failed", "the symptom came back")
+        _failed(turn, incident, attempt, teaches=True)
+        return
+    turn.state.incidents.wake(incident, turn.now_ms + LOOK_EVERY_MS)
+    policy, service = turn.policy, turn.state.services.live.get(incident.service)
+    window_ms = policy.verify_after_ms + policy.stay_away_ms
+    passed_ms = turn.state.watermarks.passed_ms(
+        service.sources if service else (), turn.state.clock, policy.lateness_ms, policy.source_silent_ms
+    )
+    if passed_ms >= attempt.finished_at_ms + window_ms and service and service.alive_since(attempt.finished_at_ms):
+        _healed(turn, incident, attempt)
+    elif turn.now_ms >= attempt.ended_ms + window_ms + policy.unverified_after_ms:
+        _report(turn, incident, attempt, "unverified", "nothing positive was seen")
+        _close(turn, incident, "unverified")
+
+
+def _healed(turn: Turn, incident: Incident, attempt: Attempt) -> None:
+    turn.state.lessons.learn(attempt.pattern, attempt.command.service_type, attempt.command.action, success=True)
+    turn.state.guard.count_success(incident.service)
+    _report(turn, incident, attempt, "verified", "the symptom stopped and stayed away")
+    _close(turn, incident, "healed")
+
+
+def _report(turn: Turn, incident: Incident, attempt: Attempt, kind: str, reason: str) -> None:
+    draft = turn.about(incident, kind, reason)
+    draft.refers_to, draft.strategy = attempt.decision_id, attempt.command.strategy
+    turn.write(draft)
+
+
+def _close(turn: Turn, incident: Incident, reason: str) -> None:
+    turn.write(turn.about(incident, "incident_closed", reason))
+    turn.state.incidents.close(incident)
