@@ -1,0 +1,43 @@
+"""What the lab applies to the fleet: its three services, in mode auto, and a policy that is in a hurry."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from lab.site import Site
+from streams.core.config import Inventory, Policy, RuleSet, canonical, sha256
+from streams.core.events import ConfigApplied
+
+AUTHOR: Final = "lab"
+
+POLICY: Final = Policy(
+    cooldown_ms=1_000,
+    cooldown_max_ms=8_000,
+    budget_per_target=200,
+    budget_per_service=200,
+    budget_total=1_000,
+    blast_radius_share=1.0,  # three services, of which two may be broken at one time on purpose
+    breaker_failures=20,
+    breaker_open_ms=5_000,
+    lateness_ms=500,
+    source_silent_ms=2_000,
+    verify_after_ms=3_000,
+    stay_away_ms=5_000,
+    unverified_after_ms=20_000,
+    command_ttl_ms=15_000,
+    action_timeout_ms=8_000,
+    quiet_close_ms=20_000,
+    grouping_wait_ms=4_000,  # a hung dependency shows after two failed probes of a second each
+)
+"""Seconds where the defaults are minutes: the demo has two of them. Budgets hold for a day of demos."""
+
+
+def inventory(site: Site) -> Inventory:
+    """Return the inventory of the lab's services."""
+    return Inventory(services=site.specs())
+
+
+def applied(kind: str, value: Policy | Inventory | RuleSet) -> ConfigApplied:
+    """Return the inbox event that applies a configuration, said by the lab."""
+    body = canonical(value)
+    return ConfigApplied(kind=kind, sha256=sha256(body), author=AUTHOR, body=body)

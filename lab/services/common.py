@@ -1,0 +1,57 @@
+"""What the three services share: their configuration file, their exit codes, and the lab that owns them."""
+
+from __future__ import annotations
+
+import argparse
+import faulthandler
+import json
+import os
+from pathlib import Path
+from typing import Any, Final
+
+EXIT_CONFIGURATION: Final = 78
+"""``EX_CONFIG`` of sysexits.h: the configuration is wrong, starting again will not help."""
+EXIT_UNAVAILABLE: Final = 69
+"""``EX_UNAVAILABLE`` of sysexits.h: something this service needs (its port) is not to be had."""
+OWNER_VARIABLE: Final = "LAB_OWNER_PID"
+
+
+class ConfigurationError(ValueError):
+    """The configuration file cannot be used; the message names the file and says why."""
+
+
+def config_path() -> Path:
+    """Return the path that the command line names; also makes a fatal signal print a stack to the log."""
+    faulthandler.enable()
+    parser = argparse.ArgumentParser(description="A service of the Logmend lab.")
+    parser.add_argument("--config", required=True, type=Path, help="JSON file")
+    path: Path = parser.parse_args().config
+    return path
+
+
+def read_config(path: Path, types: dict[str, type]) -> dict[str, Any]:
+    """Return the JSON object in ``path``; ``ConfigurationError`` unless every key of ``types`` is there and fits."""
+    try:
+        values = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"invalid configuration in {path}: {error}") from error
+    if not isinstance(values, dict):
+        raise ConfigurationError(f"invalid configuration in {path}: not an object")
+    for key, kind in types.items():
+        if not isinstance(values.get(key), kind):
+            raise ConfigurationError(f"invalid configuration in {path}: {key!r} must be of type {kind.__name__}")
+    return values
+
+
+def owner_lives() -> bool:
+    """Say whether the lab that started this service is there; a service without an owner always goes on."""
+    owner = os.environ.get(OWNER_VARIABLE, "")
+    if not owner.isdigit():
+        return True
+    try:
+        os.kill(int(owner), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

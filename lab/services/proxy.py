@@ -1,0 +1,110 @@
+"""A reverse proxy in front of the API that logs as nginx does through syslog: access lines, and errors of upstream."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import socket
+import sys
+from datetime import UTC, datetime
+from typing import Final
+
+from lab.services.common import (
+    EXIT_CONFIGURATION,
+    EXIT_UNAVAILABLE,
+    ConfigurationError,
+    config_path,
+    read_config,
+)
+from lab.services.web import Request, Response, listen, serve
+
+CONFIG: Final[dict[str, type]] = {"name": str, "port": int, "upstream_port": int, "upstream_timeout_ms": int}
+ANSWER_BYTES_MAX: Final = 1024 * 1024
+
+
+def log(service: str, message: str) -> None:
+    """Write one syslog line (ISO stamp in UTC, host, name[pid]) to standard error."""
+    stamp = datetime.now(UTC).isoformat(timespec="milliseconds")
+    sys.stderr.write(f"{stamp} {socket.gethostname()} {service}[{os.getpid()}]: {message}\n")
+    sys.stderr.flush()
+
+
+class Proxy:
+    """Forwards each request to the API; 502 when it cannot be reached, 504 when it does not answer in time."""
+
+    def __init__(self, name: str, upstream_port: int, timeout_s: float) -> None:
+        self._name = name
+        self._upstream_port = upstream_port
+        self._timeout_s = timeout_s
+
+    async def handle(self, request: Request) -> Response:
+        """Answer ``/proxy-health`` itself, forward everything else, and log either."""
+        if request.path == "/proxy-health":
+            response = Response(200, b'{"status": "ok"}')
+        else:
+            response = await self._forward(request)
+        line = f'127.0.0.1 - - "{request.method} {request.target} HTTP/1.1" {response.status} {len(response.body)}'
+        log(self._name, line)
+        return response
+
+    async def _forward(self, request: Request) -> Response:
+        try:
+            return await asyncio.wait_for(self._ask(request), self._timeout_s)
+        except TimeoutError:
+            cause = "upstream timed out (110: Connection timed out) while reading response header from upstream"
+            status = 504
+        except ConnectionError as error:
+            number = error.errno or errno.ECONNRESET
+            cause = f"connect() failed ({number}: {os.strerror(number)}) while connecting to upstream"
+            status = 502
+        except ValueError:
+            cause = "upstream prematurely closed connection while reading response header from upstream"
+            status = 502
+        upstream = f"http://127.0.0.1:{self._upstream_port}{request.target}"
+        request_line = f"{request.method} {request.target} HTTP/1.1"
+        log(self._name, f'[error] {cause}, client: 127.0.0.1, request: "{request_line}", upstream: "{upstream}"')
+        return Response(status, b'{"error": "upstream"}')
+
+    async def _ask(self, request: Request) -> Response:
+        """Return the API's answer; ``ConnectionError`` when it is not there, ``ValueError`` when it is no HTTP."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self._upstream_port)
+        try:
+            writer.write(
+                f"{request.method} {request.target} HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n".encode()
+            )
+            await writer.drain()
+            answer = await reader.read(ANSWER_BYTES_MAX)
+            while not reader.at_eof():
+                answer += await reader.read(ANSWER_BYTES_MAX)
+        finally:
+            writer.close()
+        head, _, body = answer.partition(b"\r\n\r\n")
+        words = head.split(b" ", 2)
+        if len(words) < 3:
+            raise ValueError("not an HTTP answer")
+        return Response(int(words[1]), body)
+
+
+def main() -> int:
+    """Run the proxy until it is told to stop; return its exit code."""
+    path = config_path()
+    try:
+        config = read_config(path, CONFIG)
+    except ConfigurationError as error:
+        log("shop-proxy", f"[emerg] configuration error: {error}")
+        return EXIT_CONFIGURATION
+    try:
+        bound = listen(config["port"])
+    except OSError as error:
+        log(config["name"], f"[emerg] bind() to 127.0.0.1:{config['port']} failed: {error}")
+        return EXIT_UNAVAILABLE
+    log(config["name"], f"[notice] start, upstream 127.0.0.1:{config['upstream_port']}")
+    proxy = Proxy(config["name"], config["upstream_port"], config["upstream_timeout_ms"] / 1000)
+    asyncio.run(serve(bound, proxy.handle))
+    log(config["name"], "[notice] exit")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

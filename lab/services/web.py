@@ -1,0 +1,94 @@
+"""HTTP/1.1 in one request per connection: as much as the lab's services need, on asyncio, without a thread."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import http
+import signal
+import socket
+from collections.abc import Awaitable, Callable
+from typing import Final, NamedTuple
+from urllib.parse import parse_qsl, urlsplit
+
+from lab.services.common import owner_lives
+
+HEAD_BYTES_MAX: Final = 16_384
+REQUEST_TIMEOUT_S: Final = 5.0
+
+
+class Request(NamedTuple):
+    """A request without a body: ``target`` is path and query as they came."""
+
+    method: str
+    target: str
+    path: str
+    query: dict[str, str]
+
+
+class Response(NamedTuple):
+    """A status code and a JSON body."""
+
+    status: int
+    body: bytes
+
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+def listen(port: int) -> socket.socket:
+    """Return a socket that listens on the loopback interface; ``OSError`` (EADDRINUSE) when somebody else does."""
+    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(("127.0.0.1", port))
+        bound.listen(128)
+    except OSError:
+        bound.close()
+        raise
+    return bound
+
+
+async def serve(bound: socket.socket, handler: Handler) -> None:
+    """Answer requests until SIGTERM, SIGINT, or until the lab that owns this process is gone."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+
+    async def connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await _converse(reader, writer, handler)
+
+    server = await asyncio.start_server(connection, sock=bound, limit=HEAD_BYTES_MAX)
+    while not stop.is_set() and owner_lives():
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), timeout=1.0)
+    server.close()
+    await server.wait_closed()
+
+
+async def _converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, handler: Handler) -> None:
+    try:
+        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), REQUEST_TIMEOUT_S)
+        writer.write(_encode(await handler(_parse(head))))
+        await writer.drain()
+    except (TimeoutError, ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError):
+        pass  # the client went away or does not speak HTTP: nobody is left to answer
+    finally:
+        writer.close()
+
+
+def _parse(head: bytes) -> Request:
+    """Return the request; ``ValueError`` when the first line is not one of HTTP."""
+    method, target, _version = head.split(b"\r\n", 1)[0].decode("ascii").split(" ")
+    parts = urlsplit(target)
+    return Request(method, target, parts.path, dict(parse_qsl(parts.query)))
+
+
+def _encode(response: Response) -> bytes:
+    reason = http.HTTPStatus(response.status).phrase
+    head = (
+        f"HTTP/1.1 {response.status} {reason}\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(response.body)}\r\nConnection: close\r\n\r\n"
+    )
+    return head.encode("ascii") + response.body
