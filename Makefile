@@ -1,0 +1,54 @@
+# Everything runs in .venv, which the first target that needs it makes from requirements.lock (hashes checked).
+# What the machine must have: GNU make and Python 3.11 or newer with its venv module.
+
+VENV  := .venv
+BIN   := $(VENV)/bin
+READY := $(VENV)/ready
+PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3; do \
+	$$name -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
+
+SEEDS ?= 10000
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check sim lock clean
+
+help:  ## show this
+	@grep -hE '^[a-z]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
+
+demo: $(READY)  ## real log lines to healed services, with everything embedded; ends by itself
+	@$(BIN)/logmend demo
+
+test: $(READY)  ## every test
+	@$(BIN)/python -m pytest
+
+check: $(READY)  ## style, types, the walls between the rooms, schemas, patterns
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m schemas.check
+	$(BIN)/logmend rules lint
+	$(BIN)/logmend rules test
+
+sim: $(READY)  ## SEEDS=10000 runs of the pipeline on a broker that crashes, repeats and delays
+	@$(BIN)/python -m tests.sim --seeds $(SEEDS)
+
+lock: $(READY)  ## resolve pyproject.toml again into requirements.lock
+	$(BIN)/python -c 'import tomllib; \
+		print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["dev"], sep="\n")' > $(VENV)/dev.in
+	$(BIN)/pip-compile --quiet --upgrade --generate-hashes --strip-extras --allow-unsafe --no-header --no-annotate \
+		--no-emit-index-url --no-emit-trusted-host --no-emit-find-links \
+		--output-file requirements.lock pyproject.toml $(VENV)/dev.in
+
+clean:  ## remove the environment and every cache; the event log stays
+	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(READY): requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "no Python 3.11 or newer with venv: install python3.11 and python3.11-venv," \
+		"or name one: make PYTHON=/path/to/python3.11" >&2; exit 2; }
+	@echo "making $(VENV) with $(PYTHON) (once)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
