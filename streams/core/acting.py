@@ -67,7 +67,7 @@ def _withhold(
     turn: Turn, incident: Incident, gates: tuple[Gate, ...], options: tuple[Option, ...], said_no: tuple[str, ...]
 ) -> None:
     """Record that a gate said no (once per answer), and come back when it may say yes."""
-    again_ms = turn.now_ms + ASK_AGAIN_MS if TEMPORARY.issuperset(said_no) else NEVER_MS
+    again_ms = turn.now_ms + _closed_for_ms(gates) if TEMPORARY.issuperset(said_no) else NEVER_MS
     incident.not_before_ms = again_ms
     turn.state.incidents.wake(incident, min(again_ms, incident.last_now_ms + turn.policy.quiet_close_ms))
     answer = " ".join(said_no)
@@ -78,6 +78,12 @@ def _withhold(
     draft.gates, draft.options = gates, options
     draft.strategy = choose(options, turn.next_id()).strategy if options else ""
     turn.write(draft)
+
+
+def _closed_for_ms(gates: tuple[Gate, ...]) -> int:
+    """Return how long to wait before asking again: what a cool-down says, else a fixed while."""
+    said_no = [gate for gate in gates if not gate.passed]
+    return int(said_no[0].value) if [gate.name for gate in said_no] == ["cooldown"] else ASK_AGAIN_MS
 
 
 def escalate(

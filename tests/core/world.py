@@ -1,0 +1,198 @@
+"""A world in a few calls: facts with dense offsets and chosen times, fed to a real fold."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from streams.catalogue import strategies
+from streams.core.config import Inventory, Policy, ServiceSpec, canonical, sha256
+from streams.core.events import (
+    ActionHalted,
+    ActionResumed,
+    ApprovalGiven,
+    ConfigApplied,
+    Decision,
+    Detection,
+    Fact,
+    InboxEvent,
+    LineAt,
+    Message,
+    OutcomeReported,
+    ProbeReported,
+    Slice,
+    Tally,
+    Ticked,
+    Took,
+)
+from streams.core.fold import Fold
+
+START_MS = 1_800_000_000_000
+CATEGORY = {
+    "process_crash": ("process", "critical"),
+    "out_of_memory": ("memory", "critical"),
+    "security_intrusion": ("security", "critical"),
+    "port_conflict": ("network", "error"),
+    "connection_refused": ("network", "error"),
+    "service_unavailable": ("service", "error"),
+    "database_lock": ("database", "error"),
+    "configuration_error": ("configuration", "error"),
+    "health_check_failure": ("service", "error"),
+    "disk_full": ("disk", "critical"),
+    "authentication_failure": ("security", "warning"),
+}
+
+
+def spec(name: str, **fields: Any) -> ServiceSpec:
+    """Return an inventory entry of a process that may be acted on automatically."""
+    defaults: dict[str, Any] = {
+        "host": "h1",
+        "mode": "auto",
+        "argv": ("run", name),
+        "pid_file": f"{name}.pid",
+        "port": 8000,
+        "lock_files": (f"{name}.db",),
+        "config_files": (f"{name}.toml",),
+        "checkpoint_dir": f"{name}.ckpt",
+    }
+    return ServiceSpec(name=name, **{**defaults, **fields})
+
+
+def detection(service: str, pattern: str, at_ms: int, *, offset: int = 0, **fields: Any) -> Detection:
+    """Return a detection of one line with the pattern's usual category and severity."""
+    category, severity = CATEGORY[pattern]
+    values: dict[str, Any] = {
+        "service": service,
+        "service_rule": "header",
+        "host": "h1",
+        "pattern": pattern,
+        "category": category,
+        "severity": severity,
+        "template": "",
+        "confidence": 0.9,
+        "count": 1,
+        "at_first_ms": at_ms,
+        "at_last_ms": at_ms,
+        "lines": (LineAt(offset=offset, index=0),),
+    }
+    return Detection(**{**values, **fields})
+
+
+class World:
+    """Feeds one fold. ``ms`` is the append time of the next fact; ``facts`` is all that was fed, for a refold."""
+
+    def __init__(self) -> None:
+        self.fold = Fold.new(strategies())
+        self.ms = START_MS
+        self.facts: list[tuple[Fact, int, int]] = []
+        self.decisions: list[Decision] = []
+        self._positions: dict[str, int] = {}
+
+    def feed(self, fact: Fact) -> list[Decision]:
+        """Append a fact at the present time."""
+        offset = len(self.facts)
+        self.facts.append((fact, offset, self.ms))
+        decided = self.fold.apply(fact, offset, self.ms)
+        self.decisions += decided
+        return decided
+
+    def slice(self, source: str = "logs", **parts: Any) -> list[Decision]:
+        """Append a slice that accounts for the next record of ``source``."""
+        if source not in self._positions:
+            self.feed(Took(source=source, partition=0, term=1, nonce="n", owner="o"))
+        begin = self._positions.get(source, 0)
+        self._positions[source] = begin + 1
+        values: dict[str, Any] = {
+            "source": source,
+            "partition": 0,
+            "term": 1,
+            "from_offset": begin,
+            "to_offset": begin + 1,
+            "rules_sha256": "r1",
+            "lines": 1,
+            "at_max_ms": self.ms,
+            "append_max_ms": self.ms,
+        }
+        return self.feed(Slice(**{**values, **parts}))
+
+    def detect(self, service: str, pattern: str, **fields: Any) -> list[Decision]:
+        """Append a slice with one detection, now."""
+        found = detection(
+            service, pattern, fields.pop("at_ms", self.ms), offset=self._positions.get("logs", 0), **fields
+        )
+        return self.slice(detections=(found,))
+
+    def normal(self, service: str) -> list[Decision]:
+        """Append a slice in which a service says that all is well."""
+        tally = Tally(at_ms=self.ms, service=service, severity="info", pattern="", template="", count=1)
+        return self.slice(tallies=(tally,))
+
+    def say(self, event: InboxEvent, inbox: str = "people") -> list[Decision]:
+        """Append a slice of an inbox with one message."""
+        source = f"logmend.inbox.{inbox}"
+        message = Message(offset=self._positions.get(source, 0), append_ms=self.ms, event=event)
+        return self.slice(source, rules_sha256="", lines=0, messages=(message,))
+
+    def apply(self, kind: str, value: Policy | Inventory) -> list[Decision]:
+        """Apply a policy or an inventory."""
+        body = canonical(value)
+        return self.say(ConfigApplied(kind=kind, sha256=sha256(body), author="ada", body=body))
+
+    def halt(self) -> list[Decision]:
+        """Throw the kill switch."""
+        return self.say(ActionHalted(author="ada", reason="looks odd"))
+
+    def resume(self) -> list[Decision]:
+        """Release the kill switch."""
+        return self.say(ActionResumed(author="ada", reason="was fine"))
+
+    def answer(self, decision: Decision, *, approved: bool, sha: str = "") -> list[Decision]:
+        """Answer an approval request."""
+        if decision.command is None:
+            raise ValueError("not an approval request")
+        given = ApprovalGiven(
+            decision_id=decision.id,
+            command_sha256=sha or decision.command.sha256,
+            approved=approved,
+            author="ada",
+            reason="",
+        )
+        return self.say(given)
+
+    def outcome(self, command_id: str, *, status: str = "done", ok: bool = True) -> list[Decision]:
+        """Report how a command ended."""
+        event = OutcomeReported(
+            command_id=command_id,
+            command_seq=0,
+            host="h1",
+            worker="executor_001",
+            status=status,
+            ok=ok,
+            code="",
+            effect="once" if status == "done" else "none",
+            started_ms=self.ms,
+            finished_ms=self.ms,
+            skew_ms=0,
+        )
+        return self.say(event, "workers")
+
+    def probe(self, service: str, *, ok: bool, kind: str = "http") -> list[Decision]:
+        """Report a probe."""
+        event = ProbeReported(
+            host="h1", service=service, kind=kind, ok=ok, code="up" if ok else "down", at_ms=self.ms, latency_ms=1
+        )
+        return self.say(event, "workers")
+
+    def wait(self, seconds: float) -> list[Decision]:
+        """Let time pass, with a tick each second while a timer is open."""
+        decided: list[Decision] = []
+        end_ms = self.ms + int(seconds * 1000)
+        while self.ms < end_ms:
+            self.ms = min(self.ms + 1000, end_ms)
+            if self.fold.timer_open:
+                decided += self.feed(Ticked(owner="o"))
+        return decided
+
+
+def kinds(decisions: list[Decision]) -> list[str]:
+    """Return the kinds of decisions, in order."""
+    return [decision.kind for decision in decisions]

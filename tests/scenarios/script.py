@@ -1,0 +1,93 @@
+"""Scenario scripts: a line says what happens, the indented lines under it what is decided.
+
+    service api depends_on=db      (all services of the inventory first)
+    policy cooldown_ms=2000
+    detect api process_crash       age=MS makes the line older
+    probe api down | up
+    normal api
+    outcome api ok | failed | refused | expired | in_doubt
+    halt | resume | approve api | deny api | wait SECONDS
+
+The last line is the head of the hash chain: any change of any byte of any decision shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from streams.core.config import Inventory, Policy, ServiceSpec
+from streams.core.events import Decision
+from tests.core.world import World, spec
+
+
+def run(script: str) -> str:
+    """Return the script with what was really decided under each line."""
+    stage = _Stage()
+    shown: list[str] = []
+    for line in script.splitlines():
+        if line.startswith(("  ", "chain ")):
+            continue
+        shown.append(line)
+        if line and not line.startswith("#"):
+            shown += [f"  {_show(decision)}" for decision in stage.play(line.split())]
+    return "\n".join([*shown, f"chain {stage.world.fold.chain_head}"]) + "\n"
+
+
+def _show(decision: Decision) -> str:
+    words = [decision.kind, decision.service, decision.pattern]
+    if decision.kind == "commanded" and decision.command:
+        words += [decision.command.action, f"attempt={decision.command.attempt}"]
+    if decision.reason:
+        words.append(f"({decision.reason})")
+    return " ".join(word for word in words if word)
+
+
+class _Stage:
+    def __init__(self) -> None:
+        self.world = World()
+        self._specs: list[ServiceSpec] = []
+
+    def play(self, words: list[str]) -> list[Decision]:
+        """Play one line and return what was decided."""
+        verb, plain, given = words[0], [w for w in words[1:] if "=" not in w], _fields(words[1:])
+        if verb == "service":
+            self._specs.append(spec(plain[0], **_typed(given, ServiceSpec)))
+            return self.world.apply("inventory", Inventory(services=tuple(self._specs)))
+        if verb == "policy":
+            return self.world.apply("policy", Policy(**_typed(given, Policy)))
+        if verb == "detect":
+            return self.world.detect(*plain, at_ms=self.world.ms - int(given.get("age", "0")))
+        simple: dict[str, Callable[[], list[Decision]]] = {
+            "probe": lambda: self.world.probe(plain[0], ok=plain[1] == "up"),
+            "normal": lambda: self.world.normal(plain[0]),
+            "outcome": lambda: self._outcome(*plain),
+            "approve": lambda: self.world.answer(self._last(plain[0], "approval_requested"), approved=True),
+            "deny": lambda: self.world.answer(self._last(plain[0], "approval_requested"), approved=False),
+            "halt": self.world.halt,
+            "resume": self.world.resume,
+            "wait": lambda: self.world.wait(float(plain[0])),
+        }
+        return simple[verb]()
+
+    def _outcome(self, service: str, how: str) -> list[Decision]:
+        status = "done" if how in {"ok", "failed"} else how
+        return self.world.outcome(self._last(service, "commanded").id, status=status, ok=how == "ok")
+
+    def _last(self, service: str, kind: str) -> Decision:
+        return next(d for d in reversed(self.world.decisions) if d.kind == kind and d.service == service)
+
+
+def _fields(words: list[str]) -> dict[str, str]:
+    return dict(word.split("=", 1) for word in words if "=" in word)
+
+
+def _typed(given: dict[str, str], shape: type[Any]) -> dict[str, Any]:
+    """Return values as the struct's fields want them; a tuple is written with commas."""
+    types = {field.name: field.type for field in msgspec.structs.fields(shape)}
+    return {
+        name: msgspec.convert(value.split(",") if types[name] == tuple[str, ...] else value, types[name], strict=False)
+        for name, value in given.items()
+    }
