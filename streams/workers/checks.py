@@ -1,0 +1,79 @@
+"""What must hold immediately before a command takes effect (SPEC X6), as a function of what is known at that moment.
+
+``RefusedError`` says which check failed; ``ExpiredError`` that the command came too late. That its id is not done is
+the journal's to know.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from msgspec import Struct
+
+from streams.core.commands import command_sha256
+from streams.core.config import Inventory, canonical
+from streams.core.errors import InputError
+from streams.core.events import Command
+from streams.workers.orders import Order, RefusedError, order_of
+from streams.workers.roles import role_of
+
+SKEW_MAX_MS: Final = 5_000
+
+
+class ExpiredError(InputError):
+    """The command's time is over."""
+
+
+class Moment(Struct, frozen=True, kw_only=True):
+    """What is known right before acting.
+
+    ``clock_ms`` is this host's clock, ``skew_ms`` how far it is ahead of the broker's. ``epoch`` is the fleet's,
+    ``own_epoch`` that of this release.
+    """
+
+    host: str
+    clock_ms: int
+    skew_ms: int
+    epoch: int
+    own_epoch: int
+    halted_by: str
+    inventory: Inventory
+
+
+def check(command: Command, moment: Moment) -> Order:
+    """Return the order that may be carried out now; ``RefusedError`` or ``ExpiredError`` when it may not."""
+    _check_identity(command, moment)
+    if moment.halted_by:
+        raise RefusedError("halted", f"action is halted by {moment.halted_by}")
+    if abs(moment.skew_ms) > SKEW_MAX_MS:
+        raise RefusedError("clock_skew", f"this clock is {moment.skew_ms} ms off the broker's")
+    if moment.clock_ms - moment.skew_ms > command.expires_ms:
+        raise ExpiredError(f"expired {moment.clock_ms - moment.skew_ms - command.expires_ms} ms ago")
+    if not role_of(command.action):
+        raise RefusedError("unknown_action", "no role runs this action")
+    order = order_of(command)
+    _check_permission(command, order, moment.inventory)
+    return order
+
+
+def _check_identity(command: Command, moment: Moment) -> None:
+    if command_sha256(command) != command.sha256:
+        raise RefusedError("wrong_hash", "the command is not the one that was hashed")
+    if command.kind != "recovery":
+        raise RefusedError("wrong_kind", "only recovery commands are carried out here")
+    if command.host != moment.host:
+        raise RefusedError("wrong_host", "the command is for another host")
+    if not command.epoch == moment.epoch == moment.own_epoch:
+        raise RefusedError("wrong_epoch", f"command {command.epoch}, fleet {moment.epoch}, ours {moment.own_epoch}")
+
+
+def _check_permission(command: Command, order: Order, inventory: Inventory) -> None:
+    """Compare with the inventory as it is now: what was decided on an older entry is decided again."""
+    spec = order.spec
+    known = next((one for one in inventory.services if (one.name, one.host) == (spec.name, spec.host)), None)
+    if known is None or canonical(known) != command.target:
+        raise RefusedError("inventory_changed", "the inventory has no such entry now")
+    if spec.mode == "observe":
+        raise RefusedError("mode", "the service is only observed")
+    if (spec.mode == "approve" or spec.protected) and not command.approved_by:
+        raise RefusedError("not_approved", "nobody approved this command")

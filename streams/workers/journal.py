@@ -1,0 +1,160 @@
+"""What this host has been asked to do and how far it came: an SQLite file that survives any crash.
+
+A command goes ``received`` -> ``started`` -> ``ended`` -> ``reported``; only ``started`` goes back (to ``received``, when it
+may be repeated). Every step is on disk before what follows from it happens: a command is ``started`` before its worker
+hears of it, an outcome is ``ended`` before it is told. The position in the commands topic moves in the transaction that
+takes the commands in.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple, Self
+
+import msgspec
+
+from streams.core.errors import InputError
+from streams.core.events import Command, OutcomeReported
+
+RECEIVED: Final = "received"
+STARTED: Final = "started"
+ENDED: Final = "ended"
+REPORTED: Final = "reported"
+CHAIN_UNKNOWN: Final = -2
+"""Stands for the last seq when the topic's beginning was deleted before we read it: the next record begins the chain."""
+KEPT_MAX: Final = 10_000
+"""Reported commands that are kept; the position alone keeps older ones from being run again."""
+
+_TABLES: Final = """
+CREATE TABLE IF NOT EXISTS position (
+    only INTEGER PRIMARY KEY CHECK (only = 1), next_offset INTEGER, last_seq INTEGER, born_offset INTEGER
+) STRICT;
+CREATE TABLE IF NOT EXISTS commands (
+    id TEXT PRIMARY KEY, seq INTEGER NOT NULL, offset INTEGER NOT NULL, body BLOB NOT NULL, state TEXT NOT NULL,
+    tries INTEGER NOT NULL, outcome BLOB
+) STRICT;
+CREATE INDEX IF NOT EXISTS commands_by_state ON commands (state, seq);
+"""
+
+
+class Position(NamedTuple):
+    """Where reading goes on, the last command's seq, and where the topic ended when this journal was made."""
+
+    next_offset: int
+    last_seq: int
+    born_offset: int
+
+
+class Entry(NamedTuple):
+    """A command that is not over: how far it came, and how often it was started."""
+
+    command: Command
+    offset: int
+    state: str
+    tries: int
+
+
+class Journal:
+    """The journal of one host; one process at a time has it open."""
+
+    def __init__(self, connection: sqlite3.Connection, lock: int) -> None:
+        self._db = connection
+        self._lock = lock
+
+    @classmethod
+    def open(cls, directory: Path) -> Self:
+        """Open or make the journal; ``InputError`` when another pool of this host has it."""
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = os.open(directory / "journal.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(lock)
+            raise InputError(f"another pool works in {directory}: end it, or set another data_dir") from error
+        connection = sqlite3.connect(directory / "journal.sqlite", isolation_level=None)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.executescript(_TABLES)
+        return cls(connection, lock)
+
+    def close(self) -> None:
+        """Close the file and let another process have it."""
+        self._db.close()
+        os.close(self._lock)
+
+    def position(self) -> Position | None:
+        """Return where reading goes on; None for a new journal."""
+        row = self._db.execute("SELECT next_offset, last_seq, born_offset FROM position").fetchone()
+        return Position(*row) if row else None
+
+    def begin(self, position: Position) -> None:
+        """Set the position of a new journal, or of one whose place in the topic was deleted."""
+        self._db.execute("INSERT OR REPLACE INTO position VALUES (1, ?, ?, ?)", position)
+
+    def receive(self, commands: Sequence[tuple[int, Command]], next_offset: int, last_seq: int) -> None:
+        """Take commands in (offset and command), those known already left as they are, and move the position."""
+        rows = [(c.id, c.seq, offset, msgspec.msgpack.encode(c), RECEIVED) for offset, c in commands]
+        with _Transaction(self._db):
+            self._db.executemany("INSERT OR IGNORE INTO commands VALUES (?, ?, ?, ?, ?, 0, NULL)", rows)
+            self._db.execute("UPDATE position SET next_offset = ?, last_seq = ?", (next_offset, last_seq))
+
+    def unfinished(self) -> list[Entry]:
+        """Return what was received or started and has no end, in order of seq."""
+        rows = self._db.execute(
+            "SELECT body, offset, state, tries FROM commands WHERE state IN (?, ?) ORDER BY seq", (RECEIVED, STARTED)
+        )
+        return [Entry(msgspec.msgpack.decode(body, type=Command), *rest) for body, *rest in rows]
+
+    def start(self, command_id: str) -> bool:
+        """Write down that a command is about to take effect; False when it may not: it is started or over."""
+        return self._move("state = ?, tries = tries + 1", (STARTED,), command_id, (RECEIVED,))
+
+    def hand_back(self, command_id: str) -> bool:
+        """Put a started command back, to be run again."""
+        return self._move("state = ?", (RECEIVED,), command_id, (STARTED,))
+
+    def end(self, outcome: OutcomeReported) -> bool:
+        """Write down how a command ended; False when it has an end already, which then stands."""
+        body = msgspec.msgpack.encode(outcome)
+        return self._move("state = ?, outcome = ?", (ENDED, body), outcome.command_id, (RECEIVED, STARTED))
+
+    def unreported(self) -> list[OutcomeReported]:
+        """Return the outcomes that nobody has been told, in order of seq."""
+        rows = self._db.execute("SELECT outcome FROM commands WHERE state = ? ORDER BY seq", (ENDED,))
+        return [msgspec.msgpack.decode(body, type=OutcomeReported) for (body,) in rows]
+
+    def reported(self, command_ids: Iterable[str]) -> None:
+        """Write down that outcomes are in the inbox, and forget the oldest of many."""
+        with _Transaction(self._db):
+            self._db.executemany("UPDATE commands SET state = ? WHERE id = ?", [(REPORTED, one) for one in command_ids])
+            self._db.execute(
+                "DELETE FROM commands WHERE state = ? AND seq <= (SELECT max(seq) FROM commands) - ?",
+                (REPORTED, KEPT_MAX),
+            )
+
+    def outcome_of(self, command_id: str) -> OutcomeReported | None:
+        """Return how a command ended; None when it has not, or is not known."""
+        row = self._db.execute("SELECT outcome FROM commands WHERE id = ?", (command_id,)).fetchone()
+        return msgspec.msgpack.decode(row[0], type=OutcomeReported) if row and row[0] else None
+
+    def _move(self, change: str, values: tuple[object, ...], command_id: str, states: tuple[str, ...]) -> bool:
+        marks = ", ".join("?" * len(states))
+        statement = f"UPDATE commands SET {change} WHERE id = ? AND state IN ({marks})"  # noqa: S608 - literals of ours
+        return self._db.execute(statement, (*values, command_id, *states)).rowcount == 1
+
+
+class _Transaction:
+    """All of it on disk, or nothing."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._db = connection
+
+    def __enter__(self) -> None:
+        self._db.execute("BEGIN IMMEDIATE")
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        self._db.execute("ROLLBACK" if kind else "COMMIT")

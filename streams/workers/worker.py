@@ -1,0 +1,136 @@
+"""A process of the pool (``python -m streams.workers.worker``): takes commands from its manager's pipe and runs them.
+
+One thread, one loop over pipes. When the manager is gone (end of file) whatever runs is killed and the worker ends: the
+next manager's journal knows what to do about it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import signal
+import sys
+import time
+from typing import Final
+
+from streams.core.commands import command_sha256
+from streams.core.events import Command
+from streams.workers import sandbox
+from streams.workers.frames import Ended, Frames, Leave, Ping, Pong, Request, Run, pack
+
+from streams.workers.orders import Order, RefusedError, order_of
+from streams.workers.results import Result
+from streams.workers.roles import ROLES
+from streams.workers.sandbox import Child
+
+READ_BYTES: Final = 65_536
+LOOK_SECONDS: Final = 0.1
+
+
+class Worker:
+    """The loop of one worker. ``role`` limits what it runs."""
+
+    def __init__(self, role: str, inlet: int, outlet: int) -> None:
+        self._actions = ROLES[role]
+        self._inlet = inlet
+        self._outlet = outlet
+        self._frames = Frames(Request)
+        self._selector = selectors.DefaultSelector()
+        self._children: dict[int, tuple[Child, int]] = {}
+        self._leaving = False
+
+    def run(self) -> None:
+        """Work until told to leave, or until the manager is gone."""
+        self._selector.register(self._inlet, selectors.EVENT_READ)
+        while not (self._leaving and not self._children):
+            for key, _ in self._selector.select(LOOK_SECONDS if self._children else None):
+                if key.fd == self._inlet:
+                    if not self._listen():
+                        self._abandon()
+                        return
+                else:
+                    self._collect(key.fd)
+            self._enforce()
+
+    def _listen(self) -> bool:
+        data = os.read(self._inlet, READ_BYTES)
+        for frame in self._frames.feed(data):
+            match frame:
+                case Run():
+                    self._begin(frame)
+                case Ping(number):
+                    self._say(pack(Pong(number, len(self._children))))
+                case Leave():
+                    self._leaving = True
+        return bool(data)
+
+    def _begin(self, run: Run) -> None:
+        """Look at the command once more, immediately before it takes effect, and begin it."""
+        command = run.command
+        try:
+            order = self._order(command)
+        except RefusedError as error:
+            self._end(command.id, "refused", Result(ok=False, code=error.code, effect="none", detail=str(error)))
+            return
+        if _now_ms() > run.give_up_ms:
+            self._end(command.id, "expired", Result(ok=False, code="expired", effect="none"))
+            return
+        if run.dry_run:
+            self._end(command.id, "refused", Result(ok=False, code="dry_run", effect="none"))
+            return
+        started_ms = _now_ms()
+        child = sandbox.launch(order, run.surroundings)
+        self._children[child.pipe] = (child, started_ms)
+        self._selector.register(child.pipe, selectors.EVENT_READ)
+
+    def _order(self, command: Command) -> Order:
+        if command.action not in self._actions:
+            raise RefusedError("wrong_role", "the role of this worker does not run it")
+        if command_sha256(command) != command.sha256:
+            raise RefusedError("wrong_hash", "the command is not the one that was hashed")
+        return order_of(command)
+
+    def _collect(self, pipe: int) -> None:
+        child, started_ms = self._children[pipe]
+        if child.listen():
+            return
+        self._selector.unregister(pipe)
+        del self._children[pipe]
+        result = child.collect()
+        doubtful = result.effect == "unknown" and not child.order.repeatable
+        self._end(child.order.command_id, "in_doubt" if doubtful else "done", result, started_ms)
+
+    def _enforce(self) -> None:
+        for child, _ in self._children.values():
+            if time.monotonic() > child.give_up:
+                child.kill()
+
+    def _end(self, command_id: str, status: str, result: Result, started_ms: int = 0) -> None:
+        finished_ms = _now_ms() if started_ms else 0
+        self._say(pack(Ended(command_id, status, result, started_ms, finished_ms)))
+
+    def _say(self, data: bytes) -> None:
+        while data:
+            data = data[os.write(self._outlet, data) :]
+
+    def _abandon(self) -> None:
+        for child, _ in self._children.values():
+            child.kill()
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def main(role: str) -> None:
+    """Serve the manager at the other end of standard input and output."""
+    outlet = os.dup(sys.stdout.fileno())
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with contextlib.suppress(BrokenPipeError):
+        Worker(role, sys.stdin.fileno(), outlet).run()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
