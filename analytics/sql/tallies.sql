@@ -1,0 +1,14 @@
+-- Lines by service, severity, pattern, template and second.
+CREATE VIEW tallies AS
+SELECT
+    utc(at_ms) AS second_at,
+    service,
+    severity,
+    pattern,
+    template,
+    count AS lines,
+    source AS topic,
+    source_partition AS partition,
+    utc(facts_append_ms) AS recorded_at,
+    facts_offset
+FROM segments.tallies;

@@ -1,0 +1,142 @@
+"""Tables of the event log: their columns, and Parquet bytes to and from them.
+
+A table's typed columns are those of the event struct it holds, by one mapping of types, so the two can't drift apart.
+Columns named ``kafka_*`` are the raw record: offset, append time in ms, key and value bytes. Derived tables carry
+``facts_offset`` and ``ordinal``: the fact they stand in, and their place in it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import types
+from collections.abc import Sequence
+from typing import Any, Final, get_args, get_origin
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+from msgspec import Struct
+
+from analytics.manifest import FileEntry, file_name
+from streams.core.events import (
+    Command,
+    Decision,
+    Detection,
+    Evidence,
+    OutcomeReported,
+    ProbeReported,
+    Reject,
+    Tally,
+)
+
+Row = dict[str, Any]
+
+_PLAIN: Final = {int: pa.int64(), float: pa.float64(), str: pa.string(), bool: pa.bool_(), bytes: pa.binary()}
+
+
+def arrow_type(annotation: Any) -> Any:
+    """Return the Arrow type of a field: structs nest, tuples are lists, an optional struct may be null."""
+    if annotation in _PLAIN:
+        return _PLAIN[annotation]
+    if get_origin(annotation) is tuple:
+        return pa.list_(arrow_type(get_args(annotation)[0]))
+    if isinstance(annotation, types.UnionType):
+        return arrow_type(next(one for one in get_args(annotation) if one is not types.NoneType))
+    if isinstance(annotation, type) and issubclass(annotation, Struct):
+        return pa.struct(_columns(annotation))
+    raise TypeError(f"no column type for {annotation!r}")
+
+
+def _columns(event: type[Struct]) -> list[Any]:
+    return [pa.field(field.name, arrow_type(field.type)) for field in msgspec.structs.fields(event)]
+
+
+def _plain(**columns: type) -> list[Any]:
+    return [pa.field(name, _PLAIN[kind]) for name, kind in columns.items()]
+
+
+_RAW: Final = _plain(kafka_offset=int, kafka_append_ms=int, kafka_key=bytes, kafka_value=bytes)
+_DERIVED: Final = _plain(facts_offset=int, ordinal=int, facts_append_ms=int, source=str, source_partition=int)
+_SAID: Final = [*_DERIVED, *_plain(message_offset=int, message_append_ms=int)]
+
+SCHEMAS: Final[dict[str, Any]] = {
+    "facts": pa.schema(
+        [
+            *_RAW,
+            *_plain(
+                kind=str,
+                verdict=str,
+                source=str,
+                source_partition=int,
+                term=int,
+                from_offset=int,
+                to_offset=int,
+                lines=int,
+                append_max_ms=int,
+                rules_sha256=str,
+            ),
+        ]
+    ),
+    "detections": pa.schema([*_DERIVED, *_plain(append_max_ms=int, rules_sha256=str), *_columns(Detection)]),
+    "tallies": pa.schema([*_DERIVED, *_columns(Tally)]),
+    "rejects": pa.schema([*_DERIVED, *_columns(Reject)]),
+    "outcomes": pa.schema([*_SAID, *_columns(OutcomeReported)]),
+    "probes": pa.schema([*_SAID, *_columns(ProbeReported)]),
+    "changes": pa.schema(
+        [
+            *_SAID,
+            *_plain(
+                kind=str,
+                name=str,
+                sha256=str,
+                body=bytes,
+                author=str,
+                reason=str,
+                decision_id=str,
+                command_sha256=str,
+                approved=bool,
+            ),
+        ]
+    ),
+    "decisions": pa.schema([*_RAW, *_plain(sha256=str), *_columns(Decision)]),
+    "commands": pa.schema([*_RAW, *_plain(decisions_offset=int), *_columns(Command)]),
+    "evidence": pa.schema([*_RAW, *_columns(Evidence)]),
+}
+"""Every table by name. Those of facts: what the readers' rule accepts, and ``facts`` itself, with everything."""
+
+
+def build(table: str, rows: Sequence[Row]) -> Any:
+    """Return an Arrow table of rows; a row names every column of the table."""
+    return pa.Table.from_pylist(rows, schema=SCHEMAS[table])
+
+
+def to_parquet(tables: Sequence[Any]) -> bytes:
+    """Return one Parquet file with a row group for each of some Arrow tables of equal columns."""
+    sink = pa.BufferOutputStream()
+    with pq.ParquetWriter(sink, tables[0].schema, compression="zstd") as writer:
+        for table in tables:
+            writer.write_table(table)
+    data: bytes = sink.getvalue().to_pybytes()
+    return data
+
+
+def from_parquet(data: bytes) -> Any:
+    """Return the Arrow table that a file's bytes hold."""
+    return pq.read_table(pa.BufferReader(data), use_threads=False)
+
+
+def entry_of(table: str, first: int, last: int, rows: int, data: bytes) -> FileEntry:
+    """Return what the manifest says of a table's file for Kafka offsets [first, last]."""
+    return FileEntry(
+        name=file_name(table, first, last),
+        table=table,
+        rows=rows,
+        size=len(data),
+        sha256=hashlib.sha256(data).hexdigest(),
+    )
+
+
+def plain(event: Struct) -> Row:
+    """Return a struct as columns."""
+    row: Row = msgspec.to_builtins(event, builtin_types=(bytes,))
+    return row

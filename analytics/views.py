@@ -1,0 +1,178 @@
+"""Questions to the event log in SQL: an in-memory DuckDB over the segments that the newest manifest names.
+
+Every reader has its own connection and takes no lock, so any number of them read while the writer writes. A query sees
+one manifest: one moment of the log. ``sql/`` holds one view a file; all their times are TIMESTAMP in UTC.
+"""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+import duckdb
+import polars as pl
+
+from analytics.manifest import MANIFEST, SEGMENTS, Manifest, load
+from analytics.tables import SCHEMAS
+from streams.core.errors import InputError
+
+VIEWS: Final = (
+    "facts",
+    "lines",
+    "detections",
+    "tallies",
+    "rejects",
+    "decisions",
+    "options",
+    "gates",
+    "outcomes",
+    "commands",
+    "probes",
+    "changes",
+    "incidents",
+)
+"""Every view, in the order in which they can be made."""
+RETRIES_MAX: Final = 5
+"""How often a query is asked again because a merge removed a file under it."""
+_SETTINGS: Final = {
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "python_enable_replacements": "false",
+    "temp_directory": "",
+}
+
+
+class EventLog:
+    """A reader of one log directory. Not for several threads at once: each makes its own."""
+
+    def __init__(self, directory: Path) -> None:
+        """Connect; ``InputError`` when the manifest is damaged."""
+        self.directory = directory.resolve()
+        self.manifest = Manifest()
+        self._stamp: tuple[int, ...] = ()
+        self._manifest_now()
+        self.connection = _connected(self.directory, self.manifest)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self.connection.close()
+
+    def refresh(self) -> bool:
+        """Take the newest manifest into account; True when there was a newer one."""
+        known = self.manifest.version
+        if not self._manifest_now() or self.manifest.version == known:
+            return False
+        _lay(self.connection, self.directory, self.manifest)
+        return True
+
+    def query(self, sql: str, parameters: dict[str, Any] | list[Any] | None = None) -> pl.DataFrame:
+        """Answer one SELECT from the newest state of the log.
+
+        Raises ``InputError`` for anything but one SELECT (or DESCRIBE, SUMMARIZE, SHOW), with DuckDB's own words for
+        what it can't answer, and when a segment is missing for good.
+        """
+        self._check(sql)
+        self.refresh()
+        for _ in range(RETRIES_MAX):
+            try:
+                return _plain_numbers(pl.DataFrame(self.connection.sql(sql, params=parameters).to_arrow_table()))
+            except duckdb.IOException as error:
+                if not self.refresh():
+                    raise InputError(f"{error}: run logmend verify") from error
+            except duckdb.Error as error:
+                raise InputError(str(error)) from error
+        raise InputError("the log's files are replaced faster than they can be read: ask again")
+
+    def _check(self, sql: str) -> None:
+        """Let nothing pass that could write: COPY and ATTACH may reach into the log directory."""
+        try:
+            statements = self.connection.extract_statements(sql)
+        except duckdb.Error as error:
+            raise InputError(str(error)) from error
+        if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+            raise InputError("only one SELECT (or DESCRIBE, SUMMARIZE, SHOW) can be asked at a time")
+
+    def _manifest_now(self) -> bool:
+        """Read the manifest if the file changed; True when it did."""
+        try:
+            found = (self.directory / MANIFEST).stat()
+        except FileNotFoundError:
+            return False
+        stamp = (found.st_ino, found.st_mtime_ns, found.st_size)
+        if stamp == self._stamp:
+            return False
+        self.manifest = load(self.directory)
+        self._stamp = stamp
+        return True
+
+
+def connect(directory: Path) -> duckdb.DuckDBPyConnection:
+    """Return a DuckDB connection with the views over the log as it is now; it can read nothing beside the log."""
+    return EventLog(directory).connection
+
+
+def _connected(directory: Path, manifest: Manifest) -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect(":memory:", config=dict(_SETTINGS))
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("CREATE SCHEMA segments")
+    connection.execute(files("analytics").joinpath("sql", "macros.sql").read_text("utf-8"))
+    connection.execute(f"SET allowed_directories = [{_literal(f'{directory / SEGMENTS}/')}]")
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
+    _lay(connection, directory, manifest)
+    for view in VIEWS:
+        connection.execute(files("analytics").joinpath("sql", f"{view}.sql").read_text("utf-8"))
+    return connection
+
+
+def _lay(connection: duckdb.DuckDBPyConnection, directory: Path, manifest: Manifest) -> None:
+    """Put every table of the manifest under the views, all at once."""
+    connection.execute("BEGIN")
+    for table, schema in SCHEMAS.items():
+        paths = [str(directory / SEGMENTS / file.name) for file in manifest.files(table)]
+        if paths:
+            source = f"SELECT * FROM read_parquet([{', '.join(map(_literal, paths))}])"  # noqa: S608  # quoted paths of ours
+        else:
+            columns = ", ".join(f'NULL::{_sql_type(field.type)} AS "{field.name}"' for field in schema)
+            source = f"SELECT {columns} WHERE false"
+        connection.execute(f"CREATE OR REPLACE VIEW segments.{table} AS {source}")
+    connection.execute("COMMIT")
+
+
+def _plain_numbers(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return sums of integers, which DuckDB makes 128 bits wide, as the 64 bits that every caller can print."""
+    wide = [
+        name
+        for name, kind in frame.schema.items()
+        if isinstance(kind, pl.Decimal) and kind.scale == 0 and int(frame[name].abs().max() or 0) < 1 << 63  # type: ignore[arg-type]  # a Decimal
+    ]
+    return frame.with_columns(pl.col(wide).cast(pl.Int64)) if wide else frame
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _sql_type(arrow: Any) -> str:
+    """Return the DuckDB type of an Arrow type, as ``read_parquet`` would find it."""
+    match str(arrow).split("<")[0]:
+        case "list":
+            return f"{_sql_type(arrow.value_type)}[]"
+        case "struct":
+            fields = ", ".join(f'"{field.name}" {_sql_type(field.type)}' for field in arrow)
+            return f"STRUCT({fields})"
+        case name:
+            return _SQL_TYPES[name]
+
+
+_SQL_TYPES: Final = {"int64": "BIGINT", "double": "DOUBLE", "string": "VARCHAR", "bool": "BOOLEAN", "binary": "BLOB"}

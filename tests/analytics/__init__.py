@@ -1,0 +1,1 @@
+"""The event log: writer, compaction, views, verify, replay, why."""
