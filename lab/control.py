@@ -1,59 +1,85 @@
-"""Starting and stopping a lab service by hand, the way an operator would: without Logmend, and for undo."""
+"""Starting and stopping the lab's services the way an operator would, with the pool's own code but without the pool."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import signal
-import subprocess
 import time
+import uuid
+import warnings
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final
 
-import psutil
+import msgspec
 
 from lab.site import SERVICES, Site
+from streams.catalogue.actions import ParameterValue, actions
+from streams.core.commands import command_sha256
+from streams.core.config import ServiceSpec, canonical
+from streams.core.events import Argument, Command
+from streams.core.fold import EPOCH
+from streams.workers import proc, running
+from streams.workers.orders import order_of
+from streams.workers.results import Result, Surroundings
+from streams.workers.roles import handler
 
-STOP_GRACE_S: Final = 2.0
-_CHILDREN: Final[dict[int, subprocess.Popen[bytes]]] = {}
-"""Services that this process started and that are not known to have ended: they are reaped when looked at."""
-
-
-def start(site: Site, service: str) -> int:
-    """Start a service with its output appended to its log file, write its pid file, and return its pid."""
-    spec = site.spec(service)
-    with Path(spec.log_file).open("ab") as output:
-        process = subprocess.Popen(
-            spec.argv,
-            cwd=spec.cwd,
-            env={"PATH": os.defpath, **spec.environment},
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
-    _CHILDREN[process.pid] = process
-    Path(spec.pid_file).write_text(f"{process.pid}\n", "ascii")
-    return process.pid
+STOP_GRACE_MS: Final = 2_000
+PAUSE_S: Final = 0.02
 
 
-def pid_of(site: Site, service: str) -> int | None:
-    """Return the pid of the running service, or None: the pid file's, when that process runs this very service."""
-    try:
-        pid = int(site.pid_file(service).read_text("ascii").split()[0])
-        process = psutil.Process(pid)
-        command = process.cmdline()
-    except (OSError, ValueError, IndexError, psutil.Error):
-        return None
-    return pid if str(site.config_file(service)) in command else None
+def act(site: Site, service: str, action_id: str, **values: ParameterValue) -> Result:
+    """Run an action of the pool on a service, here and now; the result says how it went."""
+    order = order_of(_command(site.spec(service), action_id, values))
+    with warnings.catch_warnings():
+        # the pool acts in short-lived children that leave services behind on purpose; here it is this process
+        warnings.simplefilter("ignore", ResourceWarning)
+        return handler(action_id)(order, Surroundings(checkpoints=str(site.root)))
 
 
-def stop(site: Site, service: str) -> None:
+def _command(spec: ServiceSpec, action_id: str, values: dict[str, ParameterValue]) -> Command:
+    """Return the command that would ask a pool for it; each has an id of its own, so that none passes for a repeat."""
+    bare = Command(
+        id=f"lab-{uuid.uuid4().hex}",
+        seq=0,
+        previous_seq=-1,
+        epoch=EPOCH,
+        kind="recovery",
+        incident="",
+        host=spec.host,
+        service=spec.name,
+        service_type=spec.type,
+        strategy="",
+        action=action_id,
+        arguments=tuple(Argument(name=name, value=str(value)) for name, value in values.items()),
+        target=canonical(spec),
+        repeatable=actions()[action_id].repeatable,
+        attempt=1,
+        timeout_ms=actions()[action_id].timeout_ms,
+        expires_ms=0,
+        sha256="",
+        approved_by="",
+    )
+    return msgspec.structs.replace(bare, sha256=command_sha256(bare))
+
+
+def start(site: Site, service: str) -> Result:
+    """Start a service unless it runs; the result says whether it lived for the first moments."""
+    return act(site, service, "process.start")
+
+
+def stop(site: Site, service: str) -> Result:
     """Stop a service: SIGTERM, and SIGKILL when it has not ended after two seconds. Nothing to do is fine."""
-    pid = pid_of(site, service)
-    if pid is not None:
-        end(pid)
+    return act(site, service, "process.stop", grace_ms=STOP_GRACE_MS)
+
+
+def start_all(site: Site) -> None:
+    """Start all services and keep a checkpoint of each one's configuration; ``RuntimeError`` if one does not start."""
+    for service in SERVICES:
+        result = start(site, service)
+        if not result.ok:
+            raise RuntimeError(f"{service} does not start: {result.code}; see {site.log_file(service)}")
+        act(site, service, "process.checkpoint")
 
 
 def stop_all(site: Site) -> None:
@@ -62,12 +88,10 @@ def stop_all(site: Site) -> None:
         stop(site, service)
 
 
-def end(pid: int) -> None:
-    """End a process by SIGTERM, after two seconds by SIGKILL, and wait until it is gone."""
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGTERM)
-    if not wait(lambda: not runs(pid), STOP_GRACE_S):
-        kill(pid)
+def pid_of(site: Site, service: str) -> int | None:
+    """Return the pid of a service's process, or None while it is down."""
+    found = running.find(site.spec(service))
+    return found.identity.pid if found else None
 
 
 def kill(pid: int) -> None:
@@ -79,15 +103,9 @@ def kill(pid: int) -> None:
 
 
 def runs(pid: int) -> bool:
-    """Say whether a process is there and not a zombie; a child of ours that has ended is reaped."""
-    child = _CHILDREN.get(pid)
-    if child is not None and child.poll() is not None:
-        del _CHILDREN[pid]
-        return False
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
+    """Say whether a process is there and has not ended."""
+    status = proc.status_of(pid)
+    return status is not None and status.state not in proc.DEAD
 
 
 def wait(condition: Callable[[], bool], timeout_s: float) -> bool:
@@ -96,5 +114,5 @@ def wait(condition: Callable[[], bool], timeout_s: float) -> bool:
     while not condition():
         if time.monotonic() > deadline:
             return False
-        time.sleep(0.02)
+        time.sleep(PAUSE_S)
     return True

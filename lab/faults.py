@@ -24,12 +24,17 @@ REPORT_MB: Final = 8
 REPORTS_PER_S: Final = 25.0
 
 
+def now_ms() -> int:
+    """Return the wall clock in milliseconds since 1970 UTC."""
+    return time.time_ns() // 1_000_000
+
+
 class FaultError(RuntimeError):
     """The fault could not be brought about; the message says why."""
 
 
 class Fault(ABC):
-    """One way to break one service. ``inject`` blocks until the fault is in place."""
+    """One way to break one service. ``inject`` returns when the service is broken, and says so by returning."""
 
     name: ClassVar[str]
     service: ClassVar[str]
@@ -38,10 +43,14 @@ class Fault(ABC):
 
     def __init__(self, site: Site) -> None:
         self.site = site
+        self.since_ms = 0
+        """When the service was broken (milliseconds since 1970)."""
+        self._rogue: subprocess.Popen[bytes] | None = None
 
     def inject(self, caller: str) -> None:
         """Break the service; ``FaultError`` when that fails."""
         self._note("inject", caller)
+        self.since_ms = now_ms()
         self._break()
 
     def undo(self, caller: str) -> None:
@@ -52,6 +61,13 @@ class Fault(ABC):
             control.stop(self.site, self.service)
             control.start(self.site, self.service)
 
+    def tidy(self) -> None:
+        """Leave nothing behind after the verdict: end the rogue process if it still lives, and reap it."""
+        if self._rogue is not None:
+            self._rogue.kill()
+            self._rogue.communicate()
+            self._rogue = None
+
     def is_healthy(self) -> bool:
         """Say whether the service does its work: the ground truth, found out by using it."""
         return is_healthy(self.site, self.service)
@@ -61,8 +77,21 @@ class Fault(ABC):
         """Bring the fault about."""
 
     def _mend(self) -> None:
-        """Take the fault's cause away; by default that is the service's own process."""
-        control.stop(self.site, self.service)
+        """Take the fault's cause away: a rogue process, or else the service's own."""
+        if self._rogue is None:
+            control.stop(self.site, self.service)
+        self.tidy()
+
+    def _let_in(self, what: str, which: str) -> None:
+        """Start a rogue process that is after a port or a lock."""
+        self._rogue = subprocess.Popen(
+            [sys.executable, "-m", "lab.rogue", what, which], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
+        )
+
+    def _await_rogue(self) -> None:
+        """Wait until the rogue process has got it."""
+        if self._rogue is None or self._rogue.stdout is None or self._rogue.stdout.readline() != b"ready\n":
+            raise FaultError(f"{self.name}: the rogue process did not get what it is after")
 
     def _pid(self) -> int:
         pid = control.pid_of(self.site, self.service)
@@ -72,7 +101,7 @@ class Fault(ABC):
 
     def _note(self, what: str, caller: str) -> None:
         entry = {
-            "at_ms": time.time_ns() // 1_000_000,
+            "at_ms": now_ms(),
             "what": what,
             "fault": self.name,
             "service": self.service,
@@ -105,8 +134,7 @@ class Hang(Fault):
     tells = "the API stands still; only its probe shows it"
 
     def _break(self) -> None:
-        self._stopped = self._pid()
-        os.kill(self._stopped, signal.SIGSTOP)
+        os.kill(self._pid(), signal.SIGSTOP)
 
     def _mend(self) -> None:
         pid = control.pid_of(self.site, self.service)
@@ -124,6 +152,7 @@ class Leak(Fault):
     def _break(self) -> None:
         self._pid()
         for number in range(4 * API_MEMORY_MB // REPORT_MB):
+            self.since_ms = now_ms()
             if self._asked(number) != 200 and not self.is_healthy():
                 return
             time.sleep(1 / REPORTS_PER_S)
@@ -136,31 +165,7 @@ class Leak(Fault):
             return 0
 
 
-class Rogue(Fault):
-    """A fault that is another process: one that holds what the service needs."""
-
-    def __init__(self, site: Site) -> None:
-        super().__init__(site)
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def _let_in(self, what: str, which: str) -> None:
-        """Start the rogue and wait until it holds what it is after."""
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "lab.rogue", what, which], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
-        )
-
-    def _await_rogue(self) -> None:
-        if self._process is None or self._process.stdout is None or self._process.stdout.readline() != b"ready\n":
-            raise FaultError(f"{self.name}: the rogue process did not get what it is after")
-
-    def _mend(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.communicate()
-            self._process = None
-
-
-class PortTaken(Rogue):
+class PortTaken(Fault):
     """The API goes down, a stray process takes its port, and the API that is started again finds it taken."""
 
     name = "port_taken"
@@ -173,9 +178,11 @@ class PortTaken(Rogue):
         control.kill(pid)
         self._await_rogue()
         control.start(self.site, self.service)
+        if not control.wait(lambda: control.pid_of(self.site, self.service) is None, 5.0):
+            raise FaultError(f"{self.name}: {self.service} started although its port is taken")
 
 
-class DatabaseLock(Rogue):
+class DatabaseLock(Fault):
     """A stray process holds an exclusive transaction on the worker's SQLite file and never ends it."""
 
     name = "database_lock"
@@ -200,6 +207,8 @@ class BrokenConfiguration(Fault):
         path.write_bytes(path.read_bytes()[:40] + b"\n<<<<<<< HEAD\n")
         control.stop(self.site, self.service)
         control.start(self.site, self.service)
+        if not control.wait(lambda: control.pid_of(self.site, self.service) is None, 5.0):
+            raise FaultError(f"{self.name}: {self.service} runs although its configuration is garbage")
 
     def _mend(self) -> None:
         self.site.write_config(self.service)

@@ -18,9 +18,8 @@ START_S = 15.0
 def site(tmp_path: Path) -> Iterator[Site]:
     """Three services that serve."""
     made = Site.create(tmp_path / "lab", "testhost")
-    for service in SERVICES:
-        control.start(made, service)
     try:
+        control.start_all(made)
         for service in SERVICES:
             assert wait_until(made, service, healthy=True, timeout_s=START_S), made.log_file(service).read_text()
         yield made

@@ -18,6 +18,15 @@ TELLING = {
     "configuration": "configuration error",
 }
 
+HEALING = {
+    "crash": "process.restart",
+    "hang": "process.restart",
+    "port_taken": "process.kill_blocker",
+    "database_lock": "process.kill_blocker",
+    "leak": "process.restart",
+    "configuration": "process.rollback_config",
+}
+
 
 def test_there_are_six_faults() -> None:
     """The lab has the six faults of the spine, and a telling line (or silence) is known for each."""
@@ -39,6 +48,17 @@ def test_a_fault_breaks_its_service_until_it_is_undone(site: Site, name: str) ->
     assert wait_until(site, fault.service, healthy=True, timeout_s=15.0)
 
 
+@pytest.mark.parametrize("name", sorted(FAULTS))
+def test_the_pools_own_action_heals(site: Site, name: str) -> None:
+    """The action that the catalogue has for the fault makes the service work again, without undo."""
+    fault = make(name, site)
+    fault.inject("test")
+    assert control.act(site, fault.service, HEALING[name]).ok
+    assert wait_until(site, fault.service, healthy=True, timeout_s=15.0)
+    fault.tidy()
+    assert "undo" not in site.journal.read_text()
+
+
 def test_every_injection_and_undo_is_on_record(site: Site) -> None:
     """The journal names each injection and each undo with its caller, in order."""
     fault = make("hang", site)
@@ -56,11 +76,11 @@ def test_what_heals_a_rogue_fault_is_the_end_of_the_rogue(site: Site, kind: type
     """A restart alone does not help while the rogue process lives; once it is killed, a start does."""
     fault = kind(site)
     fault.inject("test")
-    assert fault._process is not None
+    assert fault._rogue is not None
     control.stop(site, fault.service)
     control.start(site, fault.service)
     assert not wait_until(site, fault.service, healthy=True, timeout_s=2.0)
-    fault._process.kill()
+    fault._rogue.kill()
     control.stop(site, fault.service)
     control.start(site, fault.service)
     assert wait_until(site, fault.service, healthy=True, timeout_s=15.0)
