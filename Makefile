@@ -8,6 +8,8 @@ PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3; do \
 	$$name -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
 
 SEEDS ?= 10000
+COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-header --no-annotate \
+	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check sim lock clean
@@ -33,12 +35,11 @@ check: $(READY)  ## style, types, the walls between the rooms, schemas, patterns
 sim: $(READY)  ## SEEDS=10000 runs of the pipeline on a broker that crashes, repeats and delays
 	@$(BIN)/python -m tests.sim --seeds $(SEEDS)
 
-lock: $(READY)  ## resolve pyproject.toml again into requirements.lock
+lock: $(READY)  ## resolve pyproject.toml again: requirements.lock, and deploy/runtime.lock without what developers need
 	$(BIN)/python -c 'import tomllib; \
 		print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["dev"], sep="\n")' > $(VENV)/dev.in
-	$(BIN)/pip-compile --quiet --upgrade --generate-hashes --strip-extras --allow-unsafe --no-header --no-annotate \
-		--no-emit-index-url --no-emit-trusted-host --no-emit-find-links \
-		--output-file requirements.lock pyproject.toml $(VENV)/dev.in
+	$(COMPILE) --upgrade --output-file requirements.lock pyproject.toml $(VENV)/dev.in
+	$(COMPILE) --constraint requirements.lock --output-file deploy/runtime.lock pyproject.toml
 
 clean:  ## remove the environment and every cache; the event log stays
 	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -99,6 +99,11 @@ class Settings(BaseSettings):
         le=65_000,
         description="first port of Prometheus metrics, one a process; 0 is off, else to 65000",
     )
+    metrics_address: str = Field(
+        default="127.0.0.1",
+        pattern=r"^[0-9a-fA-F.:]{2,45}$",
+        description="address that metrics are served on: an IP address, 0.0.0.0 for all",
+    )
     workers_per_role: int = Field(default=1, ge=1, le=64, description="processes of the pool for each role, 1 to 64")
     broker_port: int = Field(
         default=0, ge=0, le=65_535, description="port of the embedded broker; 0 chooses (9092 if free), else to 65535"
