@@ -1,0 +1,234 @@
+"""Detect: takes source partitions and turns their records into slices; any number of processes, no state of its own.
+
+The order of writes is what makes it safe: a term is taken in the log of facts and read back before a position is
+believed; evidence and dead letters are acknowledged before the slice that names them; the slice is acknowledged before
+the batch is done. Whoever is overtaken by a later term finds it in the log and leaves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple, Protocol
+
+from streams import telemetry
+from streams.agents.following import Facts
+from streams.codec import encode
+from streams.core.config import RuleSet
+from streams.core.directory import Directory
+from streams.core.errors import InputError, InvariantError
+from streams.core.events import Evidence, Fact, LinesLost, Reject, Slice, Took
+from streams.ingest.slicer import Cut
+from streams.ports import Log, Outgoing, Record, TopicPartition
+from streams.topics import Topics
+
+TAKES_MAX: Final = 8
+"""Attempts to take a term against somebody who takes the same partition at the same time."""
+
+
+class Cutter(Protocol):
+    """What detect needs of ``streams.ingest.slicer.Slicer``."""
+
+    def cut(self, source: str, partition: int, term: int, records: Sequence[Record], from_offset: int) -> Cut:
+        """Return slices that account for [``from_offset``, last offset + 1)."""
+        ...
+
+
+class SupersededError(Exception):
+    """Another process took a partition of ours: end, and take partitions anew."""
+
+
+class _Held(NamedTuple):
+    """A partition of ours: the term under which we have it, and the next offset to account for."""
+
+    term: int
+    position: int
+
+
+class _Work(NamedTuple):
+    """What a batch comes to: records to append first, then facts with their bytes."""
+
+    before: list[Outgoing]
+    facts: list[tuple[Slice, bytes]]
+
+
+class DetectEngine:
+    """The stage; see ``streams.ports.Engine``.
+
+    ``slicer_for`` compiles applied rules (``InputError`` when it can't); ``nonce`` gives a new unique word each time;
+    ``directory`` is what is known of the facts already, from a snapshot.
+    """
+
+    def __init__(
+        self,
+        log: Log,
+        topics: Topics,
+        slicer_for: Callable[[RuleSet], Cutter],
+        owner: str,
+        nonce: Callable[[], str],
+        directory: Directory | None = None,
+    ) -> None:
+        self._log = log
+        self._topics = topics
+        self._slicer_for = slicer_for
+        self._owner = owner
+        self._nonce = nonce
+        self._facts = Facts(log, TopicPartition(topics.facts, 0), directory or Directory())
+        self._rules = self._facts.directory.rules
+        self._slicer = slicer_for(self._rules)
+        self._held: dict[TopicPartition, _Held] = {}
+
+    async def load(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        """Take a new term of every partition, and go on where the facts before it end."""
+        self._held = {}
+        await self._facts.follow()
+        terms = await self._take(partitions)
+        for where in partitions:
+            self._held[where] = _Held(terms[where], await self._start(where, terms[where]))
+        return {where: held.position for where, held in self._held.items()}
+
+    async def process(self, batch: Sequence[tuple[TopicPartition, Sequence[Record]]]) -> None:
+        """Append evidence and dead letters, then the slices; when this returns, all of it is acknowledged."""
+        work = _Work([], [])
+        for where, records in batch:
+            if where in self._held and records:
+                await self._cut(where, records, work)
+        if work.before:
+            await self._log.append(work.before)
+        await self._append([fact for fact, _ in work.facts], [data for _, data in work.facts])
+        for piece, _ in work.facts:
+            _count(piece)
+
+    async def idle(self) -> None:
+        """Follow the facts: rules may have changed, or a partition may have been taken."""
+        await self._facts.follow()
+        self._look()
+
+    # ----------------------------------------------------------------------------------------------------- taking
+
+    async def _take(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        """Append ``Took`` for each partition until it is ours in the facts as they are read back; return the terms."""
+        nonces: dict[TopicPartition, str] = {}
+        for _ in range(TAKES_MAX):
+            missing = [where for where in partitions if self._facts.holding(where).nonce != nonces.get(where)]
+            if not missing:
+                return {where: self._facts.holding(where).term for where in partitions}
+            nonces.update({where: self._nonce() for where in missing})
+            await self._append([self._took(where, nonces[where]) for where in missing])
+        raise SupersededError(f"{self._owner}: others take the same partitions all the time")
+
+    def _took(self, where: TopicPartition, nonce: str) -> Took:
+        term = self._facts.holding(where).term + 1
+        return Took(source=where.topic, partition=where.partition, term=term, nonce=nonce, owner=self._owner)
+
+    async def _start(self, where: TopicPartition, term: int) -> int:
+        """Return the first offset that nobody accounted for; what retention deleted unread is recorded as lost."""
+        position = self._facts.holding(where).to_offset
+        earliest, end = await self._log.bounds(where)
+        if position < 0:
+            return earliest
+        if end < position:
+            raise InvariantError(
+                f"{where.topic}/{where.partition} ends at {end}, but {position} records of it were read: it was made "
+                "anew; if that is meant, run logmend topics accept-reset"
+            )
+        if earliest <= position:
+            return position
+        lost = LinesLost(
+            source=where.topic, partition=where.partition, term=term, from_offset=position, to_offset=earliest
+        )
+        await self._append([lost])
+        telemetry.lines_lost(*where, position, earliest)
+        return earliest
+
+    async def _append(self, facts: Sequence[Fact], encoded: Sequence[bytes] = ()) -> None:
+        await self._facts.append(facts, encoded)
+        self._look()
+
+    def _look(self) -> None:
+        """Look at what the facts say by now: whose our partitions are, and which rules are in force."""
+        for where, held in self._held.items():
+            if self._facts.holding(where).term != held.term:
+                raise SupersededError(f"{where.topic}/{where.partition} was taken from {self._owner}")
+        rules = self._facts.directory.rules
+        if rules is self._rules:
+            return
+        self._rules = rules
+        try:
+            self._slicer = self._slicer_for(rules)
+        except InputError as error:
+            telemetry.handled("rules", f"the rules before stay in force: {error}")
+
+    # ---------------------------------------------------------------------------------------------------- cutting
+
+    async def _cut(self, where: TopicPartition, records: Sequence[Record], work: _Work) -> None:
+        """Cut what is new of a partition and move its position on."""
+        term, position = self._held[where]
+        if records[0].offset < position:
+            records = [record for record in records if record.offset >= position]
+        if not records:
+            return
+        if records[0].offset > position:
+            await self._prove_hole(where, position, records[0].offset)
+        self._slice(where, records, position, work)
+        self._held[where] = _Held(term, records[-1].offset + 1)
+
+    async def _prove_hole(self, where: TopicPartition, start: int, end: int) -> None:
+        """Raise ``InvariantError`` unless offsets [start, end) never held a record that can be read (compaction)."""
+        earliest, _ = await self._log.bounds(where)
+        if earliest > start or await self._log.read(where, start, end):
+            raise InvariantError(f"{where.topic}/{where.partition}: records [{start}, {end}) were not handed over")
+
+    def _slice(self, where: TopicPartition, records: Sequence[Record], position: int, work: _Work) -> None:
+        """Add slices for some records; records that can't be sliced together are tried by halves, then rejected."""
+        try:
+            cut = self._slicer.cut(*where, self._held[where].term, records, position)
+            facts = [(piece, encode(piece)) for piece in cut.slices]
+        except MemoryError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a record does to the slicer, it must not stop its partition
+            telemetry.handled("slicer", f"{where.topic}/{where.partition}/{records[0].offset}: {error!r}")
+            if len(records) == 1:
+                self._reject(where, records[0], position, type(error).__name__, work)
+                return
+            half = len(records) // 2
+            self._slice(where, records[:half], position, work)
+            self._slice(where, records[half:], records[half - 1].offset + 1, work)
+            return
+        work.facts.extend(facts)
+        work.before.extend(self._evidence(one) for one in cut.evidence)
+        work.before.extend(self._dead_letter(record, reason) for record, reason in cut.dead)
+
+    def _reject(self, where: TopicPartition, record: Record, position: int, reason: str, work: _Work) -> None:
+        """Account for a record that no slice can be made of."""
+        bare = Slice(
+            source=where.topic,
+            partition=where.partition,
+            term=self._held[where].term,
+            from_offset=position,
+            to_offset=record.offset + 1,
+            rules_sha256="",
+            lines=0,
+            at_max_ms=0,
+            append_max_ms=record.timestamp,
+            rejects=(Reject(offset=record.offset, index=0, reason=reason),),
+        )
+        work.facts.append((bare, encode(bare)))
+        work.before.append(self._dead_letter(record, reason))
+
+    def _evidence(self, evidence: Evidence) -> Outgoing:
+        return Outgoing(self._topics.evidence, encode(evidence), f"{evidence.topic}/{evidence.partition}".encode())
+
+    def _dead_letter(self, record: Record, reason: str) -> Outgoing:
+        """Return a record as it was read, with where it stood and why it is dead in headers before its own."""
+        place = {"topic": record.topic, "partition": record.partition, "offset": record.offset, "reason": reason}
+        headers = tuple((f"logmend.{name}", str(value).encode()) for name, value in place.items())
+        return Outgoing(self._topics.dlq, record.value, record.key, 0, (*headers, *record.headers))
+
+
+def _count(piece: Slice) -> None:
+    telemetry.lines_read(piece.source, piece.lines)
+    telemetry.slice_appended(piece.source)
+    for reject in piece.rejects:
+        telemetry.rejected(piece.source, reject.reason.partition(":")[0])
+    for detection in piece.detections:
+        telemetry.detected(detection.category, detection.severity, detection.count)
