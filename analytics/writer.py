@@ -11,7 +11,8 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Any, Final, Protocol
+from types import TracebackType
+from typing import Any, Final, Protocol, Self
 
 import msgspec
 import pyarrow.parquet as pq
@@ -73,7 +74,7 @@ def wall_ms() -> int:
 
 
 class EventLogWriter:
-    """Archives one fleet's topics into one directory. ``open`` it, ``run`` it (or ``step``), ``close`` it.
+    """Archives one fleet's topics into one directory: ``with EventLogWriter(...) as writer: await writer.run(stop)``.
 
     ``clock_ms`` is milliseconds since 1970 UTC; it decides when to cut and when to remove, never what is written.
     """
@@ -104,7 +105,7 @@ class EventLogWriter:
         self._compacting = True
         self._digests: dict[str, dict[int, str]] = {}
 
-    def open(self) -> None:
+    def __enter__(self) -> Self:
         """Take the directory and remove what was never committed.
 
         Raises ``InputError`` when another writer has it or the manifest is damaged, ``InvariantError`` when it is
@@ -116,8 +117,11 @@ class EventLogWriter:
         except BaseException:
             self._store.close()
             raise
+        return self
 
-    def close(self) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """Let go of the directory; what is not archived yet will be read again."""
         self._store.close()
 

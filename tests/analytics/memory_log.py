@@ -23,9 +23,13 @@ class MemoryRecord(NamedTuple):
 
 @dataclass
 class MemoryLog:
-    """Appends get the next offset and the stamp ``now_ms``; a fetch returns at most ``fetch_max`` records."""
+    """Appends get the next offset and the stamp ``now_ms``; a fetch returns at most ``fetch_max`` records.
+
+    Records stamped after ``horizon_ms`` are not there yet.
+    """
 
     now_ms: int = 1_800_000_000_000
+    horizon_ms: int = 1 << 62
     fetch_max: int = 7
     records: dict[TopicPartition, list[MemoryRecord]] = field(default_factory=dict)
     earliest: dict[TopicPartition, int] = field(default_factory=dict)
@@ -49,7 +53,7 @@ class MemoryLog:
 
     async def bounds(self, where: TopicPartition) -> tuple[int, int]:
         """Return (earliest offset, offset after the last record)."""
-        held = self.records.get(where, [])
+        held = [one for one in self.records.get(where, []) if one.timestamp <= self.horizon_ms]
         earliest = self.earliest.get(where, 0)
         return earliest, held[-1].offset + 1 if held else earliest
 

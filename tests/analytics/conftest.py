@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from analytics.files import Files
+from analytics.writer import EventLogWriter
+from tests.analytics.archive import Clock, Hearing
+from tests.analytics.history import History
+
+
+class MakesWriters(Protocol):
+    """Returns an open writer; it is closed with the test."""
+
+    def __call__(
+        self,
+        history: History,
+        directory: Path,
+        *,
+        files: Files | None = None,
+        clock: Clock | None = None,
+        hearing: Hearing | None = None,
+    ) -> EventLogWriter:
+        """Open one."""
+        ...
+
+
+@pytest.fixture
+def writer_of() -> Iterator[MakesWriters]:
+    """Return a maker of open writers."""
+    with ExitStack() as stack:
+
+        def make(
+            history: History,
+            directory: Path,
+            *,
+            files: Files | None = None,
+            clock: Clock | None = None,
+            hearing: Hearing | None = None,
+        ) -> EventLogWriter:
+            writer = EventLogWriter(
+                history.log, history.topics, directory, files=files, clock_ms=clock or Clock(), observer=hearing
+            )
+            return stack.enter_context(writer)
+
+        yield make
