@@ -1,0 +1,106 @@
+"""A stage for tests: writes down which records it was given, in a file that outlives kill -9.
+
+Run as a program it hosts itself under Faust: ``python -m tests.agents.journal BROKERS GROUP INSTANCE FILE TOPIC...``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from streams import telemetry
+from streams.ports import Record, TopicPartition
+from streams.runtime.app import build_app
+from streams.runtime.host import run_faust, stop_on_signals
+from streams.settings import Settings
+
+SESSION_MS = 3_000
+
+
+class Entry(NamedTuple):
+    """One slice of the journal: records of ``owner`` in [start, end), how many, and a hash of their bytes."""
+
+    owner: str
+    topic: str
+    partition: int
+    start: int
+    end: int
+    records: int
+    digest: str
+
+
+def digest(records: Sequence[Record]) -> str:
+    """Return a hash over offsets, keys and values, as they came."""
+    seen = hashlib.sha256()
+    for record in records:
+        seen.update(repr((record.offset, record.key, record.value, tuple(record.headers))).encode())
+    return seen.hexdigest()[:16]
+
+
+class Journal:
+    """An ``Engine`` whose output is a file: one line a slice, appended in one write."""
+
+    def __init__(self, path: Path, owner: str, *, fail_at: int = -1) -> None:
+        self.path = path
+        self.owner = owner
+        self.fail_at = fail_at
+        self.idles = 0
+        self.seen: list[tuple[TopicPartition, Sequence[Record]]] = []
+
+    def entries(self) -> list[Entry]:
+        """Return all that any owner wrote."""
+        if not self.path.exists():
+            return []
+        rows = [line.split() for line in self.path.read_text().splitlines()]
+        return [Entry(r[0], r[1], int(r[2]), int(r[3]), int(r[4]), int(r[5]), r[6]) for r in rows if len(r) == 7]
+
+    async def load(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        """Go on where the file ends."""
+        ends = dict.fromkeys(partitions, 0)
+        for entry in self.entries():
+            where = TopicPartition(entry.topic, entry.partition)
+            if where in ends:
+                ends[where] = max(ends[where], entry.end)
+        return ends
+
+    async def process(self, batch: Sequence[tuple[TopicPartition, Sequence[Record]]]) -> None:
+        """Write down each partition's slice; fails on offset ``fail_at``."""
+        for where, records in batch:
+            if any(record.offset == self.fail_at for record in records):
+                raise ValueError(f"offset {self.fail_at}")
+            start, end = records[0].offset, records[-1].offset + 1
+            self._write(
+                f"{self.owner} {where.topic} {where.partition} {start} {end} {len(records)} {digest(records)}\n"
+            )
+            self.seen.append((where, records))
+        await asyncio.sleep(0)
+
+    async def idle(self) -> None:
+        """Count."""
+        self.idles += 1
+
+    def _write(self, line: str) -> None:
+        handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        try:
+            os.write(handle, line.encode())
+        finally:
+            os.close(handle)
+
+
+async def main(brokers: str, group: str, instance: str, path: str, *topics: str) -> None:
+    """Host a journal under Faust until SIGTERM."""
+    telemetry.configure_logging()
+    settings = Settings(brokers=brokers, session_timeout_ms=SESSION_MS, data_dir=Path(path).parent)
+    fail_at = int(os.environ.get("JOURNAL_FAIL_AT", "-1"))
+    engine = Journal(Path(path), instance, fail_at=fail_at)
+    await run_faust(engine, build_app(settings, group, instance), topics, "journal", stop_on_signals())
+    telemetry.process_stopped("journal", "asked to")
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))
