@@ -1,0 +1,67 @@
+"""What became of each fault: a story pieced together from the injection, the decisions and the ground truth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from msgspec import Struct
+
+from streams.core.events import Decision
+
+OPENING: Final = frozenset({"incident_opened", "symptom_joined"})
+
+
+class Story(Struct, kw_only=True):
+    """One injected fault and what followed. Times are milliseconds since 1970 UTC; 0 = not (yet).
+
+    ``recovered_ms`` is the ground truth: the service was used and worked. ``verified_ms`` is what the event log says.
+    ``note`` is for people: why it did not go as it should.
+    """
+
+    fault: str
+    service: str
+    injected_ms: int = 0
+    incident: str = ""
+    pattern: str = ""
+    detected_ms: int = 0
+    decided_ms: int = 0
+    actions: list[str] = []
+    recovered_ms: int = 0
+    verified_ms: int = 0
+    stayed_broken: bool = False
+    note: str = ""
+
+    @property
+    def healed(self) -> bool:
+        """The ground truth and the event log agree that it was healed."""
+        return bool(self.recovered_ms and self.verified_ms)
+
+    def hear(self, decision: Decision) -> None:
+        """Take a decision into account, if it is about this fault's incident and came after the injection."""
+        if not self.injected_ms or decision.append_ms < self.injected_ms:
+            return
+        if not self.incident and decision.kind in OPENING and decision.service == self.service:
+            self.incident, self.detected_ms, self.pattern = decision.incident, decision.append_ms, decision.pattern
+        if decision.incident != self.incident:
+            return
+        if decision.kind == "commanded" and decision.command is not None:
+            self.decided_ms = self.decided_ms or decision.append_ms
+            self.pattern = decision.pattern
+            self.actions.append(decision.command.action)
+        elif decision.kind == "verified":
+            self.verified_ms = decision.append_ms
+        elif decision.kind in {"escalated", "unverified"}:
+            self.note = f"{decision.kind}: {decision.reason}"
+
+    def seconds(self, moment_ms: int) -> float | None:
+        """Return how long after the injection a moment was, in seconds; None when it never came."""
+        return round((moment_ms - self.injected_ms) / 1000, 1) if moment_ms else None
+
+
+def hear_all(stories: Iterable[Story], decisions: Iterable[Decision]) -> None:
+    """Give each decision to each story, in order."""
+    told = list(stories)
+    for decision in decisions:
+        for story in told:
+            story.hear(decision)
