@@ -1,0 +1,128 @@
+"""Plain text: heads, the lines that continue them, and what they come to together.
+
+A line continues the one before when it is indented or looks like a frame or cause of a trace; inside one record also
+when its head has a stamp and it has none. Lines of one record that belong together are one detection: the most specific
+of what they show, at the head. Over several records nothing waits: a continuation is matched by itself and carries the
+service, time and coordinates of its head.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from streams.ingest import text_lines
+from streams.ingest.counting import Counting, Place
+from streams.ingest.matcher import NOTHING, Verdict
+from streams.ingest.sniffing import Fallbacks
+from streams.ports import Record
+
+HEADS_MAX: Final = 1024
+SHOWN_BYTES_MAX: Final = 2048
+
+
+class HeadOf(Struct):
+    """The line that continuations which follow belong to. ``in_trace``: the last of them looked like a frame."""
+
+    place: Place
+    level: str
+    at_ms: int
+    stamped: bool
+    in_trace: bool = False
+
+
+class TextTaker:
+    """Takes the lines of one record after the other: ``begin``, ``line`` for each, ``end``.
+
+    ``heads`` by record key come from the records before and are kept up to date for those that follow.
+    """
+
+    def __init__(self, counting: Counting, fallbacks: Fallbacks, heads: dict[bytes, HeadOf]) -> None:
+        self._counting: Final = counting
+        self._fallbacks: Final = fallbacks
+        self.heads: Final = heads
+        self._head: HeadOf | None = None
+        self._own = False
+        """Whether the head stands in the record under way, and is not counted yet."""
+        self._verdict = NOTHING
+        self._shown = b""
+
+    def begin(self, record: Record) -> None:
+        """Start a record; the head of the record before, with the same key, may go on."""
+        self._record = record
+        self._key = record.key or b""
+        self._head = self.heads.get(self._key)
+        self._own = False
+
+    def line(self, index: int, line: bytes) -> None:
+        """Take a line that is not blank."""
+        head = self._head
+        said = text_lines.read_head(line, self._record.timestamp)
+        if head is not None and self._continues(head, line, stamped=said[3] != 0):
+            head.in_trace = head.in_trace or text_lines.continues(line)
+            self._continuation(head, line)
+            return
+        self.end()
+        self._head = self._begun(index, line, said)
+        self._own = True
+        self._verdict, self._shown = self._counting.scan(line), line
+
+    def end(self) -> None:
+        """Count the head of this record together with what continued it."""
+        head = self._head
+        if head is None or not self._own:
+            return
+        self._own = False
+        place = head.place
+        shown = Place(place.service, place.rule, place.host, place.offset, place.index, self._shown)
+        if self._verdict is NOTHING and head.level in {"", "info"}:
+            self._counting.plain(place.service, "info", head.at_ms)
+        else:
+            self._counting.seen(shown, self._verdict, head.level, head.at_ms)
+        if len(self.heads) >= HEADS_MAX and self._key not in self.heads:
+            self.heads.clear()
+        self.heads[self._key] = head
+
+    def _continues(self, head: HeadOf, line: bytes, *, stamped: bool) -> bool:
+        if text_lines.continues(line):
+            return True
+        if stamped:
+            return False
+        return (self._own and head.stamped) or (head.in_trace and text_lines.ends_trace(line))
+
+    def _continuation(self, head: HeadOf, line: bytes) -> None:
+        """Match a line that belongs to a head, and count it: for itself when the head is counted already."""
+        verdict = self._counting.scan(line)
+        if self._own:
+            self._counting.plain(head.place.service, "info", head.at_ms)
+            self._fold(verdict, line)
+            return
+        if not text_lines.continues(line):
+            head.in_trace = False
+        if verdict.pattern:
+            place = head.place
+            shown = Place(place.service, place.rule, place.host, place.offset, place.index, place.text + b"\n" + line)
+            self._counting.seen(shown, verdict, head.level, head.at_ms, template=False)
+        else:
+            self._counting.plain(head.place.service, "info", head.at_ms)
+
+    def _fold(self, verdict: Verdict, line: bytes) -> None:
+        """Keep the more specific of two verdicts for the head; what it says is shown below the head's text."""
+        if verdict.rank < self._verdict.rank:
+            self._verdict = replace(verdict, level=self._verdict.level or verdict.level)
+            self._shown = (self._shown[: SHOWN_BYTES_MAX // 2] + b"\n" + line)[:SHOWN_BYTES_MAX]
+
+    def _begun(self, index: int, line: bytes, said: text_lines.Head) -> HeadOf:
+        service, host, level, at_ms = said
+        rule = "syslog"
+        record = self._record
+        if not service:
+            service, rule = self._fallbacks.service(record)
+        if not host:
+            host = self._fallbacks.host(record)
+        at = self._counting.event_time(at_ms, record.timestamp)
+        self._counting.gatherer.at_max_ms = max(self._counting.gatherer.at_max_ms, at)
+        place = Place(service, rule, host, record.offset, index, line[: SHOWN_BYTES_MAX // 2])
+        return HeadOf(place=place, level=level, at_ms=at, stamped=at_ms != 0)

@@ -1,0 +1,217 @@
+"""Which pattern a line shows: one Hyperscan scan for all rules, levels and signs, then a choice among what matched.
+
+The scan yields the set of expressions that occur in the line; a verdict depends on that set alone and is remembered
+for it. Of several rules that match, the first in order names the line: users' rules come before the shipped ones, and
+the shipped ones stand in order of specificity (the most specific named cause wins).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from streams.catalogue.patterns import LevelSpec, PatternCatalogue, SignSpec, patterns
+from streams.core import config
+from streams.core.config import RuleSet, RuleSpec
+from streams.core.errors import InputError
+from streams.core.events import CATEGORIES, SEVERITIES
+from streams.ingest import compiling
+from streams.ingest.compiling import Expression
+
+LINE_BYTES_MAX: Final = 8192
+"""Lines are cut here for matching."""
+_REMEMBERED_MAX: Final = 50_000
+_UNRANKED: Final = 1 << 30
+
+
+class Verdict(Struct, frozen=True):
+    """What a line's text says. ``pattern`` is ``""`` when no rule matches; ``rank`` is lower for the more specific.
+
+    ``level`` is the severity that the text states (``""``: none), ``error_like`` that it has words of an error.
+    """
+
+    pattern: str = ""
+    category: str = ""
+    severity: str = ""
+    confidence: float = 0.0
+    rank: int = _UNRANKED
+    level: str = ""
+    error_like: bool = False
+
+
+NOTHING: Final = Verdict()
+
+_LEVEL_KIND: Final = "level"
+_SIGN_KIND: Final = "sign"
+_UNSIGN_KIND: Final = "unsign"
+_RULE_KIND: Final = "rule"
+_UNLESS_KIND: Final = "unless"
+_BENIGN_KIND: Final = "benign"
+
+
+class Matcher:
+    """A compiled rule set. ``scan`` is pure but reuses one scratch space: one matcher per thread."""
+
+    def __init__(self, rules: Sequence[RuleSpec], catalogue: PatternCatalogue, shipped: frozenset[str]) -> None:
+        """Compile ``rules``, most specific first; ``benign`` of the catalogue applies to the ``shipped`` ids only."""
+        self.rules: Final = tuple(rules)
+        self.shipped: Final = shipped
+        self.rules_sha256: Final = _sha256(self.rules, catalogue)
+        expressions, meanings = _table(self.rules, catalogue)
+        self._meanings: Final = meanings
+        self._database: Final = compiling.compile_here(expressions)
+        self._raw_scan: Final = self._database.scan
+        self._hits: Final[list[int]] = []
+        self._seen: Final = _collector(self._hits)
+        self._remembered: Final[dict[tuple[int, ...], Verdict]] = {}
+
+    def scan(self, text: bytes) -> Verdict:
+        """Return the verdict on one line; only its first ``LINE_BYTES_MAX`` bytes are looked at."""
+        hits = self._hits
+        self._raw_scan(text if len(text) <= LINE_BYTES_MAX else text[:LINE_BYTES_MAX], self._seen)
+        if not hits:
+            return NOTHING
+        key = tuple(hits)
+        hits.clear()
+        verdict = self._remembered.get(key)
+        if verdict is None:
+            if len(self._remembered) >= _REMEMBERED_MAX:
+                self._remembered.clear()
+            verdict = self._remembered[key] = self._judge(key)
+        return verdict
+
+    def rules_in(self, text: bytes) -> tuple[str, ...]:
+        """Return the ids of all rules that match a text, most specific first, those taken back left out."""
+        self._raw_scan(text[:LINE_BYTES_MAX], self._seen)
+        key = tuple(self._hits)
+        self._hits.clear()
+        return tuple(self.rules[index].id for index in self._standing(key))
+
+    def _standing(self, hits: tuple[int, ...]) -> list[int]:
+        """Return the indexes of the rules that matched and were not taken back, in order."""
+        said = [self._meanings[hit] for hit in hits]
+        taken_back = {index for kind, index in said if kind == _UNLESS_KIND}
+        benign = any(kind == _BENIGN_KIND for kind, _ in said)
+        return sorted(
+            index
+            for index in {index for kind, index in said if kind == _RULE_KIND}
+            if index not in taken_back and not (benign and self.rules[index].id in self.shipped)
+        )
+
+    def _judge(self, hits: tuple[int, ...]) -> Verdict:
+        said = [self._meanings[hit] for hit in hits]
+        kinds = {kind for kind, _ in said}
+        level = SEVERITIES[max((index for kind, index in said if kind == _LEVEL_KIND), default=0)]
+        error_like = _SIGN_KIND in kinds and not kinds & {_UNSIGN_KIND, _BENIGN_KIND}
+        standing = self._standing(hits)
+        stated = level if _LEVEL_KIND in kinds else ""
+        if not standing:
+            return Verdict(level=stated, error_like=error_like)
+        rule = self.rules[standing[0]]
+        return Verdict(
+            pattern=rule.id,
+            category=rule.category,
+            severity=rule.severity,
+            confidence=rule.confidence,
+            rank=standing[0],
+            level=stated,
+            error_like=True,
+        )
+
+
+def _collector(hits: list[int]) -> Callable[[int, int, int, int, object], None]:
+    """Return the callback of a scan, which appends the expression's id; None lets the scan go on."""
+    append = hits.append
+
+    def seen(expression: int, _start: int, _end: int, _flags: int, _context: object) -> None:
+        append(expression)
+
+    return seen
+
+
+def _table(rules: Sequence[RuleSpec], catalogue: PatternCatalogue) -> tuple[list[Expression], list[tuple[str, int]]]:
+    """Return every expression with what its match means: (kind, index of the rule or severity)."""
+    rows: list[tuple[Expression, tuple[str, int]]] = []
+    for index, rule in enumerate(rules):
+        rows += [(expression, (_RULE_KIND, index)) for expression in of_rule(rule)]
+        rows += [(expression, (_UNLESS_KIND, index)) for expression in unless_of(rule)]
+    for level in catalogue.levels:
+        rows += [(e, (_LEVEL_KIND, SEVERITIES.index(level.severity))) for e in _of_level(level)]
+    rows += _of_signs(catalogue.signs)
+    rows += [(Expression(name="benign", text=text), (_BENIGN_KIND, 0)) for text in catalogue.benign]
+    return [expression for expression, _ in rows], [meaning for _, meaning in rows]
+
+
+def of_rule(rule: RuleSpec) -> list[Expression]:
+    """Return a rule's expressions, named for messages."""
+    return [
+        Expression(name=f"rule {rule.id}, expression {n} {text!r}", text=text, case_sensitive=rule.case_sensitive)
+        for n, text in enumerate(rule.expressions, start=1)
+    ]
+
+
+def unless_of(rule: RuleSpec) -> list[Expression]:
+    """Return the expressions that take a rule's match back."""
+    return [
+        Expression(name=f"rule {rule.id}, unless {n} {text!r}", text=text, case_sensitive=rule.case_sensitive)
+        for n, text in enumerate(rule.unless, start=1)
+    ]
+
+
+def _of_level(level: LevelSpec) -> list[Expression]:
+    return [Expression(name="level", text=text, case_sensitive=True, head_only=True) for text in level.expressions]
+
+
+def _of_signs(signs: SignSpec) -> list[tuple[Expression, tuple[str, int]]]:
+    rows = [(Expression(name="sign", text=text), (_SIGN_KIND, 0)) for text in signs.expressions]
+    return rows + [(Expression(name="sign", text=text), (_UNSIGN_KIND, 0)) for text in signs.unless]
+
+
+def _sha256(rules: tuple[RuleSpec, ...], catalogue: PatternCatalogue) -> str:
+    return config.sha256(msgspec.json.encode((rules, catalogue.levels, catalogue.signs, catalogue.benign)))
+
+
+def check_rule(rule: RuleSpec) -> None:
+    """Raise ``InputError`` when a rule's fields are not what a rule's fields can be."""
+    if not rule.id or not rule.id.replace("_", "").isalnum() or not rule.id.isascii():
+        raise InputError(f"rule {rule.id!r}: an id is lower-case letters, digits and _")
+    if rule.category not in CATEGORIES:
+        raise InputError(f"rule {rule.id}: category {rule.category!r} is none of {', '.join(CATEGORIES)}")
+    if rule.severity not in SEVERITIES:
+        raise InputError(f"rule {rule.id}: severity {rule.severity!r} is none of {', '.join(SEVERITIES)}")
+    if not 0.0 < rule.confidence <= 1.0:
+        raise InputError(f"rule {rule.id}: confidence {rule.confidence} is not above 0 and at most 1")
+    if not rule.expressions:
+        raise InputError(f"rule {rule.id}: has no expression")
+
+
+@cache
+def shipped() -> Matcher:
+    """Return the matcher of the shipped catalogue alone."""
+    catalogue = patterns()
+    return Matcher(catalogue.rules, catalogue, frozenset(rule.id for rule in catalogue.rules))
+
+
+def merged(users: RuleSet) -> Matcher:
+    """Return the matcher of users' rules over the shipped catalogue.
+
+    A rule with a shipped id takes that one's place; the others come first. Raises ``InputError``, naming rule and
+    expression, for what does not compile within the limits.
+    """
+    if not users.rules:
+        return shipped()
+    for rule in users.rules:
+        check_rule(rule)
+    compiling.check_compiles([e for rule in users.rules for e in (*of_rule(rule), *unless_of(rule))])
+    catalogue = patterns()
+    own = {rule.id: rule for rule in users.rules}
+    if len(own) != len(users.rules):
+        raise InputError("two rules have the same id")
+    replaced = {rule.id for rule in catalogue.rules if rule.id in own}
+    rules = [rule for rule in users.rules if rule.id not in replaced]
+    rules += [own.get(rule.id, rule) for rule in catalogue.rules]
+    return Matcher(rules, catalogue, frozenset(rule.id for rule in catalogue.rules) - replaced)

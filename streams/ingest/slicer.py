@@ -1,0 +1,139 @@
+"""Cuts the records of one source partition into slices: every line matched, counted and accounted for.
+
+``Slicer.cut`` does no I/O and reads no clock. What it remembers between cuts changes its speed, and one thing more: a
+trace of plain text whose records are cut apart keeps its head when the same slicer cuts the next records. A slicer that
+starts in the middle of a trace takes the frame for a line of its own; what was recorded first is what happened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from msgspec import Struct
+
+from streams import codec
+from streams.core.errors import InputError
+from streams.core.events import Evidence, Message, Slice
+from streams.ingest.gather import Gatherer, Source
+from streams.ingest.groups import HeadOf
+from streams.ingest.json_lines import JsonReader
+from streams.ingest.lines import LineTaker
+from streams.ingest.matcher import Matcher
+from streams.ingest.redact import Redactor
+from streams.ports import Record
+from streams.topics import Topics
+
+CHECK_EVERY_BYTES: Final = 65_536
+"""How much is read between two looks at how large the slice has grown."""
+RECORD_OVERHEAD_BYTES: Final = 64
+REASON_CHARACTERS_MAX: Final = 120
+
+
+class Cut(Struct, frozen=True):
+    """What records came to. The slices join without a hole from ``from_offset`` to the last offset + 1.
+
+    ``dead`` are the records for the dead-letter topic, with the reason; ``stamps_replaced`` counts the event times that
+    could not be true and gave way to the append time.
+    """
+
+    slices: tuple[Slice, ...]
+    evidence: tuple[Evidence, ...]
+    dead: tuple[tuple[Record, str], ...]
+    lines: int
+    stamps_replaced: int
+
+
+class Slicer:
+    """Turns records into slices with one matcher. One slicer per thread."""
+
+    def __init__(self, matcher: Matcher, topics: Topics, redactor: Redactor | None = None) -> None:
+        """Use ``matcher`` for log topics; the inboxes of ``topics`` are decoded into messages."""
+        self.matcher: Final = matcher
+        self._inboxes: Final = frozenset(topics.inboxes)
+        self._redactor: Final = redactor or Redactor()
+        self._json: Final = JsonReader()
+        self._carried: Final[dict[tuple[str, int], tuple[int, dict[bytes, HeadOf]]]] = {}
+
+    def cut(self, source: str, partition: int, term: int, records: Sequence[Record], from_offset: int) -> Cut:
+        """Return slices that account for [``from_offset``, last offset + 1).
+
+        ``records`` ascend in offset; those below ``from_offset`` are repeats and left out. A slice ends early when its
+        encoding would grow beyond what a fact may be. Without a record to account for there is no slice.
+        """
+        fresh = (
+            [record for record in records if record.offset >= from_offset]
+            if _repeats(records, from_offset)
+            else records
+        )
+        holding = Source(topic=source, partition=partition, term=term, rules_sha256=self.matcher.rules_sha256)
+        gatherer = Gatherer(holding, self._redactor, from_offset)
+        if not fresh:
+            return Cut(slices=(), evidence=(), dead=(), lines=0, stamps_replaced=0)
+        if source in self._inboxes:
+            dead = _take_messages(gatherer, fresh)
+            return _cut(gatherer, dead, 0)
+        carried_to, heads = self._carried.get((source, partition), (-1, {}))
+        taker = LineTaker(self.matcher, self._json, gatherer, heads if carried_to == from_offset else {})
+        dead = _take_lines(taker, gatherer, fresh)
+        self._carried[source, partition] = (fresh[-1].offset + 1, taker.text.heads)
+        return _cut(gatherer, dead, taker.counting.stamps_replaced)
+
+
+def _repeats(records: Sequence[Record], from_offset: int) -> bool:
+    return bool(records) and records[0].offset < from_offset
+
+
+def _take_lines(taker: LineTaker, gatherer: Gatherer, records: Sequence[Record]) -> list[tuple[Record, str]]:
+    """Take every record's lines, closing slices on the way; return the records that no decoder took."""
+    dead = []
+    take = taker.take
+    unchecked_bytes = 0
+    for record in records:
+        reason = take(record)
+        if reason:
+            gatherer.reject(record.offset, 0, reason)
+            dead.append((record, reason))
+        unchecked_bytes += len(record.value or b"") + RECORD_OVERHEAD_BYTES
+        if unchecked_bytes > CHECK_EVERY_BYTES:
+            unchecked_bytes = 0
+            if gatherer.full:
+                gatherer.close(record.offset + 1)
+    _close_rest(gatherer, records)
+    return dead
+
+
+def _take_messages(gatherer: Gatherer, records: Sequence[Record]) -> list[tuple[Record, str]]:
+    """Decode an inbox's records into messages; return those that can't be decoded."""
+    dead: list[tuple[Record, str]] = []
+    for record in records:
+        gatherer.append_max_ms = max(gatherer.append_max_ms, record.timestamp)
+        try:
+            event = codec.decode_inbox(record.value or b"")
+        except InputError as error:
+            reason = f"inbox: {error}"[:REASON_CHARACTERS_MAX]
+            gatherer.reject(record.offset, 0, reason)
+            dead.append((record, reason))
+            continue
+        gatherer.messages.append(Message(offset=record.offset, append_ms=record.timestamp, event=event))
+        gatherer.message_bytes += len(record.value or b"") + 16
+        if gatherer.full:
+            gatherer.close(record.offset + 1)
+    _close_rest(gatherer, records)
+    return dead
+
+
+def _close_rest(gatherer: Gatherer, records: Sequence[Record]) -> None:
+    end = records[-1].offset + 1
+    if gatherer.to_offset < end:
+        gatherer.close(end)
+
+
+def _cut(gatherer: Gatherer, dead: list[tuple[Record, str]], stamps_replaced: int) -> Cut:
+    return Cut(
+        slices=tuple(gatherer.slices),
+        evidence=tuple(gatherer.evidence),
+        dead=tuple(dead),
+        lines=sum(piece.lines for piece in gatherer.slices),
+        stamps_replaced=stamps_replaced,
+    )

@@ -1,0 +1,104 @@
+"""What the beginning of a plain text line says: its time, and by syslog's convention host, program and severity."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Final
+
+from streams.ingest import identity, levels, stamps
+
+Head = tuple[str, str, str, int]
+"""(service, host, level, at_ms); ``""`` and 0 for what the line does not say."""
+
+_NAME: Final = rb"(?P<app>[^\s:\[(<|=\"']{1,80})"
+_AFTER: Final = rb"\s*(?:\[[^\]\s]*\]|\(\w+\))?(?::|\s*\()"
+_PRIORITY: Final = re.compile(rb"<(\d{1,3})>")
+_RFC5424: Final = re.compile(rb"1 (?P<stamp>\S+) (?P<host>\S+) (?P<app>\S+) \S+ \S+ ")
+_TRADITIONAL: Final = re.compile(
+    rb"(?P<stamp>[A-Z][a-z][a-z] {1,2}\d{1,2} \d\d:\d\d:\d\d)(?:[.,]\d+)? (?P<host>[\w.\-]+) " + _NAME + _AFTER
+)
+_WITH_ZONE: Final = re.compile(
+    rb"(?P<stamp>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d)) (?P<host>[\w.\-]+) "
+    + _NAME
+    + rb"(?:\[\d*\])?:"
+)
+_ISO_TAIL: Final = re.compile(rb"(?:[.,](\d{1,9}))?\s?(Z|UTC\b|GMT\b|[+-]\d\d:?\d\d)?")
+_CONTINUES: Final = re.compile(
+    rb"[ \t]|Caused by: |\.\.\. \d+ more|Suppressed: |Traceback \(most recent call last\)|at [\w.$<>/]+\("
+    rb"|goroutine \d+ \[|During handling of the above|The above exception was|[})\]]\s*$"
+)
+_ENDS_TRACE: Final = re.compile(rb"[A-Za-z_][\w.]*(?:: |$)")
+
+
+def read_head(line: bytes, append_ms: int) -> Head:
+    """Return what the line's beginning says; ``append_ms`` chooses a missing year."""
+    if line[:1] == b"<":
+        priority = _PRIORITY.match(line)
+        if priority is not None and int(priority[1]) < 192:
+            service, host, _, at_ms = _read(line[priority.end() : priority.end() + 400], append_ms)
+            return service, host, levels.of_priority(int(priority[1])), at_ms
+    return _read(line, append_ms)
+
+
+def _read(line: bytes, append_ms: int) -> Head:
+    found = _TRADITIONAL.match(line)
+    if found:
+        at_ms = stamps.of_yearless(found["stamp"], append_ms // stamps.HOUR_MS)
+        return _service(found["app"]), _host(found["host"]), "", at_ms
+    if line[4:5] == b"-" and line[:4].isdigit():
+        at_ms = _iso(line)
+        if line[10:11] == b"T" and (found := _WITH_ZONE.match(line)) and _host(found["host"]).lower() not in _WORDS:
+            return _service(found["app"]), _host(found["host"]), "", at_ms
+        if at_ms:
+            return "", "", "", at_ms
+    found = _RFC5424.match(line)
+    if found:
+        at_ms = stamps.of_head(found["stamp"], append_ms)
+        return _service(_present(found["app"])), _host(_present(found["host"])), "", at_ms
+    return "", "", "", stamps.of_head(line[: stamps.HEAD_BYTES], append_ms)
+
+
+_WORDS: Final = frozenset(levels.OF_WORD)
+
+
+def _iso(line: bytes) -> int:
+    """Return the time of a line that begins with an ISO stamp; the part up to the second is remembered."""
+    base = _second(line[:19])
+    if not base:
+        return 0
+    tail = _ISO_TAIL.match(line, 19, 48)
+    if tail is None or tail.end() == 19:
+        return base
+    fraction, zone = tail.groups()
+    milliseconds = int(fraction[:3].ljust(3, b"0")) if fraction else 0
+    return base + milliseconds - stamps.zone_ms(zone)
+
+
+@lru_cache(maxsize=4096)
+def _second(stamp: bytes) -> int:
+    return stamps.of_head(stamp, 0) if len(stamp) == 19 else 0
+
+
+def _present(word: bytes) -> bytes:
+    return b"" if word == b"-" else word
+
+
+@lru_cache(maxsize=4096)
+def _service(app: bytes) -> str:
+    return identity.derived(app.decode("utf-8", "replace"))
+
+
+@lru_cache(maxsize=4096)
+def _host(host: bytes) -> str:
+    return host.decode("utf-8", "replace")[: identity.NAME_MAX]
+
+
+def continues(line: bytes) -> bool:
+    """Say whether a line looks like a part of the one before: indented, or a frame or cause of a stack trace."""
+    return _CONTINUES.match(line) is not None
+
+
+def ends_trace(line: bytes) -> bool:
+    """Say whether a line that follows the frames of a trace looks like its last: ``ValueError: no such thing``."""
+    return _ENDS_TRACE.match(line) is not None
