@@ -1,0 +1,57 @@
+"""The command ``logmend``. Each subcommand lives in a module of this package and is imported only when it runs."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import click
+
+from streams.cli.lazy import Entry, LazyGroup
+
+ENTRIES: Final = {
+    "demo": Entry("streams.cli.running:demo", "Real lines to healed services, everything embedded; ends by itself."),
+    "up": Entry("streams.cli.running:up", "Run every process here until Ctrl-C."),
+    "detect": Entry("streams.cli.stages:detect", "One process: lines to facts."),
+    "decide": Entry("streams.cli.stages:decide", "One process: facts to decisions."),
+    "dispatch": Entry("streams.cli.stages:dispatch", "One process: decisions to commands."),
+    "eventlog": Entry("streams.cli.stages:eventlog", "One process: topics to the event log's files."),
+    "workers": Entry("streams.cli.stages:workers", "One process with its pool: commands to actions on this host."),
+    "ship": Entry("streams.cli.shipping:ship", "Send the lines of files."),
+    "sql": Entry("streams.cli.asking:sql", "Ask the event log one question in SQL."),
+    "shell": Entry("streams.cli.asking:shell", "Ask the event log question after question."),
+    "why": Entry("streams.cli.asking:why", "From a decision or command back to the lines that caused it."),
+    "verify": Entry("streams.cli.asking:verify", "Prove that nothing in the event log is missing or changed."),
+    "replay": Entry("streams.cli.asking:replay", "Recompute every decision from its recorded inputs."),
+    "apply": Entry("streams.cli.steering:apply", "Put a policy, rules or an inventory in force."),
+    "diff": Entry("streams.cli.steering:diff", "Show what apply would change."),
+    "halt": Entry("streams.cli.steering:halt", "Kill switch on: everything is decided and recorded, nothing acted on."),
+    "resume": Entry("streams.cli.steering:resume", "Kill switch off."),
+    "services": Entry("streams.cli.services:services", "The inventory: list it, draft it."),
+    "rules": Entry("streams.cli.rules:rules", "The patterns: list, lint, test them."),
+    "score": Entry("streams.cli.rules:score", "Quality of detection on labelled data."),
+    "topics": Entry("streams.cli.topics:topics", "Kafka's topics: create, describe, accept a reset."),
+    "doctor": Entry("streams.cli.doctor:doctor", "Check this machine and what it can reach."),
+    "lab": Entry("streams.cli.running:lab", "Break real services on purpose, and see them healed."),
+}
+
+
+@click.group(
+    cls=LazyGroup,
+    entries=ENTRIES,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.version_option(package_name="logmend", message="logmend %(version)s")
+def main(debug: bool) -> None:  # noqa: FBT001 - click passes it; LazyGroup reads it from the context
+    r"""Read log lines from Kafka, decide what is broken, have it fixed, prove what happened.
+
+    \b
+    Settings are read from LOGMEND_* in the environment, over logmend.toml in this directory.
+    Without LOGMEND_BROKERS, Logmend runs a Kafka of its own.
+
+    \b
+    Example:
+      logmend demo
+      logmend up
+      logmend sql "select kind, count(*) as n from decisions group by all order by n desc"
+    """

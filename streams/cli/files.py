@@ -1,0 +1,145 @@
+"""Files that people apply: TOML in, typed configuration out, with the line that says what is wrong."""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from streams.core import config
+from streams.core.config import Inventory, Policy, RuleSet, ServiceSpec
+from streams.core.errors import InputError
+from streams.core.events import MODES, ConfigApplied
+
+Config = Policy | Inventory | RuleSet
+SERVICE_TYPES: Final = ("process", "http")
+PROBE_KINDS: Final = ("process", "http", "tcp")
+FILE_BYTES_MAX: Final = 600_000
+"""What is applied travels as one event, which is at most 1 MB."""
+
+
+def read(path: Path) -> Config:
+    """Return what a TOML file holds; ``InputError`` naming file and fault otherwise.
+
+    Tables ``[[services]]`` make an inventory, ``[[rules]]`` a rule set, anything else is a policy.
+    """
+    try:
+        data = path.read_bytes()
+        table = tomllib.loads(data.decode())
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not TOML: {error}") from error
+    if len(data) > FILE_BYTES_MAX:
+        raise InputError(f"{path}: {len(data)} bytes of at most {FILE_BYTES_MAX}: split the fleet")
+    try:
+        value = msgspec.convert(table, _type_of(table, path))
+    except msgspec.ValidationError as error:
+        raise InputError(f"{path}: {error}") from error
+    faults = [f"{path}: {fault}" for fault in lint(value)]
+    if faults:
+        raise InputError("; ".join(faults))
+    return value
+
+
+def _type_of(table: dict[str, Any], path: Path) -> type[Config]:
+    if not table:
+        raise InputError(f"{path}: empty; write [[services]], [[rules]] or the settings of a policy")
+    if "services" in table:
+        return Inventory
+    return RuleSet if "rules" in table else Policy
+
+
+def kind_of(value: Config) -> str:
+    """Return the kind under which a configuration is applied: policy, rules or inventory."""
+    return next(kind for kind, type_ in config.CONFIG_TYPES.items() if isinstance(value, type_))
+
+
+def applied(value: Config, author: str) -> ConfigApplied:
+    """Return the event that puts a configuration in force."""
+    body = config.canonical(value)
+    return ConfigApplied(kind=kind_of(value), sha256=config.sha256(body), author=author, body=body)
+
+
+def lint(value: Config) -> Iterator[str]:
+    """Yield what is wrong with a configuration beyond its shape."""
+    if isinstance(value, Inventory):
+        yield from _lint_inventory(value)
+    elif isinstance(value, RuleSet):
+        yield from (f"rule {name} is there {count} times" for name, count in _repeated(r.id for r in value.rules))
+    else:
+        yield from _lint_policy(value)
+
+
+def _lint_policy(policy: Policy) -> Iterator[str]:
+    for field in msgspec.structs.fields(policy):
+        number = getattr(policy, field.name)
+        if not 0 <= number < math.inf:
+            yield f"{field.name} is {number}, and must be a number from 0"
+    if policy.cooldown_factor < 1:
+        yield f"cooldown_factor is {policy.cooldown_factor}, and must be at least 1"
+    for name in ("blast_radius_share", "exploration_rate", "learned_confidence_min"):
+        if getattr(policy, name) > 1:
+            yield f"{name} is {getattr(policy, name)}, and must be at most 1"
+
+
+def _lint_inventory(inventory: Inventory) -> Iterator[str]:
+    if len(inventory.services) > config.SERVICES_MAX:
+        yield f"{len(inventory.services)} services of at most {config.SERVICES_MAX}"
+    names = [service.name for service in inventory.services]
+    yield from (f"service {name} is there {count} times" for name, count in _repeated(names))
+    known = frozenset(names)
+    for service in inventory.services:
+        yield from (f"service {service.name or '(no name)'}: {fault}" for fault in _lint_service(service, known))
+
+
+def _lint_service(service: ServiceSpec, known: frozenset[str]) -> Iterator[str]:
+    if not service.name or not service.host:
+        yield "name and host must be given"
+    if service.type not in SERVICE_TYPES:
+        yield f"type {service.type!r} is none of {', '.join(SERVICE_TYPES)}"
+    if service.mode not in MODES:
+        yield f"mode {service.mode!r} is none of {', '.join(MODES)}"
+    yield from (f"depends on {name!r}, which is not in the file" for name in service.depends_on if name not in known)
+    for probe in service.probes:
+        if probe.kind not in PROBE_KINDS:
+            yield f"probe kind {probe.kind!r} is none of {', '.join(PROBE_KINDS)}"
+    if service.mode != "observe" and service.type == "process" and not (service.argv and service.pid_file):
+        yield "to be acted on, a process needs argv and pid_file"
+    if service.mode != "observe" and service.type == "http" and not service.base_url:
+        yield "to be acted on, an http service needs base_url"
+
+
+def _repeated(names: Any) -> Iterator[tuple[str, int]]:
+    return ((name, count) for name, count in Counter(names).items() if count > 1)
+
+
+def differences(before: Config, after: Config) -> list[tuple[str, Any, Any]]:
+    """Return (what, before, after) for each field that differs; services and rules are compared by their name.
+
+    ``None`` stands for what is not there.
+    """
+    return list(_differing(_named(before), _named(after), ""))
+
+
+def _named(value: Config) -> dict[str, Any]:
+    if isinstance(value, Inventory):
+        return {service.name: msgspec.to_builtins(service) for service in value.services}
+    if isinstance(value, RuleSet):
+        return {rule.id: msgspec.to_builtins(rule) for rule in value.rules}
+    fields: dict[str, Any] = msgspec.to_builtins(value)
+    return fields
+
+
+def _differing(before: dict[str, Any], after: dict[str, Any], path: str) -> Iterator[tuple[str, Any, Any]]:
+    for key in sorted({*before, *after}):
+        old, new = before.get(key), after.get(key)
+        if isinstance(old, dict) and isinstance(new, dict):
+            yield from _differing(old, new, f"{path}{key}.")
+        elif old != new:
+            yield f"{path}{key}", old, new
