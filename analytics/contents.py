@@ -1,0 +1,226 @@
+"""What is in the files, held against what the raw records say.
+
+Every table is built again from the raw records, by the readers that wrote it, so a changed cell is found even where the
+hashes were made to fit. After a damaged segment a stream goes on where the manifest says that it ended; facts do not,
+because the terms and positions in them are lost with it, and then only the hashes of the files after it are checked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from msgspec import Struct
+
+from analytics.manifest import MANIFEST, SEGMENTS, FileEntry, Manifest, Segment, Stream, file_name
+from analytics.readers import DecisionsReader, FactsReader, Raw, Reader, Rows, digest_of, reader_for
+from analytics.tables import build, from_parquet
+from streams.codec import decode_decision, encode
+from streams.core.errors import InvariantError
+from streams.core.slices import Ledger
+
+
+class Finding(Struct, frozen=True, kw_only=True):
+    """Something is not as it should be. ``file`` is ``""`` for what is in none."""
+
+    file: str
+    message: str
+
+
+class Contents:
+    """Goes once through all streams of a manifest, with one segment in memory; ``counts`` is what was looked at."""
+
+    def __init__(self, directory: Path, manifest: Manifest) -> None:
+        self.counts: Counter[str] = Counter()
+        self._segments = directory / SEGMENTS
+        self._manifest = manifest
+        self._facts_end = max(manifest.stream("facts").position, 0)
+        self._commanded: dict[int, str] = {}
+        """Digest of the command in each decision that sends one, by number, until the command is met."""
+        self._unread: list[range] = []
+        """Numbers in damaged segments of decisions or commands: nothing can be said of them."""
+
+    def findings(self) -> Iterator[Finding]:
+        """Yield what is wrong, stream by stream."""
+        for name in ("facts", "decisions", "commands", "evidence"):
+            yield from self._stream(name, self._manifest.stream(name))
+        for gone in self._manifest.retired:
+            _, found = self._read(gone.name, gone.size, gone.sha256)
+            yield from found
+        yield from self._unsent(self._manifest.stream("commands"))
+
+    def _stream(self, name: str, stream: Stream) -> Iterator[Finding]:
+        reader: Reader | None = _reader_at(name, stream, 0, -1, "")
+        for segment in stream.segments:
+            if reader is not None:
+                gap_before = any(gap.last + 1 == segment.first for gap in stream.gaps)
+                last_seq = getattr(reader, "last_seq", -1)
+                reader = _reader_at(name, stream, segment.first, last_seq, "") if gap_before else reader.copy()
+            reader, found = self._segment(name, segment, reader)
+            yield from found
+        if isinstance(reader, FactsReader) and reader.ledger != self._manifest.ledger:
+            yield Finding(file=MANIFEST, message="terms and positions are not those of the facts")
+        if isinstance(reader, DecisionsReader) and (reader.last_seq, reader.head) != (stream.last_seq, stream.head):
+            yield Finding(file=MANIFEST, message="the chain's head is not that of the last decision")
+
+    def _segment(self, name: str, segment: Segment, reader: Reader | None) -> tuple[Reader | None, list[Finding]]:
+        """Check one segment; return the reader that stands behind it (None: nowhere), and what was found."""
+        tables, found = self._tables(segment)
+        if found:
+            return self._behind(name, segment, reader), found
+        if reader is None or name not in tables:
+            return reader, found
+        rows: Rows = {}
+        records = _records(tables[name])
+        try:
+            for record in records:
+                reader.take(record, rows)
+        except InvariantError as error:
+            return self._behind(name, segment, reader), [Finding(file=_main(name, segment), message=str(error))]
+        self._count(name, rows)
+        found.extend(_compare(segment, tables, rows))
+        found.extend(_check_ends(name, segment, records, rows))
+        found.extend(self._cross(name, segment, rows))
+        return reader, found
+
+    def _behind(self, name: str, segment: Segment, reader: Reader | None) -> Reader | None:
+        """Return the reader behind a segment that can't be read, from what the manifest says of its end."""
+        self._unread.append(range(segment.first_seq, segment.last_seq + 1))
+        if name == "facts" or reader is None:
+            return None
+        last_seq = segment.last_seq if segment.last_seq >= 0 else getattr(reader, "last_seq", -1)
+        return _reader_at(name, Stream(), segment.last + 1, last_seq, segment.head or getattr(reader, "head", ""))
+
+    def _count(self, name: str, rows: Rows) -> None:
+        self.counts[name] += len(rows.get(name, ()))
+        if name == "facts":
+            self.counts["undecodable_facts"] += sum(row["verdict"] == "undecodable" for row in rows["facts"])
+
+    # ------------------------------------------------------------------------------------------------------- files
+
+    def _tables(self, segment: Segment) -> tuple[dict[str, Any], list[Finding]]:
+        tables: dict[str, Any] = {}
+        findings: list[Finding] = []
+        for file in segment.files:
+            data, found = self._read(file.name, file.size, file.sha256)
+            findings.extend(found)
+            if data is not None:
+                try:
+                    tables[file.table] = from_parquet(data)
+                except (pa.ArrowException, OSError) as error:
+                    findings.append(Finding(file=file.name, message=f"is no Parquet file: {error}"))
+                else:
+                    findings.extend(_check_rows(file, tables[file.table]))
+        return tables, findings
+
+    def _read(self, name: str, size: int, sha256: str) -> tuple[bytes | None, list[Finding]]:
+        """Return a file's bytes if they are those that were written."""
+        try:
+            data = (self._segments / name).read_bytes()
+        except OSError as error:
+            return None, [Finding(file=name, message=f"can't be read: {error.strerror}")]
+        self.counts["files"] += 1
+        self.counts["bytes"] += len(data)
+        if len(data) != size or hashlib.sha256(data).hexdigest() != sha256:
+            return None, [Finding(file=name, message="is not as it was written: its SHA-256 is not the manifest's")]
+        return data, []
+
+    # ---------------------------------------------------------------------------------------------- between streams
+
+    def _cross(self, name: str, segment: Segment, rows: Rows) -> Iterator[Finding]:
+        """Check what decisions and commands refer to."""
+        file = _main(name, segment)
+        for row in rows.get("decisions", ()):
+            if row["facts_offset"] >= self._facts_end:
+                message = f"decision {row['id']} is about fact {row['facts_offset']}, which is not in the log"
+                yield Finding(file=file, message=message)
+            if row["kind"] == "commanded":
+                command = decode_decision(row["kafka_value"]).command
+                self._commanded[row["seq"]] = digest_of(encode(command)) if command else ""
+        for row in rows.get("commands", ()):
+            expected = self._commanded.pop(row["seq"], None)
+            if expected is None and not self._is_unread(row["seq"]):
+                yield Finding(file=file, message=f"command {row['id']} has no decision that sends it")
+            elif expected is not None and expected != digest_of(row["kafka_value"]):
+                yield Finding(file=file, message=f"command {row['id']} is not the command of its decision")
+
+    def _unsent(self, commands: Stream) -> Iterator[Finding]:
+        """Check that what was commanded was sent: all but the newest, which may not be out yet."""
+        for seq in sorted(self._commanded):
+            if seq < commands.last_seq and not commands.gaps and not self._is_unread(seq):
+                yield Finding(file="", message=f"decision seq {seq} commands, but its command is not in the log")
+
+    def _is_unread(self, seq: int) -> bool:
+        return any(seq in numbers for numbers in self._unread)
+
+
+def _reader_at(name: str, stream: Stream, position: int, last_seq: int, head: str) -> Reader:
+    """Return the reader that stands before an offset, as the writer's did."""
+
+    def twice(seq: int) -> str:
+        raise InvariantError(f"{name}: seq {seq} is there twice")
+
+    gaps = tuple(gap for gap in stream.gaps if gap.last + 1 == position)
+    return reader_for(name, Stream(position=position, last_seq=last_seq, head=head, gaps=gaps), Ledger(), twice)
+
+
+def _main(name: str, segment: Segment) -> str:
+    """Return the name of a segment's file of raw records."""
+    return file_name(name, segment.first, segment.last)
+
+
+def _records(table: Any) -> list[Raw]:
+    names = [name for name in table.column_names if name.startswith("kafka_") or name == "decisions_offset"]
+    return [
+        Raw(
+            row["kafka_offset"],
+            row["kafka_append_ms"],
+            row["kafka_key"],
+            row["kafka_value"],
+            row.get("decisions_offset", -1),
+        )
+        for row in table.select(names).to_pylist()
+    ]
+
+
+def _check_rows(file: FileEntry, table: Any) -> Iterator[Finding]:
+    if table.num_rows != file.rows:
+        yield Finding(file=file.name, message=f"has {table.num_rows} rows, but the manifest says {file.rows}")
+
+
+def _compare(segment: Segment, tables: Mapping[str, Any], rows: Rows) -> Iterator[Finding]:
+    """Hold the stored tables against those that the raw records give."""
+    for name in sorted(tables.keys() | rows.keys()):
+        file = file_name(name, segment.first, segment.last)
+        built = build(name, rows.get(name, ()))
+        if name not in tables:
+            yield Finding(file=file, message="is missing, but the raw records have rows for it")
+        elif tables[name].schema.names != built.schema.names or tables[name].num_rows != built.num_rows:
+            yield Finding(file=file, message="has other rows or columns than the raw records give")
+        else:
+            for column in built.schema.names:
+                if not _equal(tables[name].column(column), built.column(column)):
+                    yield Finding(file=file, message=f"column {column} does not say what the raw records say")
+
+
+def _equal(stored: Any, built: Any) -> bool:
+    """Say whether two columns hold the same; a NaN is equal to a NaN here."""
+    return bool(stored.equals(built)) or repr(stored.to_pylist()) == repr(built.to_pylist())
+
+
+def _check_ends(name: str, segment: Segment, records: Sequence[Raw], rows: Rows) -> Iterator[Finding]:
+    """Check that the records lie within the segment's name, and the ends and the head that the manifest gives."""
+    offsets = [record.offset for record in records]
+    if offsets != sorted(set(offsets)) or offsets[0] < segment.first or offsets[-1] > segment.last:
+        yield Finding(file=_main(name, segment), message="holds offsets out of order or beyond its name")
+    if name not in {"decisions", "commands"}:
+        return
+    numbers = [row["seq"] for row in rows.get(name, ())]
+    ends = (numbers[0], numbers[-1]) if numbers else (-1, -1)
+    head = rows[name][-1]["sha256"] if numbers and name == "decisions" else ""
+    if (*ends, head) != (segment.first_seq, segment.last_seq, segment.head):
+        yield Finding(file=_main(name, segment), message="has other ends or another chain head than the manifest says")
