@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
+
+from aiokafka.partitioner import murmur2
 
 from streams.ports import Log, Outgoing
 
@@ -22,7 +23,7 @@ BATCH_BYTES_MAX: Final = 1024 * 1024
 def outgoing(topic: str, partitions: int, service: str, lines: Sequence[bytes]) -> list[Outgoing]:
     """Return a service's lines as records: one partition for each service, so that its lines keep their order."""
     key = service.encode()
-    partition = zlib.crc32(key) % partitions
+    partition = (murmur2(key) & 0x7FFFFFFF) % partitions  # where Kafka's own clients would put it
     return [Outgoing(topic, line, key, partition, (("service", key),)) for line in lines]
 
 
