@@ -1,0 +1,96 @@
+"""Finds Kafka's jars: a Maven resolver brings them on first use, afterwards they come from its cache without a network.
+
+The resolver runs in a process of its own, so that a registry which does not answer can be given up on.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from streams.core.errors import InputError
+
+KAFKA: Final = "org.apache.kafka:kafka_2.13:4.3.0"
+LOGGING: Final = "org.apache.logging.log4j:log4j-slf4j-impl:2.25.4"
+"""Kafka logs through an interface that its own dependencies don't implement. Resolved apart: together with Kafka its
+parent's version table replaces kafka-clients by 3.9.1."""
+
+CHECKSUMS: Final = Path(__file__).with_name("kafka.sha256")
+FETCH_TIMEOUT_S: Final = 300
+
+
+def kafka_jars(timeout_s: float = FETCH_TIMEOUT_S) -> list[Path]:
+    """Return the jars to put on Kafka's class path; ``InputError`` when they are not there and can't be fetched."""
+    command = [sys.executable, "-m", "streams.runtime.jars"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise InputError(_advice(f"no answer in {timeout_s:.0f} s")) from error
+    if done.returncode:
+        lines = done.stderr.strip().splitlines()
+        raise InputError(_advice(lines[-1][:200] if lines else f"exit status {done.returncode}"))
+    return [Path(jar) for jar in json.loads(done.stdout.splitlines()[-1])]
+
+
+def _advice(problem: str) -> str:
+    return (
+        "Kafka can't be fetched from a Maven repository, which its first use needs: connect to one (a mirror goes into "
+        f"~/.config/jgo.conf as [repositories] central = URL) or set LOGMEND_BROKERS to a Kafka of yours: {problem}"
+    )
+
+
+def checksums() -> dict[str, str]:
+    """Return SHA-256 in hex by name of each jar that belongs to this Kafka."""
+    rows = (line.split() for line in CHECKSUMS.read_text().splitlines())
+    return {name: digest for digest, name in rows}
+
+
+def damaged(jars: Sequence[Path], expected: Mapping[str, str]) -> list[str]:
+    """Return the names that are missing or have other bytes than expected; other jars are ignored."""
+    found = {jar.name: jar for jar in jars if jar.name in expected and jar.is_file()}
+    return [
+        name
+        for name, digest in expected.items()
+        if name not in found or hashlib.sha256(found[name].read_bytes()).hexdigest() != digest
+    ]
+
+
+def _resolve() -> list[Path]:
+    """Resolve with the user's own settings of the resolver (caches, mirrors), one process at a time.
+
+    The resolver takes what an interrupted download left for whole, so bytes are checked, and once fetched again.
+    """
+    from jgo.config import GlobalSettings  # noqa: PLC0415 - only this process needs it
+
+    resolver = GlobalSettings.load()
+    resolver.cache_dir.mkdir(parents=True, exist_ok=True)
+    with (resolver.cache_dir / "logmend-kafka.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        expected = checksums()
+        jars = _build(resolver.repositories, update=False)
+        if bad := damaged(jars, expected):
+            for path in [*jars, *resolver.repo_cache.rglob("*.jar")]:
+                if path.name in bad:
+                    path.unlink(missing_ok=True)
+            jars = _build(resolver.repositories, update=True)
+            bad = damaged(jars, expected)
+    if bad:
+        raise InputError(f"the repository's {', '.join(bad[:3])} are not the bytes that belong to {KAFKA}")
+    return [jar for jar in jars if jar.name in expected]
+
+
+def _build(mirrors: dict[str, str], *, update: bool) -> list[Path]:
+    import jgo  # noqa: PLC0415 - only this process needs it
+
+    environments = [jgo.build(what, update=update, repositories=mirrors) for what in (KAFKA, LOGGING)]
+    return list({jar.name: jar for environment in environments for jar in environment.all_jars}.values())
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps([str(jar) for jar in _resolve()]) + "\n")

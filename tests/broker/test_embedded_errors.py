@@ -1,0 +1,69 @@
+"""What the embedded broker says when it can't start: one line that says what to do. No broker is needed here."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from streams.core.errors import InputError
+from streams.runtime import jars
+from streams.runtime.broker import EmbeddedBroker
+from streams.settings import Settings
+
+
+class _Usage(NamedTuple):
+    total: int
+    used: int
+    free: int
+
+
+async def test_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Too little free space is said before anything is started."""
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: _Usage(10**9, 10**9, 3 * 1024**2))
+    with pytest.raises(InputError, match="has 3 MB free and the broker needs 512: free some space"):
+        await EmbeddedBroker(Settings(data_dir=tmp_path)).start()
+
+
+async def test_an_unwritable_directory_is_named(tmp_path: Path) -> None:
+    """A data directory that can't be made is said with the setting's name."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="set LOGMEND_DATA_DIR"):
+        await EmbeddedBroker(Settings(data_dir=tmp_path / "file" / "data")).start()
+
+
+async def test_a_path_that_kafka_would_misread_is_refused(tmp_path: Path) -> None:
+    """A comma separates directories for Kafka, so a path with one is refused."""
+    with pytest.raises(InputError, match="allowed: a path without ,"):
+        await EmbeddedBroker(Settings(data_dir=tmp_path / "a,b")).start()
+
+
+def test_no_repository_on_first_use_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With empty caches and no repository the line names both ways out."""
+    (tmp_path / ".config").mkdir()
+    (tmp_path / ".config" / "jgo.conf").write_text("[repositories]\ncentral = http://127.0.0.1:1/\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("JGO_CACHE_DIR", "M2_REPO", "XDG_CONFIG_HOME", "JGO_CONFIG_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(InputError, match=r"jgo\.conf .* or set LOGMEND_BROKERS") as caught:
+        jars.kafka_jars()
+    assert "\n" not in str(caught.value)
+
+
+def test_a_damaged_jar_is_found(tmp_path: Path) -> None:
+    """A jar that an interrupted download cut short does not pass for whole, nor does a missing one."""
+    whole, cut = tmp_path / "whole.jar", tmp_path / "cut.jar"
+    whole.write_bytes(b"abc")
+    cut.write_bytes(b"ab")
+    digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    expected = {"whole.jar": digest, "cut.jar": digest, "gone.jar": digest}
+    assert jars.damaged([whole, cut], expected) == ["cut.jar", "gone.jar"]
+
+
+def test_every_jar_has_a_checksum() -> None:
+    """The table of checksums covers Kafka itself and is well formed."""
+    table = jars.checksums()
+    assert "kafka_2.13-4.3.0.jar" in table
+    assert all(len(digest) == 64 and name.endswith(".jar") for name, digest in table.items())

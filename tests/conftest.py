@@ -1,0 +1,50 @@
+"""What tests of several rooms share: one embedded broker for the session, topics of its own for each test."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from streams.runtime.broker import EmbeddedBroker
+from streams.settings import PREFIX, Settings
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_settings_from_outside() -> None:
+    """Remove what the developer's shell exports: tests give their settings themselves."""
+    for name in [name for name in os.environ if name.startswith(PREFIX)]:
+        del os.environ[name]
+
+
+@pytest.fixture(scope="session")
+def broker_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Run one embedded broker as long as the session lasts; its ``host:port``."""
+    broker = EmbeddedBroker(Settings(data_dir=tmp_path_factory.mktemp("broker")))
+    loop = asyncio.new_event_loop()
+    try:
+        loop.run_until_complete(broker.start())
+        yield broker.address
+        loop.run_until_complete(broker.stop())
+    finally:
+        broker.kill()
+        loop.close()
+
+
+@pytest.fixture
+def broker(broker_address: str, tmp_path: Path) -> Settings:
+    """Return settings on the session's broker with a fleet, log topics and a data directory of this test's own."""
+    fleet = f"t{uuid.uuid4().hex[:12]}"
+    return Settings(
+        brokers=broker_address,
+        fleet=fleet,
+        logs=(f"{fleet}.logs",),
+        metrics=(f"{fleet}.metrics",),
+        data_dir=tmp_path,
+        source_partitions=4,
+        host="test-host",
+    )
