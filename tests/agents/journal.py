@@ -1,6 +1,7 @@
 """A stage for tests: writes down which records it was given, in a file that outlives kill -9.
 
 Run as a program it hosts itself under Faust: ``python -m tests.agents.journal BROKERS GROUP INSTANCE FILE TOPIC...``.
+Offset ``JOURNAL_FAIL_AT`` of the environment makes it fail.
 """
 
 from __future__ import annotations
@@ -9,9 +10,12 @@ import asyncio
 import hashlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
+
+import aiokafka
+from aiokafka import AIOKafkaConsumer
 
 from streams import telemetry
 from streams.ports import Record, TopicPartition
@@ -20,6 +24,7 @@ from streams.runtime.host import run_faust, stop_on_signals
 from streams.settings import Settings
 
 SESSION_MS = 3_000
+Earliest = Callable[[Sequence[TopicPartition]], Awaitable[dict[TopicPartition, int]]]
 
 
 class Entry(NamedTuple):
@@ -42,27 +47,33 @@ def digest(records: Sequence[Record]) -> str:
     return seen.hexdigest()[:16]
 
 
-class Journal:
-    """An ``Engine`` whose output is a file: one line a slice, appended in one write."""
+def read_entries(path: Path) -> list[Entry]:
+    """Return all whole lines of a journal, whoever wrote them."""
+    if not path.exists():
+        return []
+    rows = [line.split() for line in path.read_text().splitlines()]
+    return [Entry(r[0], r[1], int(r[2]), int(r[3]), int(r[4]), int(r[5]), r[6]) for r in rows if len(r) == 7]
 
-    def __init__(self, path: Path, owner: str, *, fail_at: int = -1) -> None:
+
+class Journal:
+    """An ``Engine`` whose output is a file: one line a slice, appended in one write.
+
+    It asks ``earliest`` from its second load on only, so that a first position may be out of range.
+    """
+
+    def __init__(self, path: Path, owner: str, earliest: Earliest, *, fail_at: int = -1) -> None:
         self.path = path
         self.owner = owner
+        self.earliest = earliest
         self.fail_at = fail_at
+        self.loads = 0
         self.idles = 0
-        self.seen: list[tuple[TopicPartition, Sequence[Record]]] = []
-
-    def entries(self) -> list[Entry]:
-        """Return all that any owner wrote."""
-        if not self.path.exists():
-            return []
-        rows = [line.split() for line in self.path.read_text().splitlines()]
-        return [Entry(r[0], r[1], int(r[2]), int(r[3]), int(r[4]), int(r[5]), r[6]) for r in rows if len(r) == 7]
 
     async def load(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         """Go on where the file ends."""
-        ends = dict.fromkeys(partitions, 0)
-        for entry in self.entries():
+        self.loads += 1
+        ends = await self.earliest(partitions) if self.loads > 1 else dict.fromkeys(partitions, 0)
+        for entry in read_entries(self.path):
             where = TopicPartition(entry.topic, entry.partition)
             if where in ends:
                 ends[where] = max(ends[where], entry.end)
@@ -77,7 +88,6 @@ class Journal:
             self._write(
                 f"{self.owner} {where.topic} {where.partition} {start} {end} {len(records)} {digest(records)}\n"
             )
-            self.seen.append((where, records))
         await asyncio.sleep(0)
 
     async def idle(self) -> None:
@@ -95,9 +105,15 @@ class Journal:
 async def main(brokers: str, group: str, instance: str, path: str, *topics: str) -> None:
     """Host a journal under Faust until SIGTERM."""
     telemetry.configure_logging()
-    settings = Settings(brokers=brokers, session_timeout_ms=SESSION_MS, data_dir=Path(path).parent)
-    fail_at = int(os.environ.get("JOURNAL_FAIL_AT", "-1"))
-    engine = Journal(Path(path), instance, fail_at=fail_at)
+    logs = topics[:1]  # a producers' topic; the others count as ours
+    settings = Settings(brokers=brokers, session_timeout_ms=SESSION_MS, data_dir=Path(path).parent, logs=logs)
+
+    async def earliest(partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        async with AIOKafkaConsumer(bootstrap_servers=brokers) as asker:
+            found = await asker.beginning_offsets([aiokafka.TopicPartition(*where) for where in partitions])
+        return {TopicPartition(*where): offset for where, offset in found.items()}
+
+    engine = Journal(Path(path), instance, earliest, fail_at=int(os.environ.get("JOURNAL_FAIL_AT", "-1")))
     await run_faust(engine, build_app(settings, group, instance), topics, "journal", stop_on_signals())
     telemetry.process_stopped("journal", "asked to")
 
