@@ -18,6 +18,8 @@ from streams.ports import Log, TopicPartition
 LAG_MS: Final = 60_000
 """A record younger than this may still be waiting for a running writer."""
 FINDINGS_MAX: Final = 100
+RETRIES_MAX: Final = 3
+"""What is found while a writer merges files is only believed when it is found again in a newer manifest."""
 _NEVER_MS: Final = 1 << 62
 
 
@@ -38,12 +40,21 @@ async def verify(directory: Path, log: Log | None = None, *, now_ms: int = 0) ->
 
     While a writer runs, records appended less than ``LAG_MS`` before ``now_ms`` (ms since 1970) may be missing.
     """
+    for _ in range(RETRIES_MAX):
+        report = await _verify(directory, log, now_ms)
+        if report.ok or not is_written(directory):
+            break
+    return report
+
+
+async def _verify(directory: Path, log: Log | None, now_ms: int) -> Report:
     try:
         manifest = load(directory)
     except (InputError, OSError) as error:
         return Report(findings=(Finding(file=MANIFEST, message=str(error)),), counts={})
     if manifest.version == 0:
-        return Report(findings=(Finding(file=MANIFEST, message="there is none: this is no event log"),), counts={})
+        nothing = Finding(file=MANIFEST, message="there is none: this is no event log")
+        return Report(findings=(nothing,), counts={})
     contents = Contents(directory, manifest)
     found = list(islice(chain(_names(manifest), contents.findings()), FINDINGS_MAX))
     if log is not None:
