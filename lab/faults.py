@@ -127,19 +127,19 @@ class Crash(Fault):
 
 
 class Hang(Fault):
-    """The process stands still and logs nothing: its port accepts, and nobody answers."""
+    """The process waits for a lock that it holds itself, and logs nothing: its port accepts, and nobody answers."""
 
     name = "hang"
     service = API
-    tells = "the API stands still; only its probe shows it"
+    tells = "the API waits for itself; only its probe shows it"
 
     def _break(self) -> None:
-        os.kill(self._pid(), signal.SIGSTOP)
-
-    def _mend(self) -> None:
-        pid = control.pid_of(self.site, self.service)
-        if pid is not None:
-            os.kill(pid, signal.SIGCONT)
+        self._pid()
+        try:
+            get(self.site.api_port, "/export")
+        except OSError:
+            return
+        raise FaultError(f"{self.name}: {self.service} answered")
 
 
 class Leak(Fault):
@@ -152,7 +152,6 @@ class Leak(Fault):
     def _break(self) -> None:
         self._pid()
         for number in range(4 * API_MEMORY_MB // REPORT_MB):
-            self.since_ms = now_ms()
             if self._asked(number) != 200 and not self.is_healthy():
                 return
             time.sleep(1 / REPORTS_PER_S)

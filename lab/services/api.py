@@ -1,7 +1,8 @@
-"""An HTTP API that logs JSON lines, answers orders, and keeps every rendered report in a cache that never evicts.
+"""An HTTP API that logs JSON lines, answers orders, and keeps every rendered report in a cache. It has two real bugs.
 
-The cache is the leak: with enough different reports the process reaches its own address-space limit (``RLIMIT_AS``),
-and from then on whatever needs memory ends in a real ``MemoryError``, its health check included.
+The cache never evicts: with enough different reports the process reaches its own address-space limit (``RLIMIT_AS``),
+and from then on whatever needs memory ends in a real ``MemoryError``, its health check included. And the export takes
+the cache's lock twice: it waits for itself, and with it the whole event loop, silently and for ever.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import asyncio
 import json
 import resource
 import sys
+import threading
 import time
 from datetime import UTC, datetime
 from typing import Final
@@ -43,6 +45,7 @@ class Api:
         self._name = name
         self._working_set_bytes = working_set_mb * MEBIBYTE
         self._reports: dict[str, bytearray] = {}
+        self._lock = threading.Lock()
 
     async def handle(self, request: Request) -> Response:
         """Answer a request and log it; an unexpected error becomes a 500 with its type and text in the log."""
@@ -67,6 +70,9 @@ class Api:
             return Response(200, json.dumps({"order": number, "total": total}).encode())
         if request.path == "/reports":
             return self._report(request.query.get("key", ""), int(request.query.get("mb", "1")))
+        if request.path == "/export":
+            with self._lock:
+                return self._report("export", 1)
         return Response(404, b'{"error": "not found"}')
 
     def _work(self, seed: bytes) -> int:
@@ -76,9 +82,10 @@ class Api:
         return sum(working[: len(seed)])
 
     def _report(self, key: str, megabytes: int) -> Response:
-        if key not in self._reports:
-            self._reports[key] = bytearray(min(megabytes, REPORT_MB_MAX) * MEBIBYTE)
-        held = sum(map(len, self._reports.values()))
+        with self._lock:
+            if key not in self._reports:
+                self._reports[key] = bytearray(min(megabytes, REPORT_MB_MAX) * MEBIBYTE)
+            held = sum(map(len, self._reports.values()))
         return Response(200, json.dumps({"report": key, "cached_bytes": held}).encode())
 
 
