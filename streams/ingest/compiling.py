@@ -22,7 +22,8 @@ from streams.core.errors import InputError
 
 EXPRESSION_CHARACTERS_MAX: Final = 1000
 EXPRESSIONS_MAX: Final = 5000
-COMPILE_SECONDS_MAX: Final = 10
+COMPILE_SECONDS_MAX: Final = 30
+"""Processor time for compiling all expressions that users wrote, each by itself."""
 COMPILE_BYTES_MAX: Final = 2 * 1024**3
 HEAD_OFFSET_MAX: Final = 200
 """A level stands within this many bytes of a line's beginning."""
@@ -57,23 +58,27 @@ def _flags(expression: Expression) -> int:
     return flags if expression.case_sensitive else flags | hyperscan.HS_FLAG_CASELESS
 
 
-def check(expressions: Sequence[Expression]) -> None:
-    """Raise ``InputError`` for the first expression that is too long, and when there are too many."""
-    if len(expressions) > EXPRESSIONS_MAX:
-        raise InputError(f"{len(expressions)} expressions: at most {EXPRESSIONS_MAX} are allowed")
-    for expression in expressions:
-        if len(expression.text) > EXPRESSION_CHARACTERS_MAX:
-            raise InputError(f"{expression.name}: longer than {EXPRESSION_CHARACTERS_MAX} characters")
-
-
 def check_compiles(expressions: Sequence[Expression]) -> None:
-    """Raise ``InputError``, naming the expression and Hyperscan's reason, unless all compile within the limits."""
-    check(expressions)
-    _check_in_child(tuple(expressions))
+    """Raise ``InputError``, naming the first expression that is refused and why, unless all are within the limits."""
+    found = problems(expressions)
+    if found:
+        raise InputError(next(iter(found.values())))
+
+
+def problems(expressions: Sequence[Expression]) -> dict[int, str]:
+    """Return what is wrong with expressions, by index; they are compiled in a child with limits on time and memory."""
+    if len(expressions) > EXPRESSIONS_MAX:
+        return {EXPRESSIONS_MAX: f"{len(expressions)} expressions: at most {EXPRESSIONS_MAX} are allowed"}
+    long = {
+        index: f"{expression.name}: longer than {EXPRESSION_CHARACTERS_MAX} characters"
+        for index, expression in enumerate(expressions)
+        if len(expression.text) > EXPRESSION_CHARACTERS_MAX
+    }
+    return long or dict(_in_child(tuple(expressions)))
 
 
 @lru_cache(maxsize=64)
-def _check_in_child(expressions: tuple[Expression, ...]) -> None:
+def _in_child(expressions: tuple[Expression, ...]) -> tuple[tuple[int, str], ...]:
     try:
         child = subprocess.run(
             [sys.executable, "-m", "streams.ingest.compiling"],
@@ -85,14 +90,12 @@ def _check_in_child(expressions: tuple[Expression, ...]) -> None:
         output = child.stdout
     except subprocess.TimeoutExpired as error:
         output = error.stdout or b""
-    _, _, last = output.decode("utf-8", "replace").strip().rpartition("\n")
-    if last == "all":
-        return
-    verb, _, rest = last.partition(" ")
-    if verb == "refused":
-        raise InputError(rest)
-    name = expressions[int(rest)].name if verb == "trying" else "all expressions together"
-    raise InputError(f"{name}: takes more than {COMPILE_SECONDS_MAX} s or too much memory to compile; simplify it")
+    said = [line.split(" ", 2) for line in output.decode("utf-8", "replace").splitlines()]
+    refused = [(int(index), f"{expressions[int(index)].name}: {why}") for verb, index, why in said if verb == "refused"]
+    if not said or said[-1][0] != "done":
+        index = int(said[-1][1]) if said else 0
+        refused.append((index, f"{expressions[index].name}: takes too long or too much memory to compile; simplify it"))
+    return tuple(refused)
 
 
 def _limit() -> None:
@@ -102,19 +105,15 @@ def _limit() -> None:
 
 
 def child(source: bytes) -> None:
-    """Compile each expression and then all of them; say on standard output how far it came."""
+    """Compile each expression by itself; say on standard output which is under way and which is refused."""
     _limit()
-    expressions = msgspec.json.decode(source, type=tuple[Expression, ...])
-    for index, expression in enumerate(expressions):
-        os.write(1, f"trying {index}\n".encode())
+    for index, expression in enumerate(msgspec.json.decode(source, type=tuple[Expression, ...])):
+        os.write(1, f"trying {index} -\n".encode())
         try:
             compile_here([expression])
         except hyperscan.error as error:
-            os.write(1, f"refused {expression.name}: {error}\n".encode())
-            return
-    os.write(1, b"together\n")
-    compile_here(expressions)
-    os.write(1, b"all\n")
+            os.write(1, f"refused {index} {error}\n".encode())
+    os.write(1, b"done 0 -\n")
 
 
 if __name__ == "__main__":

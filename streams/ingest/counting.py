@@ -57,14 +57,11 @@ class Counting:
         ``level`` is what a field or prefix says and wins over the text's. A line that looks like an error and matches
         no rule gets a template, unless ``template`` is off (the line is a part of another).
         """
-        level = level or verdict.level
-        if verdict.pattern:
-            severity, template_id = levels.of_match(verdict.severity, level), ""
-        elif template and _looks_wrong(verdict, level, place.text):
-            severity, template_id = level or "error", self._template(place.text)
-        else:
-            self.plain(place.service, level or "info", at_ms)
+        severity, wrong = severity_of(verdict, level or verdict.level, place.text)
+        if not verdict.pattern and not (wrong and template):
+            self.plain(place.service, level or verdict.level or "info", at_ms)
             return False
+        template_id = "" if verdict.pattern else self._template(place.text)
         key = (at_ms - at_ms % 1000, place.service, severity, verdict.pattern, template_id)
         tallies = self.gatherer.tallies
         tallies[key] = tallies.get(key, 0) + 1
@@ -93,6 +90,18 @@ class Counting:
                 self._templates.clear()
             found = self._templates[head] = masking.template_id(head)
         return found
+
+
+def severity_of(verdict: Verdict, level: str, text: bytes) -> tuple[str, bool]:
+    """Return a line's severity, and whether it matches a rule or looks like an error although it matches none.
+
+    Words alone, without a level, make a warning: half of such lines are harmless.
+    """
+    if verdict.pattern:
+        return levels.of_match(verdict.severity, level), True
+    if _looks_wrong(verdict, level, text):
+        return level or "warning", True
+    return level or "info", False
 
 
 def _looks_wrong(verdict: Verdict, level: str, text: bytes) -> bool:

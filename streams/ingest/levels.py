@@ -60,10 +60,11 @@ def _of_number(number: int) -> str:
 def of_match(default: str, level: str) -> str:
     """Return the severity of a matched line: the pattern's, moved by what the line itself says.
 
-    A line that says fatal is fatal; one that says warning was handled, which takes one step off error and critical.
+    A line that says fatal is fatal, unless its pattern is a warning: then only a request or session ended, an error.
+    One that says warning was handled, which takes one step off error and critical.
     """
     if level == "fatal":
-        return "fatal"
+        return "error" if default in {"info", "warning"} else "fatal"
     if level == "warning" and default in {"error", "critical"}:
         return _NAMES[RANK[default] - 1]
     if level == "critical" and default in {"warning", "error"}:

@@ -19,7 +19,7 @@ from streams.core import config
 from streams.core.config import RuleSet, RuleSpec
 from streams.core.errors import InputError
 from streams.core.events import CATEGORIES, SEVERITIES
-from streams.ingest import compiling
+from streams.ingest import compiled, compiling
 from streams.ingest.compiling import Expression
 
 LINE_BYTES_MAX: Final = 8192
@@ -63,7 +63,7 @@ class Matcher:
         self.rules_sha256: Final = _sha256(self.rules, catalogue)
         expressions, meanings = _table(self.rules, catalogue)
         self._meanings: Final = meanings
-        self._database: Final = compiling.compile_here(expressions)
+        self._database: Final = compiled.database(expressions)
         self._raw_scan: Final = self._database.scan
         self._hits: Final[list[int]] = []
         self._seen: Final = _collector(self._hits)

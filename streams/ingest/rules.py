@@ -1,0 +1,189 @@
+"""Catalogue work: check a rule file, run its examples, list what holds (``logmend rules lint|test|list``).
+
+A rule file is TOML with ``[[rules]]`` tables of ``RuleSpec``'s fields. Without a file the shipped catalogue is meant.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from streams.catalogue.patterns import patterns
+from streams.core.config import RuleSet, RuleSpec
+from streams.core.errors import InputError
+from streams.ingest import compiling
+from streams.ingest import matcher as matchers
+from streams.ingest.compiling import Expression
+from streams.ingest.matcher import Matcher
+
+ERROR = "error"
+WARNING = "warning"
+SHORT_CHARACTERS = 4
+
+
+class Finding(Struct, frozen=True):
+    """Something wrong with a rule. ``level``: an error can't be applied, a warning can."""
+
+    rule: str
+    level: str
+    problem: str
+
+
+class Result(Struct, frozen=True):
+    """What became of an example: ``got`` is the pattern that names it, ``""`` for none.
+
+    A positive example is right when the rule names it; a negative one when the rule does not.
+    """
+
+    rule: str
+    positive: bool
+    example: str
+    got: str
+    ok: bool
+
+
+class Listed(Struct, frozen=True):
+    """A rule that holds, in order of precedence. ``origin``: shipped, own, or replaced (own with a shipped id)."""
+
+    id: str
+    category: str
+    severity: str
+    origin: str
+    expressions: int
+    hint: str
+
+
+def load(path: Path) -> RuleSet:
+    """Return the rules of a TOML file; ``InputError`` in one line when it can't be read or is no rule file."""
+    try:
+        raw = tomllib.loads(path.read_text("utf-8"))
+        return msgspec.convert(raw, RuleSet)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def _rules(path: Path | None) -> tuple[RuleSpec, ...]:
+    return load(path).rules if path else patterns().rules
+
+
+def lint(path: Path | None = None) -> list[Finding]:
+    """Return all that is wrong with the rules of a file: errors first by rule, then dead and shadowed rules.
+
+    ``InputError`` only when the file is no rule file at all.
+    """
+    rules = _rules(path)
+    findings = _doubled(rules)
+    for rule in rules:
+        findings += _lint_fields(rule)
+    findings += _lint_expressions(rules)
+    if any(finding.level == ERROR for finding in findings):
+        return findings
+    return findings + _dead_or_shadowed(rules, _matcher(path))
+
+
+def _matcher(path: Path | None) -> Matcher:
+    return matchers.merged(load(path)) if path else matchers.shipped()
+
+
+def _doubled(rules: tuple[RuleSpec, ...]) -> list[Finding]:
+    ids = [rule.id for rule in rules]
+    return [Finding(name, ERROR, "is defined more than once") for name in sorted({i for i in ids if ids.count(i) > 1})]
+
+
+def _lint_fields(rule: RuleSpec) -> list[Finding]:
+    findings = []
+    try:
+        matchers.check_rule(rule)
+    except InputError as error:
+        findings.append(Finding(rule.id, ERROR, str(error)))
+    if not rule.positive:
+        findings.append(Finding(rule.id, WARNING, "has no positive example, so nothing shows that it works"))
+    if not rule.negative:
+        findings.append(Finding(rule.id, WARNING, "has no negative example, so nothing shows what it leaves alone"))
+    if not rule.hint:
+        findings.append(Finding(rule.id, WARNING, "has no hint for whoever reads the alert"))
+    return findings
+
+
+def _lint_expressions(rules: tuple[RuleSpec, ...]) -> list[Finding]:
+    owned = [(rule.id, e) for rule in rules for e in (*matchers.of_rule(rule), *matchers.unless_of(rule))]
+    problems = compiling.problems([expression for _, expression in owned])
+    findings = [Finding(owned[min(index, len(owned) - 1)][0], ERROR, why) for index, why in sorted(problems.items())]
+    return findings + [Finding(rule, WARNING, why) for rule, expression in owned if (why := _suspicious(expression))]
+
+
+def _suspicious(expression: Expression) -> str:
+    if len(expression.text) < SHORT_CHARACTERS:
+        return f"{expression.name}: so short that it matches almost everything"
+    if expression.text.startswith((".*", ".+")) or expression.text.endswith((".*", ".+")):
+        return f"{expression.name}: unbounded at an end, which changes nothing; leave it out"
+    return ""
+
+
+def _dead_or_shadowed(rules: tuple[RuleSpec, ...], matcher: Matcher) -> list[Finding]:
+    """Find rules that none of their own positive examples reach, and expressions that repeat an earlier rule's."""
+    findings = []
+    owners: dict[str, str] = {}
+    for rule in matcher.rules:
+        for text in rule.expressions:
+            owners.setdefault(text, rule.id)
+    for rule in rules:
+        findings += [
+            Finding(rule.id, WARNING, f"shadowed: {text!r} stands in {owners[text]} too, which comes first")
+            for text in rule.expressions
+            if owners[text] != rule.id
+        ]
+        hits = [matcher.rules_in(example.encode()) for example in rule.positive]
+        if rule.positive and not any(rule.id in hit for hit in hits):
+            findings.append(Finding(rule.id, ERROR, "dead: it matches none of its positive examples"))
+        elif rule.positive and not any(hit[:1] == (rule.id,) for hit in hits):
+            firsts = ", ".join(sorted({hit[0] for hit in hits if hit}))
+            findings.append(Finding(rule.id, WARNING, f"shadowed: {firsts} names its examples first"))
+    return findings
+
+
+def test(path: Path | None = None) -> list[Result]:  # noqa: PT028 - named like its command, no pytest test
+    """Run each rule's examples through the whole effective rule set."""
+    matcher = _matcher(path)
+    results = []
+    for rule in _rules(path):
+        for example in rule.positive:
+            got = matcher.scan(example.encode()).pattern
+            results.append(_result(rule.id, example, got, ok=got == rule.id, positive=True))
+        for example in rule.negative:
+            standing = matcher.rules_in(example.encode())
+            got = next(iter(standing), "")
+            results.append(_result(rule.id, example, got, ok=rule.id not in standing, positive=False))
+    return results
+
+
+def _result(rule: str, example: str, got: str, *, ok: bool, positive: bool) -> Result:
+    return Result(rule=rule, positive=positive, example=example, got=got, ok=ok)
+
+
+def effective(path: Path | None = None) -> list[Listed]:
+    """Return the rules that hold with a file applied, most specific first."""
+    matcher = _matcher(path)
+    shipped = frozenset(rule.id for rule in patterns().rules)
+    return [
+        Listed(
+            id=rule.id,
+            category=rule.category,
+            severity=rule.severity,
+            origin=_origin(rule.id, matcher.shipped, shipped),
+            expressions=len(rule.expressions),
+            hint=rule.hint,
+        )
+        for rule in matcher.rules
+    ]
+
+
+def _origin(name: str, unchanged: frozenset[str], shipped: frozenset[str]) -> str:
+    if name in unchanged:
+        return "shipped"
+    return "replaced" if name in shipped else "own"
