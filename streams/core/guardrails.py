@@ -18,7 +18,16 @@ from streams.core.num import stored
 HOUR_MS: Final = 3_600_000
 COMMANDS_KEPT_MAX: Final = 10_000
 TEMPORARY: Final = frozenset(
-    {"not_halted", "cooldown", "budget_target", "budget_service", "budget_total", "blast_radius", "breaker"}
+    {
+        "not_halted",
+        "target_idle",
+        "cooldown",
+        "budget_target",
+        "budget_service",
+        "budget_total",
+        "blast_radius",
+        "breaker",
+    }
 )
 """Gates that open again by themselves (or by a person's release) while the incident lasts."""
 
@@ -117,7 +126,9 @@ def _limits(guard: Guard, policy: Policy, situation: Situation, spec: ServiceSpe
     others = len(situation.under_way - {spec.name})
     fleet_max = max(1, int(situation.services_known * policy.blast_radius_share))
     cooldown = guard.cooldowns.get(spec.name, Cooldown())
+    busy = spec.name in situation.under_way
     return (
+        Gate(name="target_idle", passed=not busy, value=float(busy), limit=0.0),
         _at_most("cooldown", max(cooldown.until_ms - situation.now_ms, 0), 0),
         _below("budget_target", len(of_target), policy.budget_per_target),
         _below("budget_service", len(of_service), policy.budget_per_service),

@@ -86,7 +86,7 @@ class AnyOrder(RuleBasedStateMachine):
     @invariant()
     def one_action_per_service_at_a_time(self) -> None:
         incidents = self.world.fold._state.incidents.by_id.values()
-        busy = [(one.service, one.group) for one in incidents if one.status in {ACTING, VERIFYING}]
+        busy = [one.service for one in incidents if one.status in {ACTING, VERIFYING}]
         assert len(busy) == len(set(busy))
 
     @invariant()
