@@ -1,4 +1,4 @@
-"""Golden scenarios: what is decided, and why, in files that people read. Rewrite with ``LOGMEND_REWRITE=1``."""
+"""Golden scenarios: what is decided, and why, in files that people read. Rewrite with ``REWRITE_SCENARIOS=1``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def test_scenario(path: Path) -> None:
     """Every line of a scenario decides what its file says, to the byte; if not meant, raise EPOCH and rewrite."""
     written = path.read_text()
     played = run(written)
-    if os.environ.get("LOGMEND_REWRITE"):
+    if os.environ.get("REWRITE_SCENARIOS"):
         path.write_text(played)
     assert played == written
 
