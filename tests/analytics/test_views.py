@@ -1,0 +1,278 @@
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+import polars as pl
+import pytest
+
+from analytics import compact
+from analytics import writer as writer_module
+from analytics.manifest import MANIFEST, SEGMENTS, load
+from analytics.views import VIEWS, EventLog, connect
+from analytics.writer import EventLogWriter
+from streams.core.errors import InputError
+from tests.analytics.archive import Clock, archive
+from tests.analytics.history import History, story, wander
+
+
+@pytest.fixture
+async def told(tmp_path: Path) -> AsyncIterator[tuple[History, EventLog]]:
+    """Return the story and a reader of its archive."""
+    history = story()
+    await archive(history, tmp_path)
+    with EventLog(tmp_path) as log:
+        yield history, log
+
+
+async def test_an_empty_log_has_every_column(tmp_path: Path) -> None:
+    """The views of an empty log have the columns and types of a full one."""
+    with EventLog(tmp_path) as log:
+        empty = {view: log.query(f"FROM {view}") for view in VIEWS}
+    assert all(frame.is_empty() for frame in empty.values())
+    await archive(story(), tmp_path)
+    with EventLog(tmp_path) as log:
+        full = {view: log.query(f"FROM {view}") for view in VIEWS}
+    assert {view: frame.schema for view, frame in full.items()} == {view: one.schema for view, one in empty.items()}
+    assert not any(frame.is_empty() for frame in full.values())
+
+
+async def test_times_are_utc_without_a_zone(told: tuple[History, EventLog]) -> None:
+    """Every time in every view is a TIMESTAMP, and says what UTC says."""
+    history, log = told
+    for view in VIEWS:
+        for name, kind in log.query(f"FROM {view}").schema.items():
+            assert not isinstance(kind, pl.Datetime) or kind.time_zone is None
+            assert name.endswith("_at") == isinstance(kind, pl.Datetime), (view, name)
+    (caused,) = log.query("SELECT caused_at FROM decisions WHERE seq = 0").row(0)
+    expected = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=history.decisions[0].append_ms)
+    assert caused.replace(tzinfo=UTC) == expected
+
+
+async def test_a_mad_stamp_is_no_time(tmp_path: Path) -> None:
+    """A stamp that no calendar holds is NULL, and does not end the query."""
+    history = History()
+    history.begin()
+    history.log.now_ms = 1 << 62
+    history.see("shop", "process_crash")
+    await archive(history, tmp_path)
+    with EventLog(tmp_path) as log:
+        assert log.query("SELECT first_at FROM detections").row(0) == (None,)
+
+
+async def test_incidents_tell_their_story(told: tuple[History, EventLog]) -> None:
+    """An incident is one row: what it was, what was done, and how it ended."""
+    _, log = told
+    rows = log.query("FROM incidents ORDER BY first_seq").to_dicts()
+    assert [(row["service"], row["status"], row["healed"], row["actions"]) for row in rows] == [
+        ("shop", "healed", True, ["process.restart"]),
+        ("cart", "healed", True, ["process.kill_blocker"]),
+        ("mail", "open", False, []),
+    ]
+    assert rows[0]["healed_seconds"] == 126.0
+    assert rows[2]["withheld_because"] == "not_halted"
+    assert rows[0]["patterns"] == ["process_crash"]
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_incidents_agree_with_the_fold(tmp_path: Path, seed: int) -> None:
+    """What the view calls open, acting, verifying or escalated is what the fold's own state says."""
+    history = wander(seed, facts=250)
+    await archive(history, tmp_path)
+    with EventLog(tmp_path) as log:
+        rows = log.query("SELECT id, status FROM incidents WHERE closed_at IS NULL").rows()
+    assert dict(rows) == {one.id: one.status for one in history.fold._state.incidents.by_id.values()}
+
+
+async def test_every_option_and_gate_is_a_row(told: tuple[History, EventLog]) -> None:
+    """Options and gates are as many as in the decisions, and one option of each command is the chosen one."""
+    history, log = told
+    counted = log.query("SELECT (SELECT count(*) FROM options), (SELECT count(*) FROM gates)").row(0)
+    assert counted == (
+        sum(len(decision.options) for decision in history.decisions),
+        sum(len(decision.gates) for decision in history.decisions),
+    )
+    chosen = log.query("SELECT decision, action FROM options WHERE chosen AND kind = 'commanded'").rows()
+    assert sorted(chosen) == sorted((command.id, command.action) for command in history.commands)
+
+
+async def test_a_line_said_twice_is_one_line(tmp_path: Path) -> None:
+    """Evidence that a second owner appended again is one row of ``lines``."""
+    history = story()
+    where = next(key for key in history.log.records if key.topic == history.topics.evidence)
+    for record in list(history.log.records[where]):
+        history.log.records[where].append(record._replace(offset=history.log.records[where][-1].offset + 1))
+    await archive(history, tmp_path)
+    with EventLog(tmp_path) as log:
+        assert log.query("SELECT count(*), count(DISTINCT record_offset) FROM lines").row(0) == (6, 6)
+
+
+async def test_new_segments_are_seen(tmp_path: Path) -> None:
+    """A reader sees what was archived after it was opened."""
+    history = story()
+    with EventLog(tmp_path) as log:
+        assert log.query("SELECT count(*) FROM decisions").item() == 0
+        await archive(history, tmp_path)
+        assert log.query("SELECT count(*) FROM decisions").item() == len(history.decisions)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "COPY decisions TO '{segments}/x.parquet'",
+        "ATTACH '{segments}/x.duckdb'",
+        "EXPLAIN ANALYZE COPY decisions TO '{segments}/x.parquet'",
+        "CREATE TABLE x AS SELECT 1",
+        "SELECT 1; SELECT 2",
+        "SET enable_external_access = true",
+        "INSTALL httpfs",
+        "FROM read_text('/etc/hostname')",
+        "FROM read_csv('{log}/manifest.json')",
+        "FROM read_parquet('https://example.org/x.parquet')",
+        "FROM glob('/etc/*')",
+        "",
+    ],
+)
+async def test_questions_reach_nothing_else(told: tuple[History, EventLog], sql: str) -> None:
+    """A question can read the log and nothing else, and can write nothing at all."""
+    _, log = told
+    before = sorted(path.name for path in (log.directory / SEGMENTS).iterdir())
+    with pytest.raises(InputError):
+        log.query(sql.format(segments=log.directory / SEGMENTS, log=log.directory))
+    assert sorted(path.name for path in (log.directory / SEGMENTS).iterdir()) == before
+
+
+async def test_variables_of_the_program_are_no_tables(told: tuple[History, EventLog]) -> None:
+    """A frame in the calling program can't be asked by its name."""
+    _, log = told
+    secret = pl.DataFrame({"a": [1]})
+    with pytest.raises(InputError, match="secret"):
+        log.query("FROM secret")
+    assert secret.height == 1
+
+
+async def test_a_wrong_question_is_answered_in_words(told: tuple[History, EventLog]) -> None:
+    """What DuckDB can't answer is an input error with DuckDB's own words."""
+    _, log = told
+    with pytest.raises(InputError, match="nope"):
+        log.query("SELECT nope FROM decisions")
+
+
+async def test_sums_are_plain_integers(told: tuple[History, EventLog]) -> None:
+    """A sum of integers is a 64-bit integer, not a decimal."""
+    _, log = told
+    frame = log.query("SELECT sum(lines) AS lines FROM facts")
+    assert frame.schema == {"lines": pl.Int64}
+
+
+async def test_odd_directory_names_are_read(tmp_path: Path) -> None:
+    """Quotes, blanks and brackets in the directory's name are only a name."""
+    history = story()
+    directory = await archive(history, tmp_path / "it's [a] log")
+    with EventLog(directory) as log:
+        assert log.query("SELECT count(*) FROM decisions").item() == len(history.decisions)
+
+
+async def test_a_plain_connection_has_the_views(tmp_path: Path) -> None:
+    """``connect`` gives a DuckDB connection with the views and a locked configuration."""
+    history = story()
+    connection = connect(await archive(history, tmp_path))
+    assert connection.execute("SELECT count(*) FROM incidents").fetchall() == [(3,)]
+    with pytest.raises(duckdb.Error):
+        connection.execute("SET enable_external_access = true")
+    connection.close()
+
+
+async def test_a_file_merged_away_is_found_under_its_new_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A query whose files are removed under it is asked again from the newer manifest."""
+    monkeypatch.setattr(compact, "FAN_IN", 2)
+    monkeypatch.setattr(writer_module, "GRACE_MS", 0)
+    history, clock = story(), Clock()
+    with EventLogWriter(history.log, history.topics, tmp_path, clock_ms=clock) as writer:
+        history.log.horizon_ms = 1_800_000_201_000
+        await writer.flush()
+        history.log.horizon_ms = 1 << 62
+        await writer.flush()
+        with EventLog(tmp_path) as log:
+            looks = iter([lambda: False, log.refresh])
+
+            def refresh() -> bool:
+                return next(looks)()
+
+            monkeypatch.setattr(log, "refresh", refresh)
+            await writer.step()
+            assert log.query("SELECT count(*) FROM decisions").item() == len(history.decisions)
+    assert next(looks, None) is None, "the merge was not met"
+
+
+async def test_a_file_missing_for_good_says_verify(told: tuple[History, EventLog]) -> None:
+    """A segment that the newest manifest names but nobody has is an error that says what to do."""
+    _, log = told
+    (log.directory / SEGMENTS / load(log.directory).files("decisions")[0].name).unlink()
+    with pytest.raises(InputError, match="run logmend verify"):
+        log.query("FROM decisions")
+
+
+async def test_a_damaged_manifest_says_so(told: tuple[History, EventLog]) -> None:
+    """A reader does not trust a manifest with a wrong bit."""
+    _, log = told
+    path = log.directory / MANIFEST
+    path.write_bytes(path.read_bytes().replace(b'"rows": 14', b'"rows": 15'))
+    with pytest.raises(InputError, match=r"manifest\.json is damaged"):
+        log.query("FROM decisions")
+
+
+class Asking(threading.Thread):
+    """A reader that asks until told to stop: every answer must be one moment of the log."""
+
+    def __init__(self, directory: Path, done: threading.Event) -> None:
+        super().__init__()
+        self._directory, self._done = directory, done
+        self.seen: list[int] = []
+        self.wrong: list[object] = []
+
+    def run(self) -> None:
+        """Ask."""
+        sql = """
+            SELECT (SELECT count(*) FROM decisions), (SELECT coalesce(max(seq), -1) + 1 FROM decisions),
+                (SELECT count(*) FROM commands ANTI JOIN decisions USING (id))
+        """
+        with EventLog(self._directory) as log:
+            while not self._done.is_set():
+                try:
+                    count, end, orphans = log.query(sql).row(0)
+                except InputError as error:
+                    self.wrong.append(error)
+                    return
+                if count != end or orphans or (self.seen and count < self.seen[-1]):
+                    self.wrong.append((count, end, orphans, self.seen[-1:]))
+                self.seen.append(count)
+
+
+async def test_ten_readers_while_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten readers at once get dense, growing, consistent answers while segments are written, merged and removed."""
+    monkeypatch.setattr(compact, "FAN_IN", 3)
+    monkeypatch.setattr(writer_module, "GRACE_MS", 50)
+    history, done = wander(7, facts=200), threading.Event()
+    stamps = sorted({record.timestamp for held in history.log.records.values() for record in held})
+    with EventLogWriter(history.log, history.topics, tmp_path) as writer:
+        readers = [Asking(tmp_path, done) for _ in range(10)]
+        for reader in readers:
+            reader.start()
+        for place in range(0, len(stamps), max(1, len(stamps) // 15)):
+            history.log.horizon_ms = stamps[place]
+            await writer.flush()
+            await writer.step()
+            await asyncio.sleep(0.02)
+        history.log.horizon_ms = 1 << 62
+        await writer.flush()
+        await asyncio.sleep(0.5)
+        done.set()
+        for reader in readers:
+            reader.join()
+    assert [wrong for reader in readers for wrong in reader.wrong] == []
+    assert all(reader.seen[-1] == len(history.decisions) for reader in readers)
