@@ -1,0 +1,251 @@
+"""The log as the stages know it (``ports.Log``), on a real Kafka.
+
+Writes go through one idempotent producer that waits for all replicas; reads go through consumers without a group, whose
+positions are the caller's. One object belongs to one event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, Final, Self
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.errors import KafkaConnectionError, OffsetOutOfRangeError
+from aiokafka.structs import TopicPartition as TheirPartition
+
+from streams.core.errors import InputError, InvariantError
+from streams.ports import Outgoing, Record, TopicPartition
+from streams.runtime.address import bootstrap
+from streams.settings import Settings
+
+Batch = list[tuple[TopicPartition, Sequence[Record]]]
+
+RECORD_BYTES_MAX: Final = 9 * 1024 * 1024
+BATCH_BYTES: Final = 512 * 1024
+LINGER_MS: Final = 1
+FETCH_BYTES: Final = 4 * 1024 * 1024
+"""Of one partition and fetch, as compressed; a larger batch comes whole."""
+FETCH_WAIT_MS: Final = 100
+"""How long the broker holds an empty fetch. A seek waits for it, so it stays short."""
+RETRY_MS: Final = 10
+POLL_MS: Final = 250
+READ_MS: Final = 200
+CONNECT_S: Final = 10.0
+CONNECT_RETRY_S: Final = 0.1
+
+
+class KafkaLog:
+    """``ports.Log`` on aiokafka, and ``poll`` for hosts without Faust. An async context manager.
+
+    The producer is made at the first append, a reader of a partition at its first read.
+    """
+
+    def __init__(self, settings: Settings, *, connect_seconds: float = CONNECT_S) -> None:
+        self._settings = settings
+        self._connect_seconds = connect_seconds
+        self._address = ""
+        self._producer: Any = None
+        self._offsets: Any = None
+        self._readers: dict[TopicPartition, _Reader] = {}
+        self._poller: _Reader | None = None
+        self._starting = asyncio.Lock()
+        self._failed = False
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Connect. Raises ``InputError`` when no broker answers within ``connect_seconds``."""
+        self._address = bootstrap(self._settings)
+        await reach(self._address, self._connect_seconds)
+        self._offsets = _consumer(self._address)
+        try:
+            await self._offsets.start()
+        except KafkaConnectionError as error:
+            await self.stop()
+            raise no_broker(self._address) from error
+
+    async def stop(self) -> None:
+        """Wait for what was sent, and disconnect."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            await producer.stop()
+        for reader in (*self._readers.values(), *([self._poller] if self._poller else [])):
+            await reader.stop()
+        self._readers.clear()
+        self._poller = None
+        offsets, self._offsets = self._offsets, None
+        if offsets is not None:
+            await offsets.stop()
+
+    async def append(self, records: Sequence[Outgoing]) -> Sequence[int]:
+        """See ``ports.Log.append``. Waits without a limit while no broker answers. After a failure it refuses more."""
+        if self._failed:
+            raise InvariantError("an append failed before: what is in the log is not known, so nothing may follow")
+        producer = await self._started_producer()
+        try:
+            sent = [
+                await producer.send(
+                    record.topic, record.value, key=record.key, partition=record.partition, headers=list(record.headers)
+                )
+                for record in records
+            ]
+            acknowledged = await asyncio.gather(*sent)
+        except BaseException:
+            self._failed = True
+            raise
+        return [metadata.offset for metadata in acknowledged]
+
+    async def read(self, where: TopicPartition, start: int, end: int) -> Sequence[Record]:
+        """See ``ports.Log.read``. Waits without a limit while no broker answers."""
+        if start >= end:
+            return ()
+        if where not in self._readers:
+            self._readers[where] = _Reader(self._address)
+        return await self._readers[where].read(where, start, end, self.bounds)
+
+    async def bounds(self, where: TopicPartition) -> tuple[int, int]:
+        """See ``ports.Log.bounds``."""
+        theirs = TheirPartition(*where)
+        earliest = await self._offsets.beginning_offsets([theirs])
+        latest = await self._offsets.end_offsets([theirs])
+        return earliest[theirs], latest[theirs]
+
+    async def poll(self, positions: Mapping[TopicPartition, int]) -> Batch:
+        """Return one fetch of several partitions from these offsets on, after 250 ms at most.
+
+        At most ``settings.poll_records`` records; empty when nothing came. Raises aiokafka's ``OffsetOutOfRangeError``
+        when a position is no longer (or not yet) in the log: load again.
+        """
+        if not positions:
+            await asyncio.sleep(POLL_MS / 1000)
+            return []
+        if self._poller is None:
+            self._poller = _Reader(self._address)
+        return await self._poller.fetch(positions, POLL_MS, self._settings.poll_records)
+
+    async def _started_producer(self) -> Any:
+        async with self._starting:
+            if self._producer is None:
+                self._producer = await _start_producer(self._address)
+        return self._producer
+
+
+async def reach(address: str, seconds: float = CONNECT_S) -> None:
+    """Return when one of the brokers (host:port,...) accepts a connection; ``InputError`` when none does in time."""
+    deadline = time.monotonic() + seconds
+    while True:
+        for broker in address.split(","):
+            host, _, port = broker.rpartition(":")
+            with contextlib.suppress(OSError, TimeoutError):
+                async with asyncio.timeout(seconds):
+                    _, writer = await asyncio.open_connection(host, int(port))
+                writer.close()
+                return
+        if time.monotonic() >= deadline:
+            raise no_broker(address)
+        await asyncio.sleep(CONNECT_RETRY_S)
+
+
+def no_broker(address: str) -> InputError:
+    """Return the error that says what to do when nobody answers."""
+    return InputError(f"no broker at {address}: start one there, or unset LOGMEND_BROKERS to use the embedded one")
+
+
+class _Reader:
+    """A consumer whose positions are its caller's: it seeks when asked for another offset than the one that is next."""
+
+    def __init__(self, address: str) -> None:
+        self._consumer: Any = _consumer(address)
+        self._next: dict[TopicPartition, int] = {}
+        self._started = False
+        self._lock = asyncio.Lock()
+
+    async def stop(self) -> None:
+        await self._consumer.stop()
+
+    async def fetch(self, positions: Mapping[TopicPartition, int], wait_ms: int, records_max: int | None) -> Batch:
+        """Return what one fetch from these positions brings within ``wait_ms``."""
+        async with self._lock:
+            await self._go_to(positions)
+            found = await self._consumer.getmany(timeout_ms=wait_ms, max_records=records_max)
+            batch: Batch = [(TopicPartition(*where), records) for where, records in found.items() if records]
+            for where, records in batch:
+                self._next[where] = records[-1].offset + 1
+            return batch
+
+    async def read(self, where: TopicPartition, start: int, end: int, bounds: Any) -> Sequence[Record]:
+        """Return one fetch of records in [start, end), () when the log has none there; see ``ports.Log.read``."""
+        while start < end:
+            try:
+                batch = await self.fetch({where: start}, READ_MS, None)
+            except OffsetOutOfRangeError:
+                start = max(start, (await bounds(where))[0])
+                batch = []
+            if batch:
+                await self._rest(where)
+                return [record for record in batch[0][1] if record.offset < end]
+            if await self._has_none(where, start, min(end, (await bounds(where))[1])):
+                break
+        await self._rest(where)
+        return ()
+
+    async def _has_none(self, where: TopicPartition, start: int, end: int) -> bool:
+        """Whether nothing is left before ``end``: markers and what compaction took are passed without a record."""
+        if start >= end:
+            return True
+        return bool(await self._consumer.position(TheirPartition(*where)) >= end)
+
+    async def _rest(self, where: TopicPartition) -> None:
+        """Fetch nothing ahead until the next read."""
+        self._consumer.pause(TheirPartition(*where))
+
+    async def _go_to(self, positions: Mapping[TopicPartition, int]) -> None:
+        if not self._started:
+            await self._consumer.start()
+            self._started = True
+        if positions.keys() != self._next.keys():
+            self._consumer.assign([TheirPartition(*where) for where in positions])
+            self._next.clear()
+        for where, offset in positions.items():
+            if self._next.get(where) != offset:
+                self._consumer.seek(TheirPartition(*where), offset)
+                self._next[where] = offset
+        if paused := self._consumer.paused():
+            self._consumer.resume(*paused)
+
+
+def _consumer(address: str) -> Any:
+    return AIOKafkaConsumer(
+        bootstrap_servers=address,
+        enable_auto_commit=False,
+        auto_offset_reset="none",
+        fetch_max_wait_ms=FETCH_WAIT_MS,
+        max_partition_fetch_bytes=FETCH_BYTES,
+        retry_backoff_ms=RETRY_MS,
+    )
+
+
+async def _start_producer(address: str) -> Any:
+    producer = AIOKafkaProducer(
+        bootstrap_servers=address,
+        enable_idempotence=True,
+        acks="all",
+        compression_type="lz4",
+        linger_ms=LINGER_MS,
+        max_batch_size=BATCH_BYTES,
+        max_request_size=RECORD_BYTES_MAX,
+        retry_backoff_ms=RETRY_MS,
+    )
+    await producer.start()
+    return producer
