@@ -34,7 +34,7 @@ class Cutter(Protocol):
 
 
 class SupersededError(Exception):
-    """Another process took a partition of ours: end, and take partitions anew."""
+    """What we hold is out of date: another process took it, or it was deleted. End, and take partitions anew."""
 
 
 class _Held(NamedTuple):
@@ -173,9 +173,11 @@ class DetectEngine:
         self._held[where] = _Held(term, records[-1].offset + 1)
 
     async def _prove_hole(self, where: TopicPartition, start: int, end: int) -> None:
-        """Raise ``InvariantError`` unless offsets [start, end) never held a record that can be read (compaction)."""
+        """Raise unless offsets [start, end) hold no record: markers and compaction leave holes, a host must not."""
         earliest, _ = await self._log.bounds(where)
-        if earliest > start or await self._log.read(where, start, end):
+        if earliest > start:
+            raise SupersededError(f"{where.topic}/{where.partition}: records from {start} on were deleted unread")
+        if await self._log.read(where, start, end):
             raise InvariantError(f"{where.topic}/{where.partition}: records [{start}, {end}) were not handed over")
 
     def _slice(self, where: TopicPartition, records: Sequence[Record], position: int, work: _Work) -> None:

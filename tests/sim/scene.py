@@ -1,0 +1,177 @@
+"""What the simulated fleet consists of: services, rules, policies, and the lines that its services say."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Final
+
+import msgspec
+
+from streams.catalogue import strategies
+from streams.catalogue.patterns import PatternCatalogue, SignSpec
+from streams.codec import encode
+from streams.core.config import Inventory, Policy, RuleSet, RuleSpec, ServiceSpec, canonical, sha256
+from streams.core.events import ConfigApplied, Decision, Fact, InboxEvent, ProbeReported, Slice
+from streams.core.fold import Fold
+from streams.ingest.matcher import Matcher
+from streams.ingest.slicer import Slicer
+from streams.ports import Outgoing, TopicPartition
+from streams.topics import Topics
+from tests.sim.kernel import World
+
+TOPICS: Final = Topics()
+LOG_PARTITIONS: Final = 2
+SOURCES: Final = (
+    *(TopicPartition("logs", partition) for partition in range(LOG_PARTITIONS)),
+    TopicPartition(TOPICS.inbox_workers, 0),
+    TopicPartition(TOPICS.inbox_people, 0),
+)
+INBOX_WORKERS, INBOX_PEOPLE = SOURCES[-2:]
+FACTS: Final = TopicPartition(TOPICS.facts, 0)
+DECISIONS: Final = TopicPartition(TOPICS.decisions, 0)
+COMMANDS: Final = TopicPartition(TOPICS.commands, 0)
+EVIDENCE: Final = TopicPartition(TOPICS.evidence, 0)
+DLQ: Final = TopicPartition(TOPICS.dlq, 0)
+SERVICES: Final = ("api", "store", "proxy", "mail")
+POISON: Final = "poison"
+"""A service whose name makes the fold fail."""
+
+CATALOGUE: Final = strategies()
+
+
+def _rule(name: str, category: str, severity: str, expression: str) -> RuleSpec:
+    return RuleSpec(id=name, category=category, severity=severity, hint="simulated", expressions=(expression,))
+
+
+_SHIPPED: Final = PatternCatalogue(
+    rules=(
+        _rule("process_crash", "process", "critical", "segmentation fault"),
+        _rule("database_lock", "database", "error", "database is locked"),
+        _rule("connection_refused", "network", "error", "connection refused"),
+        _rule("configuration_error", "configuration", "error", "invalid value"),
+    ),
+    levels=(),
+    signs=SignSpec(expressions=("error",)),
+)
+RULE_SETS: Final = (
+    RuleSet(),
+    RuleSet(rules=(_rule("out_of_memory", "memory", "critical", "no space on heap"),)),
+)
+TROUBLE: Final = (
+    "segmentation fault (core dumped)",
+    "database is locked",
+    "connection refused by 10.0.0.7:5432",
+    "invalid value for listen_port",
+    "no space on heap",
+    "request ended in error 17",
+)
+
+
+@cache
+def matcher_for(rules: RuleSet) -> Matcher:
+    """Return the matcher of applied rules over the simulated catalogue; compiled once."""
+    every = (*rules.rules, *_SHIPPED.rules)
+    return Matcher(every, _SHIPPED, frozenset(rule.id for rule in _SHIPPED.rules))
+
+
+def slicer_for(rules: RuleSet) -> Slicer:
+    """Return a new slicer."""
+    return Slicer(matcher_for(rules), TOPICS)
+
+
+class SimFold(Fold):
+    """The real fold with one bug: it fails half way on what the service ``poison`` says."""
+
+    def apply(self, fact: Fact, offset: int, append_ms: int) -> list[Decision]:
+        """Apply a fact, and fail after the state has changed when it is poisonous."""
+        decisions = super().apply(fact, offset, append_ms)
+        if isinstance(fact, Slice) and any(tally.service == POISON for tally in fact.tallies):
+            raise ZeroDivisionError(f"fact {offset}")
+        return decisions
+
+
+def fold_for(snapshot: bytes | None) -> Fold:
+    """Return a fold, new or restored."""
+    return SimFold.restore(snapshot, CATALOGUE) if snapshot is not None else SimFold.new(CATALOGUE)
+
+
+def inventory(world: World) -> Inventory:
+    """Return an inventory in which some services may be healed, one asks a person, and one may not be in it."""
+    modes = ("auto", "auto", "approve", "observe")
+    services = [
+        ServiceSpec(
+            name=name,
+            host="h1",
+            mode=mode,
+            argv=("run", name),
+            lock_files=(f"{name}.db",),
+            depends_on=("store",) if name == "api" else (),
+        )
+        for name, mode in zip(SERVICES, modes, strict=True)
+    ]
+    return Inventory(services=tuple(services[: world.between(3, 4)]))
+
+
+def policy(world: World) -> Policy:
+    """Return a policy under which much happens in half a minute."""
+    return Policy(
+        attempts_max=world.between(1, 3),
+        cooldown_ms=world.between(200, 2_000),
+        budget_per_target=world.between(2, 8),
+        blast_radius_share=1.0,
+        lateness_ms=200,
+        source_silent_ms=3_000,
+        verify_after_ms=500,
+        stay_away_ms=1_000,
+        unverified_after_ms=3_000,
+        command_ttl_ms=world.between(1_000, 8_000),
+        action_timeout_ms=1_000,
+        approval_ttl_ms=6_000,
+        quiet_close_ms=8_000,
+        grouping_wait_ms=300,
+        exploration_rate=0.2,
+    )
+
+
+def applied(value: Policy | Inventory | RuleSet, kind: str) -> ConfigApplied:
+    """Return the event that applies a configuration."""
+    body = canonical(value)
+    return ConfigApplied(kind=kind, sha256=sha256(body), author="ada", body=body)
+
+
+def message(where: TopicPartition, event: InboxEvent) -> Outgoing:
+    """Return an inbox record."""
+    return Outgoing(where.topic, encode(event), b"", where.partition)
+
+
+def line(world: World, clock_ms: int, broken: set[str]) -> Outgoing:
+    """Return something that a producer says: trouble of a broken service, a normal line, or rubbish."""
+    partition = world.between(0, LOG_PARTITIONS - 1)
+    service = SERVICES[world.between(0, len(SERVICES) - 1)]
+    kind = world.random.random()
+    if kind < 0.03:
+        return Outgoing("logs", bytes(world.between(0, 3) for _ in range(12)), service.encode(), partition)
+    if kind < 0.06:
+        return Outgoing("logs", f"plain text of {service}: all is well".encode(), service.encode(), partition)
+    at_ms = clock_ms - world.between(0, 400)
+    if kind < 0.1:
+        at_ms = (1, clock_ms - 3_600_000, clock_ms + 86_400_000)[world.between(0, 2)]
+    text = f"request {world.between(1, 99)} done"
+    if service in broken:
+        text = TROUBLE[world.between(0, len(TROUBLE) - 1)]
+    said = {"ts": at_ms, "service": service, "message": text}
+    return Outgoing("logs", msgspec.json.encode(said), None, partition)
+
+
+def poisonous_line(clock_ms: int) -> Outgoing:
+    """Return a line on whose slice the fold fails."""
+    return Outgoing("logs", msgspec.json.encode({"ts": clock_ms, "service": POISON, "message": "hello"}), None, 0)
+
+
+def probe(world: World, clock_ms: int, broken: set[str]) -> ProbeReported:
+    """Return what a probe of some service says."""
+    service = SERVICES[world.between(0, len(SERVICES) - 1)]
+    ok = service not in broken
+    return ProbeReported(
+        host="h1", service=service, kind="process", ok=ok, code="up" if ok else "down", at_ms=clock_ms, latency_ms=1
+    )
