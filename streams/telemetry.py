@@ -345,10 +345,10 @@ def broker_up(address: str, seconds: float) -> None:
     _say(logging.INFO, "broker_up", address=address, seconds=seconds)
 
 
-def broker_down(reason: str) -> None:
-    """Say that the embedded broker has ended."""
+def broker_down(reason: str, *, expected: bool) -> None:
+    """Say that the embedded broker has ended, as it was told to or by itself."""
     _broker_up.set(0)
-    _say(logging.WARNING, "broker_down", reason=reason)
+    _say(logging.INFO if expected else logging.ERROR, "broker_down", reason=reason)
 
 
 def command_refused(command_id: str, reason: str) -> None:

@@ -119,7 +119,7 @@ class EmbeddedBroker:
             self._process.wait()
             self._process = None
             address_file(self._settings.data_dir).unlink(missing_ok=True)
-            telemetry.broker_down("stopped")
+            telemetry.broker_down("stopped", expected=True)
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
@@ -129,7 +129,7 @@ class EmbeddedBroker:
         while self.running:  # noqa: ASYNC110 - a Popen belongs to no loop, so nothing could set an event
             await asyncio.sleep(4 * POLL_S)
         cause = self._cause()
-        telemetry.broker_down(cause)
+        telemetry.broker_down(cause, expected=False)
         return cause
 
     def _prepare_directory(self) -> None:
