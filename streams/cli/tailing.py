@@ -40,9 +40,13 @@ def lines(path: Path) -> Iterator[bytes]:
 
 
 def _opened(path: Path) -> gzip.GzipFile | BufferedReader:
+    return gzip.open(path, "rb") if is_gzip(path) else path.open("rb")
+
+
+def is_gzip(path: Path) -> bool:
+    """Say by its first bytes whether a file is compressed."""
     with path.open("rb") as file:
-        is_gzip = file.read(2) == b"\x1f\x8b"
-    return gzip.open(path, "rb") if is_gzip else path.open("rb")
+        return file.read(2) == b"\x1f\x8b"
 
 
 def to_now(path: Path, now_ms: int) -> Shift:

@@ -1,0 +1,185 @@
+"""``logmend doctor``: is everything there that Logmend needs on this machine, and can it reach what it must?"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import platform
+import shutil
+import socket
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from importlib.metadata import PackageNotFoundError, requires, version
+from typing import Final
+
+import click
+import msgspec
+from msgspec import Struct
+from packaging.requirements import Requirement
+
+from streams.cli.output import json_option, print_json, print_table
+from streams.core.errors import InputError
+from streams.runtime.address import bootstrap
+from streams.runtime.admin import Admin
+from streams.settings import Settings
+
+GOOD, WARNING, BAD = "ok", "warning", "bad"
+DISK_FREE_MIN: Final = 1 << 30
+MEMORY_MIN: Final = 3 << 29
+CLOCK_UNSYNCHRONISED: Final = 5
+CONNECT_SECONDS: Final = 3.0
+WORDS: Final = {GOOD: "ok", WARNING: "look", BAD: "BAD"}
+
+
+class Finding(Struct, frozen=True, kw_only=True):
+    """What one check found. ``state``: ok, warning (it works, but look), bad."""
+
+    check: str
+    state: str
+    text: str
+
+
+def _good(check: str, text: str) -> Finding:
+    return Finding(check=check, state=GOOD, text=text)
+
+
+def _warning(check: str, text: str) -> Finding:
+    return Finding(check=check, state=WARNING, text=text)
+
+
+def _bad(check: str, text: str) -> Finding:
+    return Finding(check=check, state=BAD, text=text)
+
+
+def packages(_settings: Settings) -> Iterator[Finding]:
+    """Is every package that we need installed, in a version that we take?"""
+    wanted = [Requirement(text) for text in requires("logmend") or ()]
+    for requirement in wanted:
+        try:
+            found = version(requirement.name)
+        except PackageNotFoundError:
+            yield _bad("packages", f"{requirement} is not installed: install logmend again")
+            continue
+        if not requirement.specifier.contains(found, prereleases=True):
+            yield _bad("packages", f"{requirement.name} is {found}, wanted {requirement.specifier}")
+    yield _good(
+        "packages", f"logmend {version('logmend')} and {len(wanted)} packages on Python {platform.python_version()}"
+    )
+
+
+def data_directory(settings: Settings) -> Iterator[Finding]:
+    """Can we write where everything local is kept, and is there room?"""
+    directory = settings.data_dir
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=directory) as file:
+            file.write(b"x")
+            file.flush()
+    except OSError as error:
+        yield _bad("data", f"{directory}: {error.strerror}; set LOGMEND_DATA_DIR to a directory of yours")
+        return
+    free = shutil.disk_usage(directory).free
+    room = f"{free / 2**30:.1f} GiB free in {directory}"
+    yield _good("data", room) if free >= DISK_FREE_MIN else _warning("data", f"{room}: the log will soon have no room")
+
+
+def memory(settings: Settings) -> Iterator[Finding]:
+    """Is there memory for all processes and the embedded broker (1.2 GB)?"""
+    import psutil  # noqa: PLC0415 - its import fails where /proc is hidden, which is what this check is about
+
+    available = psutil.virtual_memory().available
+    text = f"{available / 2**30:.1f} GiB available"
+    enough = settings.brokers or available >= MEMORY_MIN
+    yield _good("memory", text) if enough else _warning("memory", f"{text}; logmend up with its broker takes 1.2 GB")
+
+
+def clock(_settings: Settings) -> Iterator[Finding]:
+    """Does the kernel say that the clock is kept in time? A pool whose clock is 5 s off refuses to act."""
+    if sys.platform != "linux":
+        yield _warning("clock", "can't be asked on this system")
+        return
+    state = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(512))
+    if state == CLOCK_UNSYNCHRONISED:
+        yield _warning("clock", "not synchronised: run an NTP service; a pool that is 5 s off refuses to act")
+    else:
+        yield _good("clock", "synchronised")
+
+
+def ports(settings: Settings) -> Iterator[Finding]:
+    """Are the ports free that the settings name?"""
+    wanted = {"LOGMEND_BROKER_PORT": settings.broker_port, "LOGMEND_METRICS_PORT": settings.metrics_port}
+    if settings.brokers or _broker_runs(settings):
+        wanted.pop("LOGMEND_BROKER_PORT")
+    for name, port in wanted.items():
+        if port and not _is_free(port):
+            yield _warning("ports", f"{name}={port} is in use: by logmend, or by something else")
+    yield _good("ports", ", ".join(f"{name}={port or 'any'}" for name, port in wanted.items()))
+
+
+def _broker_runs(settings: Settings) -> bool:
+    try:
+        bootstrap(settings)
+    except InputError:
+        return False
+    return True
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+def broker(settings: Settings) -> Iterator[Finding]:
+    """Does Kafka answer, and are its topics as they should be?"""
+    if not settings.brokers and not _broker_runs(settings):
+        yield _good("broker", "none runs here; logmend up starts one")
+        return
+    try:
+        problems = asyncio.run(_topic_problems(settings))
+    except InputError as error:
+        yield _bad("broker", str(error))
+        return
+    yield _good("broker", f"answers at {bootstrap(settings)}")
+    yield from (_bad("topics", problem) for problem in problems)
+    if not problems:
+        yield _good("topics", f"all of fleet {settings.fleet} are as they should be")
+
+
+async def _topic_problems(settings: Settings) -> list[str]:
+    async with Admin(settings, connect_seconds=CONNECT_SECONDS) as admin:
+        return await admin.problems()
+
+
+CHECKS: Final[tuple[Callable[[Settings], Iterator[Finding]], ...]] = (
+    packages,
+    data_directory,
+    memory,
+    clock,
+    ports,
+    broker,
+)
+
+
+@click.command()
+@json_option
+def doctor(as_json: bool) -> None:  # noqa: FBT001 - click passes it
+    r"""Check packages, data directory, memory, clock, ports, broker and topics. Exit status 1 when something is bad.
+
+    \b
+    Example:
+      logmend doctor
+    """
+    settings = Settings.load()
+    findings = [finding for check in CHECKS for finding in check(settings)]
+    if as_json:
+        print_json(msgspec.to_builtins(findings))
+    else:
+        print_table(("check", "", "finding"), ((f.check, WORDS[f.state], f.text) for f in findings))
+    if any(finding.state == BAD for finding in findings):
+        raise click.exceptions.Exit(1)

@@ -1,0 +1,167 @@
+"""What people say to Logmend: configuration and the kill switch, as events in the inbox for people."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from streams.cli import files
+from streams.cli.output import json_option, print_json
+from streams.codec import encode
+from streams.core.config import RuleSet
+from streams.core.directory import Directory
+from streams.core.errors import InputError
+from streams.core.events import ActionHalted, ActionResumed, InboxEvent
+from streams.ingest import rules
+from streams.ports import Outgoing
+from streams.runtime.kafka import KafkaLog
+from streams.runtime.view import FactsView
+from streams.settings import Settings
+
+WAIT_S: Final = 15.0
+LOOK_S: Final = 0.1
+FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+author_option = click.option("--author", default="", help="Who says so.  [default: this user at this host]")
+
+
+def directory_now(settings: Settings) -> Directory:
+    """Return what is in force in the fleet: configuration, inventory, kill switch."""
+
+    async def look() -> Directory:
+        async with KafkaLog(settings) as log:
+            return (await FactsView.open(log, settings.topics)).directory
+
+    return asyncio.run(look())
+
+
+def say(settings: Settings, event: InboxEvent, heard: Callable[[Directory], bool]) -> None:
+    """Send an event of a person and wait until it is recorded; ``InputError`` when nobody takes it in."""
+    asyncio.run(_said(settings, event, heard))
+
+
+async def _said(settings: Settings, event: InboxEvent, heard: Callable[[Directory], bool]) -> None:
+    async with KafkaLog(settings) as log:
+        view = await FactsView.open(log, settings.topics)
+        await log.append([Outgoing(settings.topics.inbox_people, encode(event), b"")])
+        deadline = asyncio.get_running_loop().time() + WAIT_S
+        while not heard(view.directory):
+            if asyncio.get_running_loop().time() > deadline:
+                raise InputError(
+                    f"sent, but not recorded within {WAIT_S:.0f} s: is `logmend up` (or `logmend detect`) running?"
+                )
+            await asyncio.sleep(LOOK_S)
+            await view.refresh()
+
+
+def named(author: str, settings: Settings) -> str:
+    """Return the author as given, or this user at this host."""
+    return author or f"{getpass.getuser()}@{settings.host}"
+
+
+@click.command()
+@click.argument("file", type=FILE)
+@author_option
+@json_option
+def apply(file: Path, author: str, as_json: bool) -> None:  # noqa: FBT001 - click passes it
+    r"""Put a policy, rules or an inventory (a TOML file) in force, on record.
+
+    What the file is, is told by what is in it: [[services]] is an inventory, [[rules]] are patterns, anything else is
+    a policy. It returns when the change is recorded.
+
+    \b
+    Example:
+      logmend apply policy.toml
+      logmend apply services.toml --author "Ada, change 4711"
+    """
+    settings = Settings.load()
+    value = _read(file)
+    event = files.applied(value, named(author, settings))
+    changes = _changes(settings, value)
+    if changes:
+        say(settings, event, lambda directory: directory.sha256_of(event.kind) == event.sha256)
+    if as_json:
+        print_json({"kind": event.kind, "sha256": event.sha256, "changes": len(changes), "author": event.author})
+    elif changes:
+        click.echo(f"{event.kind} {event.sha256[:12]} is in force: {len(changes)} changes")
+    else:
+        click.echo(f"{event.kind} {event.sha256[:12]} was in force already")
+
+
+@click.command()
+@click.argument("file", type=FILE)
+@json_option
+def diff(file: Path, as_json: bool) -> None:  # noqa: FBT001 - click passes it
+    r"""Show what `logmend apply FILE` would change, and change nothing.
+
+    \b
+    Example:
+      logmend diff policy.toml
+    """
+    settings = Settings.load()
+    changes = _changes(settings, _read(file))
+    if as_json:
+        print_json([{"what": what, "before": before, "after": after} for what, before, after in changes])
+        return
+    for what, before, after in changes:
+        click.echo(f"{what}: {_shown(before)} -> {_shown(after)}")
+    if not changes:
+        click.echo("no change")
+
+
+def _read(file: Path) -> files.Config:
+    """Return what a file holds; rules must also compile and match their own examples."""
+    value = files.read(file)
+    if isinstance(value, RuleSet):
+        faults = [f"{found.rule}: {found.problem}" for found in rules.lint(file) if found.level == rules.ERROR]
+        if faults:
+            raise InputError(f"{file}: {'; '.join(faults)}")
+    return value
+
+
+def _changes(settings: Settings, value: files.Config) -> list[tuple[str, Any, Any]]:
+    kind = files.kind_of(value)
+    before: files.Config = getattr(directory_now(settings), kind)
+    return files.differences(before, value)
+
+
+def _shown(value: Any) -> str:
+    return "nothing" if value is None else json.dumps(value, ensure_ascii=False)
+
+
+@click.command()
+@click.option("--reason", default="", help="Why; it is recorded.")
+@author_option
+def halt(reason: str, author: str) -> None:
+    r"""Throw the kill switch: everything is detected, decided and recorded, nothing is acted on.
+
+    \b
+    Example:
+      logmend halt --reason "change freeze"
+    """
+    settings = Settings.load()
+    event = ActionHalted(author=named(author, settings), reason=reason)
+    say(settings, event, lambda directory: bool(directory.halted_by))
+    click.echo("halted: nothing is acted on until logmend resume")
+
+
+@click.command()
+@click.option("--reason", default="", help="Why; it is recorded.")
+@author_option
+def resume(reason: str, author: str) -> None:
+    r"""Release the kill switch.
+
+    \b
+    Example:
+      logmend resume --reason "freeze is over"
+    """
+    settings = Settings.load()
+    event = ActionResumed(author=named(author, settings), reason=reason)
+    say(settings, event, lambda directory: not directory.halted_by)
+    click.echo("resumed: commands are carried out again")
