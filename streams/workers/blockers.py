@@ -107,7 +107,7 @@ def _listening_sockets(name: str, port: int) -> Iterator[str]:
 
 def _open_files(pid: int) -> Iterator[str]:
     with contextlib.suppress(FileNotFoundError, ProcessLookupError, PermissionError):
-        for entry in os.scandir(proc.PROC / str(pid) / "fd"):
+        for entry in list(os.scandir(proc.PROC / str(pid) / "fd")):
             with contextlib.suppress(FileNotFoundError):
                 yield str(Path(entry.path).readlink())
 

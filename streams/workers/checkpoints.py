@@ -120,7 +120,7 @@ def _keep_replaced(spec: ServiceSpec, default: Path) -> None:
 
 def _numbers(root: Path) -> list[int]:
     try:
-        return sorted(int(entry.name) for entry in os.scandir(root) if entry.name.isdigit())
+        return sorted(int(entry.name) for entry in list(os.scandir(root)) if entry.name.isdigit())
     except FileNotFoundError:
         return []
 

@@ -1,9 +1,9 @@
 """What this host has been asked to do and how far it came: an SQLite file that survives any crash.
 
-A command goes ``received`` -> ``started`` -> ``ended`` -> ``reported``; only ``started`` goes back (to ``received``, when it
-may be repeated). Every step is on disk before what follows from it happens: a command is ``started`` before its worker
-hears of it, an outcome is ``ended`` before it is told. The position in the commands topic moves in the transaction that
-takes the commands in.
+A command goes ``received`` -> ``started`` -> ``ended`` -> ``reported``; only ``started`` goes back, to ``received``,
+when it may be repeated. Every step is on disk before what follows from it happens: a command is ``started`` before its
+worker hears of it, an outcome is ``ended`` before it is told. The position in the commands topic moves in the
+transaction that takes the commands in.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ STARTED: Final = "started"
 ENDED: Final = "ended"
 REPORTED: Final = "reported"
 CHAIN_UNKNOWN: Final = -2
-"""Stands for the last seq when the topic's beginning was deleted before we read it: the next record begins the chain."""
+"""The last seq when the topic's beginning was deleted before we read it: the next record begins the chain."""
 KEPT_MAX: Final = 10_000
 """Reported commands that are kept; the position alone keeps older ones from being run again."""
 
@@ -121,6 +121,11 @@ class Journal:
         """Write down how a command ended; False when it has an end already, which then stands."""
         body = msgspec.msgpack.encode(outcome)
         return self._move("state = ?, outcome = ?", (ENDED, body), outcome.command_id, (RECEIVED, STARTED))
+
+    def service_of(self, command_id: str) -> str:
+        """Return the service that a known command is for; ``""`` for an unknown one."""
+        row = self._db.execute("SELECT body FROM commands WHERE id = ?", (command_id,)).fetchone()
+        return msgspec.msgpack.decode(row[0], type=Command).service if row else ""
 
     def unreported(self) -> list[OutcomeReported]:
         """Return the outcomes that nobody has been told, in order of seq."""

@@ -64,7 +64,7 @@ def is_alive(identity: Identity) -> bool:
 def own_processes() -> Iterator[Status]:
     """Yield every living process of our user."""
     user = os.getuid()
-    for entry in os.scandir(PROC):
+    for entry in list(os.scandir(PROC)):
         if not entry.name.isdigit():
             continue
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):

@@ -18,7 +18,6 @@ from streams.core.commands import command_sha256
 from streams.core.events import Command
 from streams.workers import sandbox
 from streams.workers.frames import Ended, Frames, Leave, Ping, Pong, Request, Run, pack
-
 from streams.workers.orders import Order, RefusedError, order_of
 from streams.workers.results import Result
 from streams.workers.roles import ROLES

@@ -1,0 +1,217 @@
+"""The worker processes of one host: started, asked for a sign of life, replaced under the same name, and let go."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from msgspec import Struct
+
+from streams import telemetry
+from streams.core.errors import InvariantError
+from streams.workers.frames import Answer, Ended, Frames, Leave, Ping, Pong, Run, pack
+from streams.workers.roles import ROLES, role_of
+
+READ_BYTES: Final = 65_536
+RESTART_PAUSE_SECONDS: Final = 0.05
+RESTART_PAUSE_MAX_SECONDS: Final = 5.0
+STEADY_SECONDS: Final = 10.0
+"""A worker that lived this long is replaced at once again."""
+ENVIRONMENT_KEPT: Final = ("PATH", "HOME", "LANG", "TZ", "PYTHONPATH", "VIRTUAL_ENV")
+COMMAND_LINE = (sys.executable, "-P", "-m", "streams.workers.worker")
+
+Lost = Callable[[str, Sequence[str]], None]
+Told = Callable[[str, Ended], None]
+
+
+class Timing(Struct, frozen=True, kw_only=True):
+    """How often a worker is asked for a sign of life, after how long without one it is hung, how long it may finish."""
+
+    health_seconds: float = 10.0
+    hung_seconds: float = 60.0
+    leave_seconds: float = 35.0
+
+
+class Worker:
+    """One place in the crew. Its process changes; its name doesn't. ``tasks`` and ``errors`` count since the start."""
+
+    def __init__(self, name: str, role: str) -> None:
+        self.name = name
+        self.role = role
+        self.process: asyncio.subprocess.Process | None = None
+        self.running: dict[str, None] = {}
+        self.tasks = 0
+        self.errors = 0
+        self.started_ms = 0
+        self.heard = 0.0
+
+    @property
+    def pid(self) -> int:
+        """The process's pid; 0 while there is none."""
+        return self.process.pid if self.process else 0
+
+    @property
+    def state(self) -> str:
+        """What its heartbeat says."""
+        if self.process is None:
+            return "starting"
+        return "busy" if self.running else "idle"
+
+
+class Crew:
+    """All workers of this host.
+
+    ``told`` hears of ended commands, ``lost`` of those whose worker is gone, ``ready`` that there is a worker again.
+    """
+
+    def __init__(self, per_role: int, timing: Timing, told: Told, lost: Lost, ready: Callable[[], None]) -> None:
+        self._timing = timing
+        self._told = told
+        self._lost = lost
+        self._ready = ready
+        self._leaving = False
+        self.workers = tuple(
+            Worker(f"{role}_{number:03d}", role) for role in sorted(ROLES) for number in range(1, per_role + 1)
+        )
+
+    async def work(self) -> None:
+        """Keep every place filled until ``leave``; whatever ends this, no worker is left."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                keepers = [group.create_task(self._keep(worker)) for worker in self.workers]
+                health = group.create_task(self._watch())
+                await asyncio.wait(keepers)
+                health.cancel()
+        finally:
+            self._leaving = True
+            await self._end(self._processes())
+
+    def choose(self, action: str) -> Worker | None:
+        """Return the least busy worker whose role runs an action; None when none is up."""
+        role = role_of(action)
+        able = [one for one in self.workers if one.role == role and one.process is not None and not self._leaving]
+        return min(able, key=lambda one: len(one.running), default=None)
+
+    def give(self, worker: Worker, run: Run) -> None:
+        """Hand a command to a worker."""
+        worker.running[run.command.id] = None
+        self._send(worker, pack(run))
+
+    async def leave(self) -> None:
+        """Let the workers finish what they have and end; kill those that take too long."""
+        self._leaving = True
+        processes = self._processes()
+        for worker in self.workers:
+            self._send(worker, pack(Leave()))
+        ends = [asyncio.ensure_future(process.wait()) for process in processes]
+        if ends:
+            await asyncio.wait(ends, timeout=self._timing.leave_seconds)
+        await self._end(processes)
+
+    def _is_leaving(self) -> bool:
+        return self._leaving
+
+    def _processes(self) -> list[asyncio.subprocess.Process]:
+        return [worker.process for worker in self.workers if worker.process]
+
+    async def _end(self, processes: Sequence[asyncio.subprocess.Process]) -> None:
+        for process in processes:
+            _kill(process)
+        for process in processes:
+            await process.wait()
+
+    async def _keep(self, worker: Worker) -> None:
+        pause = RESTART_PAUSE_SECONDS
+        while not self._is_leaving():
+            began = time.monotonic()
+            process = await _spawn(worker.role)
+            worker.process, worker.started_ms, worker.heard = process, time.time_ns() // 1_000_000, began
+            self._ready()
+            if self._is_leaving():
+                _kill(process)
+            await self._listen(worker, process)
+            status = await process.wait()
+            worker.process = None
+            self._mourn(worker)
+            if not self._is_leaving():
+                worker.errors += 1
+                steady = time.monotonic() - began > STEADY_SECONDS
+                pause = RESTART_PAUSE_SECONDS if steady else min(pause * 2, RESTART_PAUSE_MAX_SECONDS)
+                telemetry.child_restarted(worker.name, status, pause)
+                await asyncio.sleep(pause)
+
+    def _mourn(self, worker: Worker) -> None:
+        lost, worker.running = tuple(worker.running), {}
+        if lost:
+            self._lost(worker.name, lost)
+
+    async def _listen(self, worker: Worker, process: asyncio.subprocess.Process) -> None:
+        """Take what the worker says until it is gone; one that talks nonsense is ended."""
+        frames = Frames(Answer)
+        stream = _reader_of(process)
+        while data := await stream.read(READ_BYTES):
+            try:
+                for frame in frames.feed(data):
+                    self._hear(worker, frame)
+            except (InvariantError, ValueError) as error:
+                telemetry.handled("worker", str(error))
+                _kill(process)
+                return
+
+    def _hear(self, worker: Worker, frame: object) -> None:
+        worker.heard = time.monotonic()
+        match frame:
+            case Ended():
+                worker.running.pop(frame.command_id, None)
+                worker.tasks += 1
+                worker.errors += frame.result.code in {"crashed", "failed", "timed_out"}
+                self._told(worker.name, frame)
+            case Pong():
+                pass
+
+    async def _watch(self) -> None:
+        """Ask each worker for a sign of life, and end those that have given none for too long."""
+        number = 0
+        while True:
+            await asyncio.sleep(self._timing.health_seconds)
+            number += 1
+            for worker in self.workers:
+                if worker.process is None:
+                    continue
+                if time.monotonic() - worker.heard > self._timing.hung_seconds:
+                    telemetry.handled("worker", f"{worker.name} gave no sign of life and is replaced")
+                    _kill(worker.process)
+                else:
+                    self._send(worker, pack(Ping(number)))
+
+    def _send(self, worker: Worker, data: bytes) -> None:
+        if worker.process is not None and worker.process.stdin is not None and not worker.process.stdin.is_closing():
+            worker.process.stdin.write(data)
+
+
+async def _spawn(role: str) -> asyncio.subprocess.Process:
+    environment = {name: os.environ[name] for name in ENVIRONMENT_KEPT if name in os.environ}
+    return await asyncio.create_subprocess_exec(
+        *COMMAND_LINE,
+        role,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        env=environment,
+        start_new_session=True,
+    )
+
+
+def _reader_of(process: asyncio.subprocess.Process) -> asyncio.StreamReader:
+    if process.stdout is None:
+        raise InvariantError("a worker without a pipe")
+    return process.stdout
+
+
+def _kill(process: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        process.kill()

@@ -1,0 +1,92 @@
+"""Reading the commands topic so that nothing is missed and nothing is taken twice.
+
+Every reader reads the commands of all hosts: each names the seq of the one before it, so a hole shows at once. Repeats
+(a second dispatcher writes the same bytes) have a seq that was seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from streams import telemetry
+from streams.codec import decode_command
+from streams.core.errors import InputError, InvariantError
+from streams.core.events import Command
+from streams.ports import Log, Record, TopicPartition
+from streams.workers.journal import CHAIN_UNKNOWN, RECEIVED, Entry, Journal, Position
+
+NOTHING_BEFORE = -1
+
+
+class Intake:
+    """Moves commands of one host from the topic into its journal."""
+
+    def __init__(self, log: Log, topic: str, journal: Journal, host: str) -> None:
+        self._log = log
+        self._where = TopicPartition(topic, 0)
+        self._journal = journal
+        self._host = host
+
+    async def begin(self) -> None:
+        """Give a new journal its place: it reads from the beginning, and remembers where the topic ended."""
+        if self._journal.position() is None:
+            earliest, end = await self._log.bounds(self._where)
+            self._journal.begin(Position(earliest, CHAIN_UNKNOWN if earliest else NOTHING_BEFORE, end))
+
+    async def take(self) -> list[Entry]:
+        """Read to the end of the topic; return this host's commands that were taken in.
+
+        Raises ``InvariantError`` when a command is missing or the topic is shorter than what was read of it.
+        """
+        await self.begin()
+        earliest, end = await self._log.bounds(self._where)
+        position = self._place(earliest, end)
+        taken: list[Entry] = []
+        while position.next_offset < end:
+            records = await self._log.read(self._where, position.next_offset, end)
+            commands, last_seq = self._sort(records, position.last_seq)
+            next_offset = records[-1].offset + 1 if records else end
+            self._journal.receive(commands, next_offset, last_seq)
+            position = position._replace(next_offset=next_offset, last_seq=last_seq)
+            taken += [Entry(command, offset, RECEIVED, 0) for offset, command in commands]
+        return taken
+
+    def _place(self, earliest: int, end: int) -> Position:
+        """Return where to read on: where the last reading ended, or after what was deleted meanwhile."""
+        position = self._journal.position()
+        if position is None:
+            raise InvariantError("the journal has no position")
+        if end < position.next_offset:
+            problem = f"commands end at {end}, but {position.next_offset} was read: logmend topics accept-reset"
+            telemetry.log_broken("workers", problem)
+            raise InvariantError(problem)
+        if earliest > position.next_offset:
+            telemetry.handled("commands", f"retention deleted {position.next_offset} to {earliest}: all expired")
+            position = position._replace(next_offset=earliest, last_seq=CHAIN_UNKNOWN)
+            self._journal.begin(position)
+        return position
+
+    def _sort(self, records: Sequence[Record], last_seq: int) -> tuple[list[tuple[int, Command]], int]:
+        """Return this host's new commands with their offsets, and the last seq of all hosts."""
+        ours = []
+        for record in records:
+            command = _decode(record)
+            if command is None or command.seq <= last_seq:
+                continue
+            if last_seq not in {CHAIN_UNKNOWN, command.previous_seq}:
+                problem = f"command {command.seq} follows {command.previous_seq}, but {last_seq} was the last one read"
+                telemetry.log_broken("workers", problem)
+                raise InvariantError(problem)
+            last_seq = command.seq
+            if command.host == self._host:
+                ours.append((record.offset, command))
+        return ours, last_seq
+
+
+def _decode(record: Record) -> Command | None:
+    """Return the command of a record; None for what is none (the chain shows whether it should have been one)."""
+    try:
+        return decode_command(record.value or b"")
+    except InputError as error:
+        telemetry.handled("commands", f"offset {record.offset}: {error}")
+        return None

@@ -1,0 +1,328 @@
+"""The manager of one host's pool (``logmend workers``): takes this host's commands and sees each one to its one end.
+
+Reads ``logmend.commands`` by itself, its position is in the journal. Nothing that it learns or starts is forgotten by
+``kill -9``: the order of steps is in ``journal.py``. At most ``PARALLEL_MAX`` actions run, one at a time per service.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final, Protocol
+
+from msgspec import Struct
+
+from streams import telemetry
+from streams.codec import encode
+from streams.core.directory import Directory
+from streams.core.events import Command, OutcomeReported, ProbeReported
+from streams.core.fold import EPOCH
+from streams.ports import Log, Outgoing
+from streams.topics import Topics
+from streams.workers.checks import ExpiredError, Moment, check
+from streams.workers.crew import Crew, Timing
+from streams.workers.frames import Ended, Run
+from streams.workers.intake import Intake
+from streams.workers.journal import RECEIVED, STARTED, Entry, Journal
+from streams.workers.orders import RefusedError, may_repeat
+from streams.workers.probes import Probes
+from streams.workers.pulse import Pulse
+from streams.workers.results import Result, Surroundings
+
+PARALLEL_MAX: Final = 4
+TRIES_MAX: Final = 5
+"""A repeatable command whose worker dies this often is in doubt: it may be what kills the worker."""
+POLL_SECONDS: Final = 0.1
+FOLLOW_SECONDS: Final = 1.0
+BEAT_SECONDS: Final = 10.0
+PROTECTING_MODES: Final = frozenset({"observe", "approve"})
+
+
+class View(Protocol):
+    """What the pool knows of the fleet: ``streams.runtime.view.FactsView``."""
+
+    @property
+    def directory(self) -> Directory:
+        """Kill switch, epoch and inventory as of the last ``refresh``."""
+        ...
+
+    async def refresh(self) -> None:
+        """Read to the end of the facts."""
+        ...
+
+
+class Host(Struct, frozen=True, kw_only=True):
+    """What the pool is told of its host. ``environment`` is what services inherit."""
+
+    name: str
+    checkpoints: Path
+    workers_per_role: int = 1
+    dry_run: bool = True
+    environment: Mapping[str, str] = {}
+    timing: Timing = Timing()
+
+
+class Pool:
+    """One host's commands, from the topic to their outcomes."""
+
+    def __init__(self, log: Log, topics: Topics, view: View, journal: Journal, host: Host) -> None:
+        self._log = log
+        self._topics = topics
+        self._view = view
+        self._journal = journal
+        self._host = host
+        self._intake = Intake(log, topics.commands, journal, host.name)
+        self._pulse = Pulse(log, topics.heartbeats, host.name)
+        self._work, self._news = asyncio.Event(), asyncio.Event()
+        self.crew = Crew(host.workers_per_role, host.timing, self._on_ended, self._on_lost, self._work.set)
+        self._probes = Probes(host.name, host.checkpoints, lambda: self._pulse.skew_ms or 0, self._report_probe)
+        self._refreshing = asyncio.Lock()
+        self._waiting: dict[str, Entry] = {}
+        self._under_way: dict[str, Entry] = {}
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until ``stop`` is set, then finish what is under way and leave.
+
+        Whatever else ends it raises: nothing may go on after a failed append or a hole in the commands.
+        """
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self.crew.work())
+                tasks = await self._begin(group)
+                await stop.wait()
+                await self._finish(tasks)
+        except BaseExceptionGroup as errors:
+            raise _first(errors) from errors
+
+    async def _begin(self, group: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
+        """Learn the time, settle what the last manager left, then begin all loops."""
+        await self._intake.begin()
+        while self._pulse.skew_ms is None:
+            await self._pulse.beat(self.crew.workers, "starting")
+        self._recover()
+        loops = (self._read(), self._act(), self._report(), self._follow(group), self._beat())
+        return [group.create_task(loop) for loop in loops]
+
+    async def _finish(self, tasks: Sequence[asyncio.Task[None]]) -> None:
+        """Stop taking commands, let running ones end, tell their outcomes; the rest stays in the journal."""
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+        self._probes.stop()
+        await self.crew.leave()
+        await self._tell()
+        await self._pulse.beat(self.crew.workers, "stopping")
+
+    # ------------------------------------------------------------------------------------------------------- loops
+
+    async def _read(self) -> None:
+        while True:
+            taken = await self._intake.take()
+            self._waiting |= {entry.command.id: entry for entry in taken}
+            if taken:
+                self._work.set()
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def _act(self) -> None:
+        """Start what may start, whenever something changed."""
+        while True:
+            await self._work.wait()
+            self._work.clear()
+            await self._start_some()
+
+    async def _report(self) -> None:
+        while True:
+            await self._tell()
+            await self._news.wait()
+            self._news.clear()
+
+    async def _follow(self, group: asyncio.TaskGroup) -> None:
+        """Keep up with the inventory."""
+        while True:
+            await self._refresh()
+            self._probes.follow(self._view.directory.inventory, group)
+            await asyncio.sleep(FOLLOW_SECONDS)
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(BEAT_SECONDS)
+            await self._pulse.beat(self.crew.workers)
+
+    # ------------------------------------------------------------------------------------------------------ acting
+
+    async def _start_some(self) -> None:
+        """Admit the first waiting command of each service that has none under way, while there is room."""
+        while entry := self._next():
+            await self._refresh()
+            if not self._admit(entry):
+                return
+
+    def _next(self) -> Entry | None:
+        if len(self._under_way) >= PARALLEL_MAX:
+            return None
+        busy = {entry.command.service for entry in self._under_way.values()}
+        return next((entry for entry in self._waiting.values() if entry.command.service not in busy), None)
+
+    def _admit(self, entry: Entry) -> bool:
+        """Check a command and hand it to a worker, or end it; False when no worker is up to take it.
+
+        Between the check and the worker lies one write to disk: that it is started.
+        """
+        command = entry.command
+        try:
+            order = check(command, self._moment())
+        except RefusedError as error:
+            telemetry.command_refused(command.id, f"{error.code}: {error}")
+            self._end(entry, "refused", _nothing(error.code, entry))
+            return True
+        except ExpiredError:
+            self._end(entry, "expired", _nothing("expired", entry))
+            return True
+        if not order.repeatable and self._is_older_than_journal(entry):
+            self._end(entry, "in_doubt", Result(ok=False, code="journal_new", effect="unknown"))
+            return True
+        worker = self.crew.choose(command.action)
+        if worker is None:
+            return False
+        del self._waiting[command.id]
+        if self._journal.start(command.id):
+            self._under_way[command.id] = entry._replace(state=STARTED, tries=entry.tries + 1)
+            self.crew.give(worker, self._run(command))
+        return True
+
+    def _moment(self) -> Moment:
+        directory = self._view.directory
+        return Moment(
+            host=self._host.name,
+            clock_ms=_now_ms(),
+            skew_ms=self._pulse.skew_ms or 0,
+            epoch=directory.epoch,
+            own_epoch=EPOCH,
+            halted_by=directory.halted_by,
+            inventory=directory.inventory,
+        )
+
+    def _run(self, command: Command) -> Run:
+        protected = tuple(
+            spec.pid_file
+            for spec in self._view.directory.inventory.services
+            if spec.host == self._host.name
+            and spec.name != command.service
+            and spec.pid_file
+            and (spec.protected or spec.mode in PROTECTING_MODES)
+        )
+        return Run(
+            command=command,
+            give_up_ms=command.expires_ms + (self._pulse.skew_ms or 0),
+            dry_run=self._host.dry_run,
+            surroundings=Surroundings(
+                checkpoints=str(self._host.checkpoints),
+                protected=protected,
+                environment=dict(self._host.environment),
+            ),
+        )
+
+    def _is_older_than_journal(self, entry: Entry) -> bool:
+        """Say whether an earlier journal, now lost, may have had this command done."""
+        position = self._journal.position()
+        return position is not None and entry.offset < position.born_offset
+
+    # ------------------------------------------------------------------------------------------------------ ending
+
+    def _on_ended(self, worker: str, ended: Ended) -> None:
+        entry = self._under_way.pop(ended.command_id, None)
+        if entry is None:
+            return
+        command = entry.command
+        if ended.result.code == "dry_run":
+            telemetry.action_logged(command.id, command.action, command.service)
+        if ended.result.detail:
+            telemetry.handled("action", f"{command.action} {command.service}: {ended.result.detail}")
+        self._end(entry, ended.status, ended.result, worker, (ended.started_ms, ended.finished_ms))
+        if ended.started_ms:
+            self._probes.boost(command.service)
+
+    def _on_lost(self, worker: str, command_ids: Sequence[str]) -> None:
+        for command_id in command_ids:
+            entry = self._under_way.pop(command_id, None)
+            if entry is not None:
+                self._again_or_in_doubt(entry, worker)
+        self._waiting = dict(sorted(self._waiting.items(), key=lambda item: item[1].command.seq))
+
+    def _recover(self) -> None:
+        """Take up what the journal says is not over; no worker of an earlier manager acts on it any more."""
+        for entry in self._journal.unfinished():
+            if entry.state == STARTED:
+                self._again_or_in_doubt(entry, "")
+            else:
+                self._waiting[entry.command.id] = entry
+        self._work.set()
+
+    def _again_or_in_doubt(self, entry: Entry, worker: str) -> None:
+        """Settle a command that may have taken effect, and whose worker can't say."""
+        if may_repeat(entry.command) and entry.tries < TRIES_MAX and self._journal.hand_back(entry.command.id):
+            self._waiting[entry.command.id] = entry._replace(state=RECEIVED)
+            self._work.set()
+        else:
+            self._end(entry, "in_doubt", Result(ok=False, code="worker_lost", effect="unknown"), worker)
+
+    def _end(
+        self, entry: Entry, status: str, result: Result, worker: str = "", times_ms: tuple[int, int] = (0, 0)
+    ) -> None:
+        """Write down the one end of a command; telling it comes after."""
+        skew_ms = self._pulse.skew_ms or 0
+        started_ms, finished_ms = (at_ms and at_ms - skew_ms for at_ms in times_ms)
+        outcome = OutcomeReported(
+            command_id=entry.command.id,
+            command_seq=entry.command.seq,
+            host=self._host.name,
+            worker=worker,
+            status=status,
+            ok=result.ok,
+            code=result.code,
+            effect=result.effect,
+            started_ms=started_ms,
+            finished_ms=finished_ms,
+            skew_ms=skew_ms,
+        )
+        self._waiting.pop(entry.command.id, None)
+        if self._journal.end(outcome):
+            telemetry.outcome_reported(status, ok=result.ok)
+        self._news.set()
+        self._work.set()
+
+    async def _tell(self) -> None:
+        """Append the outcomes that nobody knows of yet. After a crash some are told twice: the fold takes the first."""
+        outcomes = self._journal.unreported()
+        if not outcomes:
+            return
+        services = {outcome.command_id: self._journal.service_of(outcome.command_id) for outcome in outcomes}
+        inbox = self._topics.inbox_workers
+        await self._log.append(
+            [Outgoing(inbox, encode(outcome), services[outcome.command_id].encode()) for outcome in outcomes]
+        )
+        self._journal.reported(services)
+
+    async def _report_probe(self, event: ProbeReported) -> None:
+        await self._log.append([Outgoing(self._topics.inbox_workers, encode(event), event.service.encode())])
+
+    async def _refresh(self) -> None:
+        async with self._refreshing:
+            await self._view.refresh()
+
+
+def _nothing(code: str, entry: Entry) -> Result:
+    """Return the result of a command that is not run now; an earlier try, cut short, may have had an effect."""
+    return Result(ok=False, code=code, effect="unknown" if entry.tries else "none")
+
+
+def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return the first error of nested groups."""
+    first = errors.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,210 @@
+"""The state of this host's services, as seen from outside them. Probes report; they decide nothing.
+
+A service is looked at every ``SAMPLE_MS`` (or its ``every_ms``, if that is less). What is reported: every change of
+state at once with the ``AFTER_CHANGE`` looks that follow it, else one look per ``every_ms``, and all looks in the half
+minute after an action, so that verification has its evidence soon.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Final, NamedTuple
+from urllib.parse import urlsplit
+
+from streams import telemetry
+from streams.core.config import Inventory, ProbeSpec, ServiceSpec, canonical
+from streams.core.events import ProbeReported
+from streams.workers import checkpoints, proc, running
+
+SAMPLE_MS: Final = 1_000
+AFTER_CHANGE: Final = 3
+BOOST_MS: Final = 30_000
+BOOST_EVERY_MS: Final = 500
+GOOD_AFTER_MS: Final = 10_000
+"""A service whose probes are green for this long has a configuration worth a checkpoint."""
+STATUS_LINE_MAX: Final = 1_024
+STOPPED: Final = frozenset("Tt")
+SUCCESS: Final = range(200, 400)
+
+Report = Callable[[ProbeReported], Awaitable[None]]
+
+
+class Look(NamedTuple):
+    """What one probe saw."""
+
+    ok: bool
+    code: str
+    latency_ms: int
+
+
+async def look(spec: ServiceSpec, probe: ProbeSpec) -> Look:
+    """Probe a service once; never raises for what is wrong with it."""
+    began = time.monotonic()
+    try:
+        async with asyncio.timeout(probe.timeout_ms / 1000):
+            ok, code = await _KINDS[probe.kind](spec, probe)
+    except TimeoutError:
+        ok, code = False, "timed_out"
+    except ConnectionRefusedError:
+        ok, code = False, "refused"
+    except (OSError, ValueError, asyncio.LimitOverrunError, asyncio.IncompleteReadError):
+        ok, code = False, "no_answer"
+    return Look(ok, code, round((time.monotonic() - began) * 1000))
+
+
+async def _process(spec: ServiceSpec, probe: ProbeSpec) -> tuple[bool, str]:  # noqa: ARG001 - all kinds are called alike
+    current = running.find(spec)
+    status = proc.status_of_identity(current.identity) if current else None
+    if status is None:
+        return False, "down"
+    return (False, "stopped") if status.state in STOPPED else (True, "up")
+
+
+async def _tcp(spec: ServiceSpec, probe: ProbeSpec) -> tuple[bool, str]:
+    host, _, port = (probe.target or f"127.0.0.1:{spec.port}").rpartition(":")
+    _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
+    await _close(writer)
+    return True, "up"
+
+
+async def _http(spec: ServiceSpec, probe: ProbeSpec) -> tuple[bool, str]:
+    """Send one GET and read the status line; redirects are not followed, and count as an answer."""
+    parts = urlsplit(probe.target if "://" in probe.target else spec.base_url.rstrip("/") + probe.target)
+    if not parts.hostname:
+        return False, "no_address"
+    secure = ssl.create_default_context() if parts.scheme == "https" else None
+    reader, writer = await asyncio.open_connection(
+        parts.hostname, parts.port or (443 if secure else 80), ssl=secure, limit=STATUS_LINE_MAX
+    )
+    try:
+        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        request = f"GET {path} HTTP/1.1\r\nHost: {parts.netloc}\r\nUser-Agent: logmend\r\nConnection: close\r\n\r\n"
+        writer.write(request.encode("ascii"))
+        version, status, *_ = (await reader.readuntil(b"\n")).split()
+        if not version.startswith(b"HTTP/"):
+            return False, "no_http"
+        return int(status) in SUCCESS, str(int(status))
+    finally:
+        await _close(writer)
+
+
+async def _close(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
+
+
+_KINDS: Final[dict[str, Callable[[ServiceSpec, ProbeSpec], Awaitable[tuple[bool, str]]]]] = {
+    "process": _process,
+    "tcp": _tcp,
+    "http": _http,
+}
+
+
+class Reporter:
+    """Decides which looks of one probe are worth a report."""
+
+    def __init__(self, every_ms: int) -> None:
+        self._every_ms = every_ms
+        self._last: tuple[bool, str] | None = None
+        self._reported_ms = 0
+        self._extra = 0
+
+    def worth(self, seen: Look, now_ms: int, boosted_until_ms: int) -> bool:
+        """Say whether to report a look. Times are of one clock."""
+        state = (seen.ok, seen.code)
+        if state != self._last:
+            self._last, self._extra = state, AFTER_CHANGE + 1
+        due = now_ms - self._reported_ms >= self._every_ms
+        worth = self._extra > 0 or due or now_ms < boosted_until_ms
+        self._extra = max(self._extra - 1, 0)
+        if worth:
+            self._reported_ms = now_ms
+        return worth
+
+
+class Probes:
+    """All probes of this host's services, following the inventory."""
+
+    def __init__(self, host: str, checkpoint_dir: Path, skew_ms: Callable[[], int], report: Report) -> None:
+        self._host = host
+        self._checkpoint_dir = checkpoint_dir
+        self._skew_ms = skew_ms
+        self._report = report
+        self._boosted_until_ms: dict[str, int] = {}
+        self._green_since_ms: dict[str, dict[int, int]] = {}
+        self._tasks: dict[tuple[bytes, int], asyncio.Task[None]] = {}
+
+    def boost(self, service: str) -> None:
+        """Look at a service more often for a while: an action on it has just ended."""
+        self._boosted_until_ms[service] = _now_ms() + BOOST_MS
+        self._green_since_ms.pop(service, None)
+
+    def follow(self, inventory: Inventory, group: asyncio.TaskGroup) -> None:
+        """Begin the probes of services that are new or changed, and end those of services that are gone."""
+        wanted = {
+            (canonical(spec), number): (spec, probe)
+            for spec in inventory.services
+            if spec.host == self._host
+            for number, probe in enumerate(spec.probes)
+            if probe.kind in _KINDS
+        }
+        for key in [key for key in self._tasks if key not in wanted]:
+            self._tasks.pop(key).cancel()
+        for key, (spec, probe) in wanted.items():
+            if key not in self._tasks:
+                self._tasks[key] = group.create_task(self._repeat(spec, probe, key[1]))
+
+    def stop(self) -> None:
+        """End all probes."""
+        for task in self._tasks.values():
+            task.cancel()
+        self._tasks.clear()
+
+    async def _repeat(self, spec: ServiceSpec, probe: ProbeSpec, number: int) -> None:
+        reporter = Reporter(probe.every_ms)
+        while True:
+            at_ms = _now_ms()
+            seen = await look(spec, probe)
+            telemetry.probe_made(probe.kind, ok=seen.ok)
+            boosted_until_ms = self._boosted_until_ms.get(spec.name, 0)
+            if reporter.worth(seen, at_ms, boosted_until_ms):
+                await self._report(self._event(spec, probe, seen, at_ms))
+            await self._note_green(spec, number, at_ms, ok=seen.ok)
+            every_ms = BOOST_EVERY_MS if at_ms < boosted_until_ms else min(SAMPLE_MS, probe.every_ms)
+            await asyncio.sleep(max(at_ms + every_ms - _now_ms(), 10) / 1000)
+
+    def _event(self, spec: ServiceSpec, probe: ProbeSpec, seen: Look, at_ms: int) -> ProbeReported:
+        return ProbeReported(
+            host=self._host,
+            service=spec.name,
+            kind=probe.kind,
+            ok=seen.ok,
+            code=seen.code,
+            at_ms=at_ms - self._skew_ms(),
+            latency_ms=seen.latency_ms,
+        )
+
+    async def _note_green(self, spec: ServiceSpec, number: int, at_ms: int, *, ok: bool) -> None:
+        """Keep a checkpoint of a service all of whose probes have been green for a while."""
+        green = self._green_since_ms.setdefault(spec.name, {})
+        if not ok:
+            green.pop(number, None)
+            return
+        green.setdefault(number, at_ms)
+        if not spec.config_files or len(green) < len(spec.probes) or at_ms - max(green.values()) < GOOD_AFTER_MS:
+            return
+        green.clear()
+        try:
+            await asyncio.to_thread(checkpoints.take_if_good, spec, self._checkpoint_dir)
+        except OSError as error:
+            telemetry.handled("checkpoint", f"{spec.name}: {error.strerror}")
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

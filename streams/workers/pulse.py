@@ -1,0 +1,55 @@
+"""Heartbeats of the workers, and what they tell about this host's clock.
+
+The broker stamps each heartbeat when it appends it. Half-way between sending and acknowledgement our clock should have
+shown that stamp; the difference is the skew. ``Command.expires_ms`` is in the broker's clock.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+from streams.codec import encode
+from streams.core.events import Heartbeat
+from streams.ports import Log, Outgoing, TopicPartition
+from streams.workers.crew import Worker
+
+
+class Pulse:
+    """Sends heartbeats; ``skew_ms`` is how far our clock is ahead of the broker's, None until it was measured."""
+
+    def __init__(self, log: Log, topic: str, host: str) -> None:
+        self._log = log
+        self._where = TopicPartition(topic, 0)
+        self._host = host
+        self.skew_ms: int | None = None
+
+    async def beat(self, workers: Iterable[Worker], state: str = "") -> None:
+        """Append one heartbeat for each worker (``state`` in place of its own) and measure the skew."""
+        before_ms = _now_ms()
+        records = [self._record(worker, before_ms, state) for worker in workers]
+        offsets = await self._log.append(records)
+        after_ms = _now_ms()
+        offset = max(offsets, default=-1)
+        if offset < 0:
+            return
+        for record in await self._log.read(self._where, offset, offset + 1):
+            self.skew_ms = (before_ms + after_ms) // 2 - record.timestamp
+
+    def _record(self, worker: Worker, at_ms: int, state: str) -> Outgoing:
+        event = Heartbeat(
+            worker=worker.name,
+            role=worker.role,
+            host=self._host,
+            pid=worker.pid,
+            state=state or worker.state,
+            tasks=worker.tasks,
+            errors=worker.errors,
+            started_ms=worker.started_ms,
+            at_ms=at_ms - (self.skew_ms or 0),
+        )
+        return Outgoing(topic=self._where.topic, value=encode(event), key=f"{self._host}/{worker.name}".encode())
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,73 @@
+"""A real manager on a log in files (``python -m tests.workers.manager ROOT [WORD...]``) that may kill itself.
+
+Words are ``--dry-run``, ``--dying`` (its workers are ``dying_worker``) and points. A point is
+``<object>.<method>:<before|after>:<n>``: at the n-th call the process dies as by ``kill -9``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+from streams.workers import crew
+from streams.workers.crew import Crew, Timing
+from streams.workers.intake import Intake
+from streams.workers.journal import Journal
+from streams.workers.pool import Host, Pool
+from tests.workers.kit import HOST, TOPICS, FileLog, FileView
+
+OBJECTS: dict[str, type] = {"journal": Journal, "log": FileLog, "crew": Crew, "intake": Intake, "pool": Pool}
+
+
+def die_at(point: str) -> None:
+    """Make one method of the product fatal."""
+    path, when, count = point.split(":")
+    kind, _, method = path.partition(".")
+    original: Callable[..., Any] = getattr(OBJECTS[kind], method)
+    calls = 0
+
+    @wraps(original)
+    def fatal(*given: Any, **named: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == int(count) and when == "before":
+            os.kill(os.getpid(), signal.SIGKILL)
+        result = original(*given, **named)
+        if calls == int(count):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return result
+
+    setattr(OBJECTS[kind], method, fatal)
+
+
+async def main(root: Path, *, dry_run: bool) -> None:
+    """Work until SIGTERM."""
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    journal = Journal.open(root / "pool")
+    host = Host(
+        name=HOST,
+        checkpoints=root / "checkpoints",
+        dry_run=dry_run,
+        environment={"PATH": os.environ["PATH"]},
+        timing=Timing(health_seconds=0.2, hung_seconds=1.0, leave_seconds=10.0),
+    )
+    ahead_ms = int(os.environ.get("BROKER_AHEAD_MS", "0"))
+    pool = Pool(FileLog(root / "topics", ahead_ms), TOPICS, FileView(root), journal, host)
+    await pool.run(stop)
+    journal.close()
+
+
+if __name__ == "__main__":
+    if "--dying" in sys.argv:
+        crew.COMMAND_LINE = (sys.executable, "-m", "tests.workers.dying_worker", sys.argv[1])
+    for point in sys.argv[2:]:
+        if not point.startswith("--"):
+            die_at(point)
+    asyncio.run(main(Path(sys.argv[1]), dry_run="--dry-run" in sys.argv))

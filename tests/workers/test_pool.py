@@ -1,0 +1,378 @@
+"""The pool as a whole: a real manager with real workers on a log in files; kills at every stage."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from streams.codec import encode
+from streams.core.config import ProbeSpec, ServiceSpec
+from streams.core.events import Command, Heartbeat, OutcomeReported, ProbeReported
+from streams.ports import Outgoing
+from streams.workers import running
+from tests.workers.kit import (
+    HOST,
+    PATIENCE_SECONDS,
+    TOPICS,
+    FileLog,
+    FileView,
+    command,
+    end_services,
+    http_spec,
+    process_spec,
+    starts,
+    target,
+    until,
+)
+
+
+class Fleet:
+    """A host with its manager, seen from outside: commands in, outcomes and effects out."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.log = FileLog(root / "topics")
+        self.view = FileView(root)
+        self.view.write()
+        self.managers: list[subprocess.Popen[bytes]] = []
+        self.last_seq = -1
+
+    def manage(self, *points: str, ahead_ms: int = 0) -> subprocess.Popen[bytes]:
+        """Start a manager that dies at the given points."""
+        with (self.root / "manager.log").open("ab") as log:
+            manager = subprocess.Popen(
+                [sys.executable, "-m", "tests.workers.manager", str(self.root), *points],
+                env={**os.environ, "BROKER_AHEAD_MS": str(ahead_ms)},
+                stderr=log,
+            )
+        self.managers.append(manager)
+        return manager
+
+    def send(self, command: Command) -> Command:
+        """Append a command."""
+        self.log.put(Outgoing(TOPICS.commands, encode(command), command.host.encode()))
+        self.last_seq = max(self.last_seq, command.seq)
+        return command
+
+    def ask(self, spec: ServiceSpec, action: str, **fields: object) -> Command:
+        """Append the next command in the chain."""
+        return self.send(command(spec, action, self.last_seq + 1, self.last_seq, **fields))
+
+    def outcome(self, command: Command) -> OutcomeReported:
+        """Wait for a command's outcome; all that were told are the same."""
+        until(lambda: command.id in self.log.outcomes(), f"an outcome of {command.id} ({self.logged()})")
+        told = self.log.outcomes()[command.id]
+        assert len(set(told)) == 1
+        return told[0]
+
+    def logged(self) -> str:
+        """Return what the managers said."""
+        return (self.root / "manager.log").read_text("utf-8")[-2_000:]
+
+    def workers(self) -> list[psutil.Process]:
+        """Return the workers of the newest manager."""
+        children = psutil.Process(self.managers[-1].pid).children()
+        return [child for child in children if "streams.workers.worker" in child.cmdline()]
+
+    def heartbeats(self) -> list[Heartbeat]:
+        """Return all heartbeats."""
+        return [event for event in self.log.events(TOPICS.heartbeats) if isinstance(event, Heartbeat)]
+
+    def end(self) -> None:
+        """Kill all that is left."""
+        for manager in self.managers:
+            manager.kill()
+            manager.wait()
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Iterator[Fleet]:
+    """Yield a host without a manager yet."""
+    made = Fleet(tmp_path)
+    yield made
+    made.end()
+    end_services(tmp_path)
+
+
+def test_a_command_is_carried_out_and_its_outcome_told(fleet: Fleet) -> None:
+    """A restart for this host restarts the service; the outcome has worker, times and effect."""
+    spec = process_spec(fleet.root)
+    fleet.view.write(spec)
+    fleet.manage()
+    asked = fleet.ask(spec, "process.restart")
+    outcome = fleet.outcome(asked)
+    assert (outcome.status, outcome.ok, outcome.effect, outcome.worker) == ("done", True, "once", "executor_001")
+    assert outcome.host == HOST
+    assert 0 < outcome.started_ms <= outcome.finished_ms
+    assert starts(fleet.root) == [asked.id]
+
+
+def test_commands_of_other_hosts_are_left_alone(fleet: Fleet) -> None:
+    """A command for another host has no effect here, and the chain goes on after it."""
+    spec = process_spec(fleet.root)
+    fleet.view.write(spec)
+    other = fleet.send(command(process_spec(fleet.root, "other", host="h2"), "process.restart"))
+    fleet.manage()
+    fleet.outcome(fleet.ask(spec, "process.restart"))
+    assert starts(fleet.root, "other") == []
+    assert other.id not in fleet.log.outcomes()
+
+
+def test_a_command_that_comes_again_is_done_once(fleet: Fleet) -> None:
+    """Repeats of a command, as a second dispatcher writes them, change nothing."""
+    with target() as (port, seen):
+        spec = http_spec(port)
+        fleet.view.write(spec)
+        fleet.manage()
+        until(fleet.heartbeats)
+        first = fleet.ask(spec, "http.call", arguments={"call": "restart"})
+        fleet.send(first)
+        fleet.outcome(first)
+        fleet.send(first)
+        fleet.outcome(fleet.ask(spec, "http.call", arguments={"call": "status"}))
+        assert [line.split()[:2] for line in seen] == [["POST", "/restart"], ["GET", "/status"]]
+
+
+def test_a_missing_command_stops_the_pool(fleet: Fleet) -> None:
+    """When a command names a predecessor that was never read, the manager ends and nothing is done."""
+    spec = process_spec(fleet.root)
+    fleet.view.write(spec)
+    manager = fleet.manage()
+    fleet.send(command(spec, "process.restart", seq=5, previous_seq=3))
+    assert manager.wait(PATIENCE_SECONDS) == 1
+    assert "log_broken" in fleet.logged() or "InvariantError" in fleet.logged()
+    assert starts(fleet.root) == []
+
+
+def test_a_thrown_kill_switch_refuses(fleet: Fleet) -> None:
+    """While action is halted a command is refused without effect."""
+    spec = process_spec(fleet.root)
+    fleet.view.write(spec, halted_by="ann")
+    fleet.manage()
+    outcome = fleet.outcome(fleet.ask(spec, "process.restart"))
+    assert (outcome.status, outcome.code, outcome.effect, outcome.started_ms) == ("refused", "halted", "none", 0)
+    assert starts(fleet.root) == []
+
+
+def test_what_an_earlier_journal_may_have_done_is_in_doubt(fleet: Fleet) -> None:
+    """With a new journal, a call that came before it is not made (it may have been), and a restart is."""
+    with target() as (port, seen):
+        process, http = process_spec(fleet.root), http_spec(port)
+        fleet.view.write(process, http)
+        restart = fleet.ask(process, "process.restart")
+        call = fleet.ask(http, "http.call", arguments={"call": "restart"})
+        fleet.manage()
+        assert fleet.outcome(restart).status == "done"
+        assert (fleet.outcome(call).status, fleet.outcome(call).code) == ("in_doubt", "journal_new")
+        assert seen == []
+
+
+def test_a_late_command_expires(fleet: Fleet) -> None:
+    """A command that is read after its time has expired, without effect."""
+    spec = process_spec(fleet.root)
+    fleet.view.write(spec)
+    asked = fleet.ask(spec, "process.restart", expires_ms=1)
+    fleet.manage()
+    outcome = fleet.outcome(asked)
+    assert (outcome.status, outcome.effect) == ("expired", "none")
+    assert starts(fleet.root) == []
+
+
+@pytest.mark.parametrize(("ahead_ms", "status"), [(-20_000, "refused"), (20_000, "refused"), (3_000, "done")])
+def test_a_wrong_clock_refuses(fleet: Fleet, ahead_ms: int, status: str) -> None:
+    """A host whose clock is more than 5 s off the broker's acts on nothing, and the outcome says by how much."""
+    spec = process_spec(fleet.root)
+    fleet.view.write(spec)
+    fleet.manage(ahead_ms=ahead_ms)
+    outcome = fleet.outcome(fleet.ask(spec, "process.restart"))
+    assert outcome.status == status
+    assert abs(outcome.skew_ms + ahead_ms) < 2_000
+
+
+def test_a_dry_run_is_told_as_one(fleet: Fleet) -> None:
+    """A pool that runs dry refuses with that word and starts nothing."""
+    spec = process_spec(fleet.root)
+    fleet.view.write(spec)
+    fleet.manage("--dry-run")
+    outcome = fleet.outcome(fleet.ask(spec, "process.restart"))
+    assert (outcome.status, outcome.code) == ("refused", "dry_run")
+    assert starts(fleet.root) == []
+
+
+def test_services_are_worked_on_side_by_side_and_each_in_order(fleet: Fleet) -> None:
+    """Commands for several services all end, and those of one service take effect in their order."""
+    specs = [process_spec(fleet.root, f"s{number}") for number in range(5)]
+    fleet.view.write(*specs)
+    fleet.manage()
+    asked = [fleet.ask(spec, "process.restart") for _ in range(2) for spec in specs]
+    for one in asked:
+        assert fleet.outcome(one).status == "done"
+    for number in range(5):
+        assert starts(fleet.root, f"s{number}") == [asked[number].id, asked[number + 5].id]
+
+
+def test_a_killed_worker_comes_back_under_its_name(fleet: Fleet) -> None:
+    """A worker killed by -9 is replaced: same id, another pid, a new start time; and commands go on."""
+    spec = process_spec(fleet.root)
+    fleet.view.write(spec)
+    fleet.manage()
+    until(fleet.workers)
+    old = fleet.workers()[0].pid
+    os.kill(old, signal.SIGKILL)
+    until(lambda: any(worker.pid != old for worker in fleet.workers()), "a new worker")
+    assert fleet.outcome(fleet.ask(spec, "process.restart")).worker == "executor_001"
+
+
+def test_a_hung_worker_is_replaced_and_its_task_done_once(fleet: Fleet) -> None:
+    """A worker that gives no sign of life is replaced, and the command it had is done by the next one."""
+    spec = process_spec(fleet.root)
+    fleet.view.write(spec)
+    fleet.manage()
+    until(fleet.workers)
+    hung = fleet.workers()[0].pid
+    os.kill(hung, signal.SIGSTOP)
+    asked = fleet.ask(spec, "process.restart")
+    assert fleet.outcome(asked).status == "done"
+    assert starts(fleet.root) == [asked.id]
+    assert not psutil.pid_exists(hung)
+
+
+def test_workers_leave_when_their_manager_is_killed(fleet: Fleet) -> None:
+    """After kill -9 of the manager its workers end by themselves; a service that they started runs on."""
+    spec = process_spec(fleet.root)
+    fleet.view.write(spec)
+    manager = fleet.manage()
+    fleet.outcome(fleet.ask(spec, "process.restart"))
+    workers = fleet.workers()
+    manager.kill()
+    manager.wait()
+    until(lambda: not any(worker.is_running() for worker in workers), "the workers' end")
+    assert running.find(spec)
+
+
+def test_a_clean_stop_finishes_what_it_began(fleet: Fleet) -> None:
+    """A manager that is told to stop lets a running action end, tells its outcome, and leaves with status 0."""
+    with target() as (port, seen):
+        spec = http_spec(port)
+        fleet.view.write(spec)
+        manager = fleet.manage()
+        until(fleet.heartbeats)
+        asked = fleet.ask(spec, "http.call", arguments={"call": "slow"})
+        until(lambda: seen)
+        manager.terminate()
+        assert manager.wait(PATIENCE_SECONDS) == 0
+        assert fleet.outcome(asked).status == "done"
+    assert fleet.heartbeats()[-1].state == "stopping"
+
+
+def test_workers_have_heartbeats(fleet: Fleet) -> None:
+    """Each worker's heartbeat names role, host and pid."""
+    fleet.manage()
+    until(fleet.workers)
+    until(fleet.heartbeats)
+    beat = fleet.heartbeats()[0]
+    assert (beat.worker, beat.role, beat.host) == ("executor_001", "executor", HOST)
+
+
+def test_a_worker_is_small(fleet: Fleet) -> None:
+    """A worker that has acted takes less than 100 MB (PSS), and so does the manager."""
+    spec = process_spec(fleet.root)
+    fleet.view.write(spec)
+    manager = fleet.manage()
+    fleet.outcome(fleet.ask(spec, "process.restart"))
+    for process in (*fleet.workers(), psutil.Process(manager.pid)):
+        assert process.memory_full_info().pss < 100_000_000
+
+
+def test_the_state_of_services_is_reported(fleet: Fleet) -> None:
+    """Probes say that a service is down, and once it was started that it is up."""
+    spec = process_spec(fleet.root, probes=(ProbeSpec(kind="process", every_ms=1_000),))
+    fleet.view.write(spec)
+    fleet.manage()
+
+    def codes() -> list[str]:
+        events = fleet.log.events(TOPICS.inbox_workers)
+        return [event.code for event in events if isinstance(event, ProbeReported)]
+
+    until(lambda: "down" in codes())
+    fleet.outcome(fleet.ask(spec, "process.start"))
+    until(lambda: "up" in codes())
+
+
+MANAGER_POINTS = [
+    "intake.take:before:1",
+    "journal.receive:before:1",
+    "journal.receive:after:1",
+    "journal.start:before:1",
+    "journal.start:after:1",
+    "journal.start:after:2",
+    "crew.give:after:1",
+    "crew.give:after:2",
+    "pool._on_ended:before:1",
+    "pool._on_ended:before:2",
+    "journal.end:before:1",
+    "journal.end:after:1",
+    "journal.end:after:2",
+    "journal.reported:before:1",
+    "journal.reported:after:1",
+]
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize("point", MANAGER_POINTS)
+def test_a_manager_killed_anywhere_loses_and_doubles_nothing(fleet: Fleet, point: str) -> None:
+    """Wherever kill -9 hits the manager: the restart takes effect once, the call at most once, each has one end."""
+    with target() as (port, seen):
+        process, http = process_spec(fleet.root), http_spec(port)
+        fleet.view.write(process, http)
+        first = fleet.manage(point)
+        until(fleet.heartbeats)
+        restart = fleet.ask(process, "process.restart")
+        call = fleet.ask(http, "http.call", arguments={"call": "restart"})
+        assert first.wait(PATIENCE_SECONDS) == -signal.SIGKILL
+        fleet.manage()
+        restarted, called = fleet.outcome(restart), fleet.outcome(call)
+        assert restarted.status == "done"
+        assert starts(fleet.root) == [restart.id]
+        assert called.status in {"done", "in_doubt"}
+        assert len(seen) <= 1
+        assert seen or called.status == "in_doubt"
+
+
+WORKER_POINTS = [
+    ("begin", "before"),
+    ("launch", "before"),
+    ("launch", "after"),
+    ("collect", "before"),
+    ("end", "before"),
+    ("end", "after"),
+]
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize(("function", "when"), WORKER_POINTS)
+def test_a_worker_killed_anywhere_loses_and_doubles_nothing(fleet: Fleet, function: str, when: str) -> None:
+    """Wherever kill -9 hits the worker: the restart takes effect once, the call at most once, each has one end."""
+    with target() as (port, seen):
+        process, http = process_spec(fleet.root), http_spec(port)
+        fleet.view.write(process, http)
+        (fleet.root / "dying").write_text(f"{function} {when}\n" * 2, "ascii")
+        fleet.manage("--dying")
+        until(fleet.heartbeats)
+        restart = fleet.ask(process, "process.restart")
+        restarted = fleet.outcome(restart)
+        call = fleet.ask(http, "http.call", arguments={"call": "restart"})
+        called = fleet.outcome(call)
+        until(lambda: not (fleet.root / "dying").exists(), "the second death")
+        assert restarted.status == "done"
+        assert starts(fleet.root) == [restart.id]
+        assert called.status in {"done", "in_doubt"}
+        assert len(seen) <= 1
+        assert seen or called.status == "in_doubt"
