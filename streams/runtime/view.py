@@ -1,0 +1,71 @@
+"""What a process must know of the fleet, followed from the log: inventory, kill switch, epoch, policy, rules, terms."""
+
+from __future__ import annotations
+
+from streams import telemetry
+from streams.codec import decode_fact
+from streams.core.directory import Directory
+from streams.core.errors import InputError, InvariantError
+from streams.core.fold import directory_of
+from streams.core.saved import unpack
+from streams.core.slices import Verdict
+from streams.ports import Log, Record, SnapshotStore, TopicPartition
+from streams.runtime.snapshots import TopicSnapshots
+from streams.topics import Topics
+
+
+class FactsView:
+    """The directory of a fleet as of the last ``refresh``."""
+
+    def __init__(self, log: Log, topics: Topics, directory: Directory) -> None:
+        self.directory = directory
+        self._log = log
+        self._where = TopicPartition(topics.facts, 0)
+
+    @classmethod
+    async def open(cls, log: Log, topics: Topics) -> FactsView:
+        """Start from the newest whole snapshot in the topic (or from the beginning) and read to the end of facts.
+
+        Raises ``InvariantError`` when facts are missing.
+        """
+        view = cls(log, topics, await newest_directory(TopicSnapshots(log, topics.snapshots)))
+        await view.refresh()
+        return view
+
+    async def refresh(self) -> None:
+        """Read to the end of the facts as it is now. Raises ``InvariantError`` when facts are missing."""
+        earliest, end = await self._log.bounds(self._where)
+        if self.directory.facts_offset < earliest:
+            raise InvariantError(
+                f"{self._where.topic} begins at {earliest}, and no snapshot reaches there: run logmend restore"
+            )
+        if self.directory.facts_offset > end:
+            raise InvariantError(
+                f"{self._where.topic} ends at {end} and facts up to {self.directory.facts_offset} are known: it was cut"
+            )
+        while (start := self.directory.facts_offset) < end:
+            records = await self._log.read(self._where, start, end)
+            if not records:
+                raise InvariantError(f"{self._where.topic}: facts from {start} on are missing")
+            for record in records:
+                self._take(record)
+
+    def _take(self, record: Record) -> None:
+        try:
+            fact = decode_fact(record.value or b"")
+        except InputError:
+            self.directory.facts_offset = record.offset + 1  # decide rejects it, so it counts for nobody
+            return
+        verdict = self.directory.take(fact, record.offset)
+        if verdict is not Verdict.ACCEPTED:
+            telemetry.fact_dropped(verdict.value)
+
+
+async def newest_directory(store: SnapshotStore) -> Directory:
+    """Return the directory in the newest snapshot of our epoch; a new one when there is none."""
+    for snapshot in await store.newest():
+        try:
+            return directory_of(unpack(snapshot).fold)
+        except InputError as error:
+            telemetry.snapshot_damaged("topic", "newest", str(error))
+    return Directory()

@@ -1,0 +1,113 @@
+"""A view of the facts follows them to their end, from the beginning or from a snapshot. No broker is needed here."""
+
+from __future__ import annotations
+
+import pytest
+
+from streams.catalogue import strategies
+from streams.codec import encode
+from streams.core.errors import InvariantError
+from streams.core.events import ActionHalted, Fact, Message, Slice, Took
+from streams.core.fold import Fold
+from streams.core.saved import Saved, pack
+from streams.ports import Outgoing, TopicPartition
+from streams.runtime.snapshots import TopicSnapshots
+from streams.runtime.view import FactsView
+from streams.topics import Topics
+from tests.analytics.memory_log import MemoryLog
+
+TOPICS = Topics()
+FACTS = TopicPartition(TOPICS.facts, 0)
+PEOPLE = TOPICS.inbox_people
+START_MS = 1_800_000_000_000
+
+
+def _took(term: int) -> Took:
+    return Took(source=PEOPLE, partition=0, term=term, nonce=f"n{term}", owner="test")
+
+
+def _said(at: int, *, term: int = 1) -> Slice:
+    halted = Message(offset=at, append_ms=START_MS, event=ActionHalted(author=f"author {at}", reason="test"))
+    return Slice(
+        source=PEOPLE,
+        partition=0,
+        term=term,
+        from_offset=at,
+        to_offset=at + 1,
+        rules_sha256="",
+        lines=1,
+        at_max_ms=0,
+        append_max_ms=START_MS,
+        messages=(halted,),
+    )
+
+
+async def _append(log: MemoryLog, *facts: Fact) -> None:
+    await log.append([Outgoing(FACTS.topic, encode(fact)) for fact in facts])
+
+
+async def test_a_view_knows_what_the_facts_say() -> None:
+    """Opened on a log it has read all of it; a refresh reads what came after."""
+    log = MemoryLog()
+    await _append(log, _took(1), _said(0))
+    view = await FactsView.open(log, TOPICS)
+    assert (view.directory.halted_by, view.directory.facts_offset) == ("author 0", 2)
+    await _append(log, _said(1))
+    await view.refresh()
+    assert (view.directory.halted_by, view.directory.facts_offset) == ("author 1", 3)
+
+
+async def test_a_zombies_facts_do_not_count() -> None:
+    """A slice of a term that is over changes nothing."""
+    log = MemoryLog()
+    await _append(log, _took(1), _said(0), _took(2), _said(1, term=1))
+    assert (await FactsView.open(log, TOPICS)).directory.halted_by == "author 0"
+
+
+async def test_what_is_no_fact_is_passed_over() -> None:
+    """A record that can't be decoded counts for nobody: decide rejects it too."""
+    log = MemoryLog()
+    await _append(log, _took(1))
+    await log.append([Outgoing(FACTS.topic, b"rubbish"), Outgoing(FACTS.topic, None)])
+    await _append(log, _said(0))
+    view = await FactsView.open(log, TOPICS)
+    assert (view.directory.halted_by, view.directory.facts_offset) == ("author 0", 4)
+
+
+async def _snapshot(log: MemoryLog, facts: list[Fact]) -> None:
+    fold = Fold.new(strategies())
+    for offset, fact in enumerate(facts):
+        fold.apply(fact, offset, START_MS + offset)
+    saved = Saved(fold.directory.facts_offset, -1, fold.snapshot())
+    await TopicSnapshots(log, TOPICS.snapshots).save(pack(saved))
+
+
+async def test_a_view_starts_from_the_newest_snapshot() -> None:
+    """Facts below a snapshot are not needed: they may have been deleted."""
+    log = MemoryLog()
+    facts: list[Fact] = [_took(1), _said(0), _said(1)]
+    await _append(log, *facts)
+    await _snapshot(log, facts)
+    await _append(log, _said(2))
+    log.delete_below(FACTS, 3)
+    view = await FactsView.open(log, TOPICS)
+    assert (view.directory.halted_by, view.directory.facts_offset) == ("author 2", 4)
+
+
+async def test_missing_facts_stop_the_view() -> None:
+    """Facts that were deleted and are in no snapshot are a hole, which is never passed over."""
+    log = MemoryLog()
+    await _append(log, _took(1), _said(0), _said(1))
+    log.delete_below(FACTS, 2)
+    with pytest.raises(InvariantError, match="begins at 2, and no snapshot reaches there"):
+        await FactsView.open(log, TOPICS)
+
+
+async def test_a_log_that_lost_its_end_stops_the_view() -> None:
+    """A log that ends before what was read of it is another log, or was cut."""
+    log = MemoryLog()
+    await _append(log, _took(1), _said(0), _said(1))
+    view = await FactsView.open(log, TOPICS)
+    del log.records[FACTS][2:]
+    with pytest.raises(InvariantError, match="ends at 2 and facts up to 3 are known"):
+        await view.refresh()
