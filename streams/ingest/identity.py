@@ -20,20 +20,20 @@ _INSTANCE: Final = re.compile(r"(?:[-_./@:]\d{1,6})+$")
 _TEMPLATED: Final = re.compile(r"@[^@]*\.service$|\.service$")
 _ODD: Final = re.compile(r"[^\w.\-/:@+ ]+")
 _MACHINE_MADE: Final = re.compile(r"[0-9a-fA-F\-]{8,}|\d+")
-_ROTATED: Final = re.compile(r"(?:\.(?:log|txt|out|err|json|gz|\d{1,8}))+$|-\d{8}$")
+_ROTATED: Final = re.compile(r"(?:\.(?:log|txt|out|err|json|gz|\d{1,8})|-\d{8})+$")
 
 
 @lru_cache(maxsize=20_000)
 def declared(name: str) -> str:
     """Return a name that somebody wrote into a service field, without a pod's hash or a process id."""
-    return _POD_HASH.sub("", _PID.sub("", _tidy(name))) or _tidy(name)
+    return _POD_HASH.sub("", _tidy(_without_pid(name))) or _tidy(name)
 
 
 @lru_cache(maxsize=20_000)
 def derived(name: str) -> str:
     """Return a name that a machine made (container, syslog tag, file, key), without what changes with a start."""
-    tidy = _tidy(name).strip("/")
-    bare = _TEMPLATED.sub("", _PID.sub("", tidy))
+    tidy = _tidy(_without_pid(name)).strip("/")
+    bare = _TEMPLATED.sub("", tidy)
     bare = _INSTANCE.sub("", _POD_HASH.sub("", bare))
     return bare or tidy
 
@@ -54,6 +54,10 @@ def of_key(key: bytes) -> str:
     if not name.isprintable() or len(name) > NAME_MAX or _MACHINE_MADE.fullmatch(name):
         return ""
     return derived(name)
+
+
+def _without_pid(name: str) -> str:
+    return _PID.sub("", name[: NAME_MAX * 2])
 
 
 def _tidy(name: str) -> str:

@@ -97,9 +97,13 @@ class JsonReader:
         """Return the line of a decoded object; ``raw`` is its text when no field holds one."""
         keys = tuple(found)
         plan = self._plans.get(keys) or self._planned(keys)
-        text, inner = self._text(found, plan)
-        if inner is not None:
-            return self._merged(found, inner, text)
+        first = found[plan.texts[0]] if plan.texts else ""
+        if type(first) is str and first and first[0] != "{":
+            text = first
+        else:
+            text, inner = self._text(found, plan)
+            if inner is not None:
+                return self._merged(found, inner, text)
         at_ms = _time_of(found, plan.times) if plan.times else 0
         service, rule = _service_of(found, plan)
         host = _host_of(found, plan.hosts) if plan.hosts else ""
@@ -143,7 +147,8 @@ _DECLARED: Final = frozenset({"otel", "ecs", "json"})
 
 def _time_of(found: dict[str, Any], keys: tuple[str, ...]) -> int:
     for key in keys:
-        at_ms = stamps.of_value(found[key])
+        value = found[key]
+        at_ms = stamps.of_text(value) if type(value) is str else stamps.of_value(value)
         if at_ms:
             return at_ms
     return 0

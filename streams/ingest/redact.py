@@ -56,9 +56,9 @@ class Redactor:
         text = _PEM.sub(self._whole("pem"), text[: TEXT_CHARACTERS_MAX * 2])
         text = _JWT.sub(self._whole("jwt"), text)
         text = _KEYS.sub(self._whole("key"), text)
-        text = _URL.sub(self._part("password"), text)
-        text = _SCHEME.sub(self._part("token"), text)
-        text = _NAMED.sub(self._part("secret"), text)
+        text = _URL.sub(self._part("login"), text)
+        text = _SCHEME.sub(self._part("auth"), text)
+        text = _NAMED.sub(self._part("value"), text)
         text = _CARD.sub(self._card, text)
         return text[:TEXT_CHARACTERS_MAX]
 

@@ -50,6 +50,7 @@ _SHORT_YEAR: Final = re.compile(
 )
 _DATED: Final = (_DAY_FIRST, _WEEKDAY, _SHORT_YEAR)
 _EPOCH_START: Final = re.compile(rb"\[?(\d{10}(?:\.\d{1,9})?|\d{13})[\]\s]")
+_THOUSAND: Final = {f"{number:03}": number for number in range(1000)}
 _DIGITS: Final = re.compile(r"-?\d{9,19}(?:\.\d{1,9})?")
 
 
@@ -78,9 +79,11 @@ def of_value(value: object) -> int:
 
 def of_text(text: str) -> int:
     """Return milliseconds for a time that stands alone in a string."""
-    if len(text) == 24 and text[23] == "Z" and text[19] == "." and text[20:23].isdecimal():
+    if len(text) == 24 and text[23] == "Z" and text[19] == ".":
         base = _second(text[:19])
-        return base + int(text[20:23]) if base else 0
+        milliseconds = _THOUSAND.get(text[20:23])
+        if base and milliseconds is not None:
+            return base + milliseconds
     if _DIGITS.fullmatch(text):
         return of_number(float(text) if "." in text else int(text))
     return of_head(text[:HEAD_BYTES].encode("utf-8", "replace"), 0)

@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from streams.catalogue.patterns import patterns
+from streams.core.config import RuleSet, RuleSpec
+from streams.core.errors import InputError
+from streams.core.events import CATEGORIES, SEVERITIES
+from streams.ingest import compiled, compiling, matcher
+from streams.ingest.compiling import Expression
+
+PATTERNS = 24
+
+
+def rule(identity: str, *expressions: str, **fields: object) -> RuleSpec:
+    """Return a user's rule with what a rule must have."""
+    given: dict[str, object] = {"category": "service", "severity": "error", "hint": "h", **fields}
+    return RuleSpec(id=identity, expressions=expressions, **given)  # type: ignore[arg-type]  # keywords are the test's
+
+
+POSITIVE = [(spec.id, example) for spec in patterns().rules for example in spec.positive]
+NEGATIVE = [(spec.id, example) for spec in patterns().rules for example in spec.negative]
+
+
+@pytest.mark.parametrize(("name", "example"), POSITIVE)
+def test_positive_example(name: str, example: str) -> None:
+    """A rule of the catalogue names its positive examples."""
+    assert matcher.shipped().scan(example.encode()).pattern == name
+
+
+@pytest.mark.parametrize(("name", "example"), NEGATIVE)
+def test_negative_example(name: str, example: str) -> None:
+    """A rule of the catalogue leaves its negative examples alone."""
+    assert name not in matcher.shipped().rules_in(example.encode())
+
+
+def test_catalogue_is_complete() -> None:
+    """24 patterns are shipped, each with a known category and severity, a hint and examples of both kinds."""
+    rules = patterns().rules
+    assert len({spec.id for spec in rules}) == len(rules) == PATTERNS
+    assert all(spec.category in CATEGORIES and spec.severity in SEVERITIES for spec in rules)
+    assert all(spec.hint and spec.positive and spec.negative and 0 < spec.confidence <= 1 for spec in rules)
+    assert {spec.category for spec in rules} == set(CATEGORIES)
+
+
+SPECIFIC = {
+    "PANIC:  could not write to log file: No space left on device (postgres)": "disk_full",
+    "could not connect to database: deadlock detected": "database_lock",
+    "mysql_real_connect failed: 2005 Unknown MySQL server host 'db'": "dns_failure",
+    "connect to redis failed: SSL handshake failed": "tls_certificate",
+    "failed to connect to database: dial tcp 10.0.0.2:5432: connect: connection refused": "database_connection",
+    "dial tcp 10.0.0.2:8080: connect: connection refused": "connection_refused",
+    "dial tcp 10.0.0.2:8080: i/o timeout": "network_timeout",
+}
+
+
+@pytest.mark.parametrize("line", SPECIFIC)
+def test_most_specific_cause_wins(line: str) -> None:
+    """Of several causes that a line names, the most specific one is the pattern."""
+    assert matcher.shipped().scan(line.encode()).pattern == SPECIFIC[line]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Finished: 0 errors, 0 failures",
+        "timeouts=0 errors=0",
+        "timeout http-request    30s",
+        "panic_mode=true",
+        '"error":null, "status":200',
+    ],
+)
+def test_tempting_words_are_benign(line: str) -> None:
+    """Zero counts and settings are no trouble."""
+    verdict = matcher.shipped().scan(line.encode())
+    assert (verdict.pattern, verdict.error_like and not verdict.level) in {("", False), ("", True)}
+    assert verdict.pattern == ""
+
+
+def test_users_rule_comes_first() -> None:
+    """A user's rule wins over a shipped one that matches too, and changes the hash of the rules."""
+    own = matcher.merged(RuleSet(rules=(rule("warp_core", "warp core .* refused"),)))
+    assert own.scan(b"warp core 3: connection refused").pattern == "warp_core"
+    assert own.scan(b"web 3: connection refused").pattern == "connection_refused"
+    assert own.rules_sha256 != matcher.shipped().rules_sha256
+
+
+def test_users_rule_replaces_a_shipped_one() -> None:
+    """A rule with a shipped id stands in that one's place."""
+    own = matcher.merged(RuleSet(rules=(rule("connection_refused", "nobody home", category="network"),)))
+    assert own.scan(b"connect: nobody home").pattern == "connection_refused"
+    assert own.scan(b"connect: connection refused").pattern == ""
+    assert len(own.rules) == PATTERNS
+
+
+def test_unless_takes_back() -> None:
+    """An expression of unless takes its rule's match back, and no other rule's."""
+    own = matcher.merged(RuleSet(rules=(rule("flux", "flux inverted", unless=("drill",)), rule("coil", "flux"))))
+    assert own.scan(b"flux inverted").pattern == "flux"
+    assert own.scan(b"flux inverted in a drill").pattern == "coil"
+
+
+BAD_RULES = {
+    "huge repeat": (rule("r1", "fine", "a{1,40000}"), "rule r1, expression 2"),
+    "look-around": (rule("r2", "a(?=b)"), "rule r2, expression 1"),
+    "no regular expression": (rule("r3", "(("), "rule r3, expression 1"),
+    "matches everything": (rule("r4", "x*"), "rule r4, expression 1"),
+    "too long": (rule("r5", "a" * 2000), "rule r5, expression 1"),
+    "bad unless": (rule("r6", "a", unless=("(?!b)",)), "rule r6, unless 1"),
+    "unknown category": (rule("r7", "abc", category="weather"), "rule r7"),
+    "unknown severity": (rule("r8", "abc", severity="bad"), "rule r8"),
+    "no expression": (rule("r9"), "rule r9"),
+    "odd id": (rule("r 10", "abc"), "r 10"),
+    "confidence": (rule("r11", "abc", confidence=2.0), "rule r11"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_RULES)
+def test_bad_rule_is_named(name: str) -> None:
+    """A rule that can't hold is an InputError of one line that names rule and expression."""
+    bad, named = BAD_RULES[name]
+    with pytest.raises(InputError) as caught:
+        matcher.merged(RuleSet(rules=(rule("good", "abc"), bad)))
+    assert named in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_compiling_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Expressions that take too long to compile are refused, by name."""
+    monkeypatch.setattr(compiling, "COMPILE_SECONDS_MAX", 0.001)
+    with pytest.raises(InputError, match="takes too long"):
+        compiling.check_compiles([Expression(name="rule slow", text=r".*a.{1000}.*b.{1000}.*c.{3000}x")])
+
+
+def test_explosive_pattern_is_harmless() -> None:
+    """A pattern that takes backtracking engines longer than the universe scans a line like any other."""
+    own = matcher.merged(RuleSet(rules=(rule("boom", "(a+)+$", "(x|xx|xxx)*y"),)))
+    done = threading.Event()
+
+    def scan() -> None:
+        own.scan(b"a" * 8000 + b"!")
+        own.scan(b"x" * 8000)
+        done.set()
+
+    threading.Thread(target=scan, daemon=True).start()
+    assert done.wait(30)
+
+
+def test_compiled_database_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A compiled database is read back from disk; one that is damaged is compiled anew."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    expressions = [Expression(name="e", text="flux")]
+    compiled.database(expressions)
+    (file,) = tmp_path.rglob("*.hsdb")
+    monkeypatch.setattr(compiled, "compile_here", lambda _: pytest.fail("compiled again"))
+    assert compiled.database(expressions) is not None
+    file.write_bytes(file.read_bytes()[:-1] + b"\x00\x01")
+    monkeypatch.setattr(compiled, "compile_here", compiling.compile_here)
+    hits: list[int] = []
+    compiled.database(expressions).scan(b"a flux", lambda i, *_: hits.append(i))
+    assert hits == [0]
+
+
+def test_no_place_to_keep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cache directory that can't be made costs time only."""
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    assert compiled.database([Expression(name="e", text="flux")]) is not None

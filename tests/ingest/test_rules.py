@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from streams.catalogue.patterns import patterns
+from streams.core.errors import InputError
+from streams.ingest import rules
+
+GOOD = """
+[[rules]]
+id = "warp_core"
+category = "service"
+severity = "critical"
+hint = "Eject it."
+expressions = ["warp core (breach|overload)"]
+unless = ["drill"]
+positive = ["warp core breach in 5"]
+negative = ["warp core drill: breach simulated"]
+"""
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    """Write a rule file with this text."""
+    path = tmp_path / "rules.toml"
+    path.write_text(text, "utf-8")
+    return path
+
+
+def test_good_file(tmp_path: Path) -> None:
+    """A good file has no findings, its examples hold, and its rule is listed first as one's own."""
+    path = written(tmp_path, GOOD)
+    assert rules.lint(path) == []
+    assert [result.ok for result in rules.test(path)] == [True, True]
+    listed = rules.effective(path)
+    assert (listed[0].id, listed[0].origin, len(listed)) == ("warp_core", "own", len(patterns().rules) + 1)
+
+
+LINT = {
+    "dead": (GOOD.replace("warp core breach in 5", "all well"), "error", "dead"),
+    "bad regular expression": (GOOD.replace("(breach|", "((breach|"), "error", "expression 1"),
+    "no positive example": (GOOD.replace('positive = ["warp core breach in 5"]', ""), "warning", "no positive example"),
+    "no negative example": (GOOD.replace("negative =", "hint2 ="), None, "hint2"),
+    "no hint": (GOOD.replace("Eject it.", ""), "warning", "no hint"),
+    "unbounded": (GOOD.replace("warp core (", ".*warp core ("), "warning", "unbounded"),
+    "short": (GOOD.replace('["drill"]', '["dr"]'), "warning", "short"),
+    "doubled": (GOOD + GOOD, "error", "more than once"),
+    "shadowed by an earlier rule": (
+        GOOD + GOOD.replace('"warp_core"', '"second"').replace("overload", "meltdown"),
+        "warning",
+        "shadowed: warp_core",
+    ),
+    "same expression": (GOOD + GOOD.replace('"warp_core"', '"second"'), "warning", "stands in warp_core too"),
+}
+
+
+@pytest.mark.parametrize("name", LINT)
+def test_lint_finds(name: str, tmp_path: Path) -> None:
+    """Each kind of mistake in a rule file is found and said."""
+    text, level, said = LINT[name]
+    path = written(tmp_path, text)
+    if level is None:
+        with pytest.raises(InputError, match=said):
+            rules.lint(path)
+        return
+    assert any(finding.level == level and said in finding.problem for finding in rules.lint(path))
+
+
+def test_examples_fail(tmp_path: Path) -> None:
+    """An example that does not hold is a result that says what named the line instead."""
+    path = written(tmp_path, GOOD.replace("warp core breach in 5", "disk full: No space left on device"))
+    assert [(r.got, r.ok) for r in rules.test(path)] == [("disk_full", False), ("", True)]
+
+
+@pytest.mark.parametrize("text", ["[[rules", "[[rules]]\nid = 1", "\x00"])
+def test_no_rule_file(text: str, tmp_path: Path) -> None:
+    """A file that is no rule file is an InputError that names it."""
+    with pytest.raises(InputError, match=r"rules\.toml"):
+        rules.load(written(tmp_path, text))
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    """A file that is not there is an InputError that names it."""
+    with pytest.raises(InputError, match=r"none\.toml"):
+        rules.load(tmp_path / "none.toml")
+
+
+def test_shipped_rules_are_clean() -> None:
+    """The shipped catalogue has no findings, and all its examples hold."""
+    assert rules.lint() == []
+    assert [result for result in rules.test() if not result.ok] == []
+    assert {listed.origin for listed in rules.effective()} == {"shipped"}

@@ -1,0 +1,201 @@
+from __future__ import annotations
+
+import pytest
+
+from streams import codec
+from streams.core.events import ActionHalted, LineAt, ProbeReported
+from streams.ingest.gather import SLICE_BYTES_MAX
+from streams.topics import Topics
+from tests.ingest.given import APPEND_MS, Given, cut, cut_values, json, only, records, slicer, tallied
+
+FULL = b"write failed: No space left on device"
+
+
+def test_equal_detections_merge() -> None:
+    """Equal detections of a slice are one, with a count, the first three places and both ends in time."""
+    lines = [json(ts=f"2024-02-01T10:00:0{n}Z", service="db", message=FULL.decode()) for n in range(5)]
+    (found,) = only(cut_values(*lines)).detections
+    assert (found.count, found.at_last_ms - found.at_first_ms) == (5, 4000)
+    assert found.lines == tuple(LineAt(offset=n, index=0) for n in range(3))
+
+
+def test_evidence_for_named_lines() -> None:
+    """Each line that a detection names has its text as evidence, and no other line has."""
+    result = cut_values(*[json(service="db", message=f"{FULL.decode()} {n}") for n in range(5)], b"all is well")
+    assert [(e.offset, e.text[-1]) for e in result.evidence] == [(0, "0"), (1, "1"), (2, "2")]
+
+
+def test_secrets_stay_out_of_evidence() -> None:
+    """Evidence holds a tag in place of a secret, and equal secrets have equal tags."""
+    line = b"no space left on device; password=hunter2hunter2 url=https://u:hunter2hunter2@h/"
+    (found,) = cut_values(line).evidence
+    assert b"hunter2" not in found.text.encode()
+    tags = [part[:8] for part in found.text.split(":") if len(part) >= 9 and part[8] == "]"]
+    assert len(tags) == 2
+    assert len(set(tags)) == 1
+
+
+def test_trace_in_one_record() -> None:
+    """The lines of a trace in one record are one detection, at the head, by its most specific line."""
+    trace = (
+        b"2024-02-01 10:00:00 ERROR job failed\nTraceback (most recent call last):\n"
+        b'  File "a.py", line 1, in b\nsqlite3.OperationalError: database is locked\n2024-02-01 10:00:01 INFO next'
+    )
+    piece = only(cut_values(trace))
+    (found,) = piece.detections
+    assert (found.pattern, found.count, found.lines) == ("database_lock", 1, (LineAt(offset=0, index=0),))
+    assert piece.lines == 5
+
+
+def test_trace_over_records() -> None:
+    """A frame in a record of its own carries service, time and coordinates of the head before it."""
+    lines = [
+        b"Feb  1 10:00:00 h1 shop[7]: order 7",
+        b'  File "a.py", line 1, in b',
+        b"sqlite3.OperationalError: database is locked",
+        b"Feb  1 10:00:01 h1 shop[7]: next",
+    ]
+    (found,) = only(cut_values(*lines)).detections
+    assert (found.service, found.pattern, found.lines) == ("shop", "database_lock", (LineAt(offset=0, index=0),))
+
+
+def test_trace_over_cuts() -> None:
+    """A trace that is cut apart keeps its head when the same slicer goes on where it stopped."""
+    by = slicer()
+    given = records(b"Feb  1 10:00:00 h1 shop[7]: order 7", b"  caused by: No space left on device")
+    cut(given[0], by=by)
+    (found,) = only(cut(given[1], by=by)).detections
+    assert (found.service, found.lines) == ("shop", (LineAt(offset=0, index=0),))
+
+
+def test_other_key_is_another_stream() -> None:
+    """A frame does not continue a line that came with another key."""
+    given = [
+        Given(b"Feb  1 10:00:00 h1 shop[7]: order 7", offset=0, key=b"a"),
+        Given(b"  caused by: No space left on device", offset=1, key=b"b"),
+    ]
+    (found,) = only(cut(*given)).detections
+    assert (found.service, found.lines) == ("b", (LineAt(offset=1, index=0),))
+
+
+def test_many_lines_in_a_record() -> None:
+    """A record may hold text lines, JSON objects by the line or a JSON array; each line has its index."""
+    text = cut_values(b"a\n\r\n" + FULL + b"\n")
+    by_line = cut_values(b'{"message":"a"}\n{"message":"' + FULL + b'"}')
+    array = cut_values(b'[{"message":"a"},{"message":"' + FULL + b'"}]')
+    assert [only(c).detections[0].lines[0].index for c in (text, by_line, array)] == [2, 1, 1]
+    assert [only(c).lines for c in (text, by_line, array)] == [2, 2, 2]
+
+
+SURVIVORS = {
+    "bad UTF-8": b"\xff\xfe caf\xe9 No space left on device",
+    "bad UTF-8 in JSON": b'{"message":"caf\xe9 No space left on device"}',
+    "NULs before a line": b"\x00" * 400 + FULL,
+    "NULs in a line": b"a\x00b\x00 " + FULL,
+    "5 MB without a line break": FULL + b" x" * 2_500_000,
+    "5 MB of JSON": b'{"message":"' + FULL + b" x" * 2_500_000 + b'"}',
+    "JSON cut short": b'{"message":"' + FULL,
+    "colours": b"\x1b[31mERROR\x1b[0m " + FULL,
+    "deep JSON": b'{"a":' * 1400 + FULL,
+    "numbers too large for anything": b'{"ts":1e999,"level":1e999,"message":"' + FULL + b'"}',
+    "Latin-1": "Gerät voll: ".encode("latin-1") + FULL,
+}
+
+
+@pytest.mark.parametrize("name", SURVIVORS)
+def test_survives(name: str) -> None:
+    """Odd bytes are read as far as they can be, and matched."""
+    (found,) = only(cut_values(SURVIVORS[name])).detections
+    assert found.pattern == "disk_full"
+
+
+def test_line_is_cut_for_matching() -> None:
+    """What stands beyond 8 KB of a line is not matched."""
+    assert not only(cut_values(b"x" * 8192 + FULL)).detections
+
+
+REJECTS = {
+    "empty": (b"", "empty"),
+    "no value": (None, "empty"),
+    "white space": (b" \r\n\t", "empty"),
+    "Confluent Avro": (b"\x00\x00\x00\x00\x07\x02\x04abcdefgh", "confluent avro: no registry"),
+    "compressed bytes": (bytes(range(256)) * 4, "binary"),
+}
+
+
+@pytest.mark.parametrize("name", REJECTS)
+def test_rejects(name: str) -> None:
+    """What no decoder takes is a reject with its reason, and goes whole to the dead letters."""
+    value, reason = REJECTS[name]
+    result = cut_values(value)
+    assert [(r.offset, r.index, r.reason) for r in only(result).rejects] == [(0, 0, reason)]
+    assert [(record.value, why) for record, why in result.dead] == [(value, reason)]
+    assert result.lines == 0
+
+
+def test_inbox_becomes_messages() -> None:
+    """Inbox records travel inside the slice as what they say, with offset and append time."""
+    event = ActionHalted(author="ann", reason="drill")
+    probe = ProbeReported(host="h", service="s", kind="http", ok=False, code="503", at_ms=1, latency_ms=2)
+    given = [
+        Given(codec.encode(event), offset=7, topic=Topics().inbox_people),
+        Given(codec.encode(probe), offset=9, topic=Topics().inbox_people),
+    ]
+    piece = only(cut(*given))
+    assert [(m.offset, m.append_ms, m.event) for m in piece.messages] == [(7, APPEND_MS, event), (9, APPEND_MS, probe)]
+    assert (piece.from_offset, piece.to_offset, piece.lines) == (7, 10, 0)
+
+
+def test_inbox_rejects() -> None:
+    """An inbox record that is no event is a reject and a dead letter; the others go on."""
+    good = codec.encode(ActionHalted(author="ann", reason=""))
+    topic = Topics().inbox_people
+    given = [Given(v, offset=n, topic=topic) for n, v in enumerate((b"junk", None, b"\xc3\x01" + b"x" * 20, good))]
+    result = cut(*given)
+    assert [r.offset for r in only(result).rejects] == [record.offset for record, _ in result.dead] == [0, 1, 2]
+    assert [m.offset for m in only(result).messages] == [3]
+
+
+def test_holes_and_repeats() -> None:
+    """Offsets that the topic no longer has lie inside the range; records below the position are left out."""
+    given = [Given(b"a", offset=n) for n in (3, 5, 9)]
+    piece = only(slicer().cut("logs", 0, 4, given, 5))
+    assert (piece.from_offset, piece.to_offset, piece.lines, piece.term) == (5, 10, 2, 4)
+    assert not slicer().cut("logs", 0, 4, given[:1], 5).slices
+
+
+def test_slices_are_small() -> None:
+    """However many services and seconds come, slices join without a hole and each stays below what a fact may be."""
+    given = records(*[json(service=f"s{n}" + "x" * 110, message=FULL.decode()) for n in range(12_000)])
+    slices = cut(*given).slices
+    assert [piece.from_offset for piece in slices] == [0, *(piece.to_offset for piece in slices[:-1])]
+    assert slices[-1].to_offset == 12_000
+    assert all(len(codec.encode(piece)) < 700_000 for piece in slices)
+    assert len(slices) > 12_000 * 250 // SLICE_BYTES_MAX
+
+
+def test_one_record_with_too_many_lines() -> None:
+    """When one record alone would overfill a slice its rest is rejected, and the record goes to the dead letters."""
+    lines = b"\n".join(b"Feb  1 10:00:00 h%d app%d: %s" % (n, n, FULL) for n in range(20_000))
+    result = cut_values(lines)
+    piece = only(result)
+    assert len(codec.encode(piece)) < 1_000_000
+    assert 1000 < piece.lines < 20_000
+    assert "more lines than a slice holds" in piece.rejects[0].reason
+    assert len(result.dead) == 1
+
+
+def test_templates() -> None:
+    """Lines that look like errors and match nothing share a template when they differ in numbers and names only."""
+    lines = [b"2024-02-01 10:00:0%d ERROR flux %d of /srv/a%d inverted" % (n, n, n) for n in range(3)]
+    piece = only(
+        cut_values(*lines, b"2024-02-01 10:00:05 ERROR warp core cold", b"2024-02-01 10:00:06 INFO error page built")
+    )
+    assert [(d.pattern, d.count, len(d.template)) for d in piece.detections] == [("", 3, 16), ("", 1, 16)]
+
+
+def test_every_line_is_tallied() -> None:
+    """Tallies add up to the lines, and what was detected is tallied under its pattern or template."""
+    piece = only(cut_values(b"a", FULL, b"2024-02-01 10:00:00 ERROR odd", json(message="b", level="warning")))
+    assert sum(tallied([piece]).values()) == piece.lines == 4
+    assert sum(t.count for t in piece.tallies if t.pattern or t.template) == sum(d.count for d in piece.detections) == 2
