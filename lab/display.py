@@ -91,11 +91,11 @@ class Rich:
 
     def __init__(self, console: Console) -> None:
         self._text = ""
+        self._decisions = 0
         self._progress = Progress(TextColumn("lines"), BarColumn(), MofNCompleteColumn(), console=console)
         self._bar = self._progress.add_task("lines", total=None)
         self._faults = Table()
         self._live = Live(console=console, get_renderable=self._render, refresh_per_second=4)
-        self._decisions = 0
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -174,7 +174,8 @@ def _figures(report: DemoReport) -> list[tuple[str, str]]:
     if report.line_to_decision_ms_p50 is not None:
         latency = f"median {report.line_to_decision_ms_p50} ms, p99 {report.line_to_decision_ms_p99} ms"
     return [
-        ("lines", f"{report.lines:,} (burst at {report.lines_per_second:,.0f} lines/s)"),
+        ("lines", f"{report.lines:,}"),
+        ("lines/s of the burst", f"{report.lines_per_second:,}" if report.lines_per_second else "no burst"),
         ("line to decision", latency),
         ("detections by category", _listed(report.detections)),
         ("detections by severity", _listed(report.severities)),

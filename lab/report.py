@@ -41,13 +41,17 @@ class FaultRow(Struct, frozen=True, kw_only=True):
 
 
 class DemoReport(Struct, frozen=True, kw_only=True):
-    """The demo's summary. Counts are of this run alone, but for ``decisions_before``: what the log held already."""
+    """The demo's summary. Counts are of this run alone, but for ``decisions_before``: what the log held already.
+
+    ``lines_per_second`` is of the burst, from its first line sent to the slice that holds its last (0: no burst);
+    ``line_to_decision`` is of what came after it, from the newest line of a slice sent to its decision appended.
+    """
 
     ok: bool
     halted: bool
     seconds: float
     lines: int
-    lines_per_second: float
+    lines_per_second: int
     line_to_decision_ms_p50: float | None
     line_to_decision_ms_p99: float | None
     detections: dict[str, int]
@@ -94,13 +98,17 @@ SELECT epoch_ms(recorded_at) AS at_ms, sum(lines) OVER (ORDER BY facts_offset)::
 WHERE verdict = 'accepted' AND lines > 0 AND facts_offset >= $offset ORDER BY facts_offset"""
 _LATENCY: Final = """
 SELECT quantile_cont(epoch_ms(d.recorded_at) - epoch_ms(f.appended_at), [0.5, 0.99])
-FROM decisions d JOIN facts f USING (facts_offset) WHERE d.seq >= $seq AND f.lines > 0"""
+FROM decisions d JOIN facts f USING (facts_offset)
+WHERE d.seq >= $seq AND epoch_ms(d.recorded_at) > $after AND f.lines > 0
+    AND d.kind IN ('incident_opened', 'symptom_joined')"""
 
 
 def build(log: EventLog, span: Span, stories: Sequence[Story]) -> DemoReport:
     """Ask the event log about the run and join it with the stories."""
     faults = tuple(map(_row, stories))
-    rate, latency = _rate(log, span), _latency(log, span)
+    burst_end_ms = _burst_end(log, span)
+    burst_seconds = max(burst_end_ms - span.burst_ms, 1) / 1000
+    latency = _latency(log, span, burst_end_ms)
     good = sum(row.stayed_broken if span.halted else row.healed for row in faults)
     enough = len(faults) if span.halted else min(HEALED_MIN, len(faults))
     offset, seq = {"offset": span.facts_offset}, {"seq": span.seq}
@@ -109,7 +117,7 @@ def build(log: EventLog, span: Span, stories: Sequence[Story]) -> DemoReport:
         halted=span.halted,
         seconds=round(span.seconds, 1),
         lines=_lines(log, span),
-        lines_per_second=rate,
+        lines_per_second=round(span.burst_lines / burst_seconds) if burst_end_ms else 0,
         line_to_decision_ms_p50=latency[0],
         line_to_decision_ms_p99=latency[1],
         detections=_counts(log, _DETECTIONS.format(column="category"), offset),
@@ -152,17 +160,19 @@ def _lines(log: EventLog, span: Span) -> int:
     return int(log.query(sql, {"offset": span.facts_offset}).item())
 
 
-def _rate(log: EventLog, span: Span) -> float:
-    """Return lines per second of the burst: from its first record sent to the slice that holds its last line."""
+def _burst_end(log: EventLog, span: Span) -> int:
+    """Return when the slice with the burst's last line was appended (ms since 1970); 0 when there was no burst."""
+    if not span.burst_lines:
+        return 0
     for at_ms, lines in log.query(_RATE, {"offset": span.facts_offset}).rows():
         if lines >= span.burst_lines:
-            return round(span.burst_lines * 1000 / max(int(at_ms) - span.burst_ms, 1), 1)
-    return 0.0
+            return int(at_ms)
+    return 0
 
 
-def _latency(log: EventLog, span: Span) -> tuple[float | None, float | None]:
+def _latency(log: EventLog, span: Span, after_ms: int) -> tuple[float | None, float | None]:
     """Return median and 99th percentile, in ms, from the newest line of a slice sent to its decision appended."""
-    found = log.query(_LATENCY, {"seq": span.seq}).item()
+    found = log.query(_LATENCY, {"seq": span.seq, "after": after_ms}).item()
     return (None, None) if found is None else (round(found[0], 1), round(found[1], 1))
 
 

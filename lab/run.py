@@ -40,18 +40,24 @@ async def run_faults(site: Site, watch: Watch, stories: dict[str, Story], *, hal
 
 async def _run_track(track: Sequence[Fault], watch: Watch, stories: dict[str, Story], *, halted: bool) -> None:
     for fault in track:
-        story = stories[fault.name]
-        if not await asyncio.to_thread(wait_until, fault.site, fault.service, healthy=True, timeout_s=SETTLE_S):
-            story.note = f"not injected: {fault.service} was not healthy before"
-            continue
         try:
-            await asyncio.to_thread(fault.inject, "lab")
-        except FaultError as error:
-            story.note = str(error)
-            continue
-        story.injected_ms = fault.since_ms
-        watch.follow(story)
-        await (_see_it_stay(fault, story) if halted else _see_it_heal(fault, story))
+            await _run_one(fault, watch, stories[fault.name], halted=halted)
+        finally:
+            fault.tidy()
+
+
+async def _run_one(fault: Fault, watch: Watch, story: Story, *, halted: bool) -> None:
+    if not await asyncio.to_thread(wait_until, fault.site, fault.service, healthy=True, timeout_s=SETTLE_S):
+        story.note = f"not injected: {fault.service} was not healthy before"
+        return
+    try:
+        await asyncio.to_thread(fault.inject, "lab")
+    except FaultError as error:
+        story.note = str(error)
+        return
+    story.injected_ms = fault.since_ms
+    watch.follow(story)
+    await (_see_it_stay(fault, story) if halted else _see_it_heal(fault, story))
 
 
 async def _see_it_heal(fault: Fault, story: Story) -> None:
@@ -66,7 +72,6 @@ async def _see_it_heal(fault: Fault, story: Story) -> None:
     if not story.healed:
         story.note = story.note or _what_is_missing(story)
         await asyncio.to_thread(fault.undo, f"lab: not healed within {HEAL_S:.0f} s")
-    await asyncio.to_thread(fault.tidy)
 
 
 async def _see_it_stay(fault: Fault, story: Story) -> None:

@@ -48,12 +48,13 @@ class Site:
 
     @classmethod
     def create(cls, root: Path, host: str) -> Site:
-        """Make the directories and configuration files, with fresh ports and an empty store."""
+        """Make the directories and configuration files, with fresh ports and empty logs; the store stays."""
         api_port = free_port()
         site = cls(root=root, host=host, api_port=api_port, proxy_port=free_port(frozenset({api_port})))
         for service in SERVICES:
             site.directory(service).mkdir(parents=True, exist_ok=True)
             site.write_config(service)
+            site.log_file(service).unlink(missing_ok=True)
         return site
 
     def directory(self, service: str) -> Path:

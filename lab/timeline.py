@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Final
-
 from msgspec import Struct
 
 from streams.core.events import Decision
-
-OPENING: Final = frozenset({"incident_opened", "symptom_joined"})
 
 
 class Story(Struct, kw_only=True):
@@ -41,8 +36,8 @@ class Story(Struct, kw_only=True):
         """Take a decision into account, if it is about this fault's incident and came after the injection."""
         if not self.injected_ms or decision.append_ms < self.injected_ms:
             return
-        if not self.incident and decision.kind in OPENING and decision.service == self.service:
-            self.incident, self.detected_ms, self.pattern = decision.incident, decision.append_ms, decision.pattern
+        if not self.incident and (pattern := self._seen_as(decision)):
+            self.incident, self.detected_ms, self.pattern = decision.incident, decision.append_ms, pattern
         if decision.incident != self.incident:
             return
         if decision.kind == "commanded" and decision.command is not None:
@@ -54,14 +49,14 @@ class Story(Struct, kw_only=True):
         elif decision.kind in {"escalated", "unverified"}:
             self.note = f"{decision.kind}: {decision.reason}"
 
+    def _seen_as(self, decision: Decision) -> str:
+        """Return the pattern that a decision says was seen on the fault's service; ``""`` when it says nothing new."""
+        if decision.kind == "incident_opened" and decision.service == self.service:
+            return decision.pattern
+        if decision.kind == "symptom_joined" and decision.reason.startswith(f"{self.service} "):
+            return decision.reason.partition(" ")[2]
+        return ""
+
     def seconds(self, moment_ms: int) -> float | None:
         """Return how long after the injection a moment was, in seconds; None when it never came."""
         return round((moment_ms - self.injected_ms) / 1000, 1) if moment_ms else None
-
-
-def hear_all(stories: Iterable[Story], decisions: Iterable[Decision]) -> None:
-    """Give each decision to each story, in order."""
-    told = list(stories)
-    for decision in decisions:
-        for story in told:
-            story.hear(decision)

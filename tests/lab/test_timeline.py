@@ -64,6 +64,14 @@ def test_another_services_incident_does_not_count() -> None:
     assert (story.incident, story.detected_ms) == ("1", 1500)
 
 
+def test_a_fault_may_join_an_incident_that_is_still_open() -> None:
+    """A new symptom of the service in an older incident is a detection, seen as that symptom; an echo is not."""
+    echo = msgspec.structs.replace(decision("symptom_joined", 1100), reason="proxy service_unavailable")
+    own = msgspec.structs.replace(decision("symptom_joined", 1200), reason="api out_of_memory")
+    story = told(echo, own)
+    assert (story.detected_ms, story.pattern) == (1200, "out_of_memory")
+
+
 def test_an_incident_that_went_to_a_person_says_so() -> None:
     """What kept it from being healed is in the note."""
     assert told(HEALED[0], decision("escalated", 5000)).note == "escalated: why"
