@@ -30,6 +30,7 @@ FILE_VARIABLE: Final = "LOGMEND_CONFIG"
 FILE_DEFAULT: Final = "logmend.toml"
 EMBEDDED_SOURCE_PARTITIONS: Final = 4
 SOURCE_PARTITIONS: Final = 8
+MISTYPED_RATIO: Final = 0.75
 TOPIC_NAME: Final = r"^[a-zA-Z0-9][a-zA-Z0-9._-]{0,199}$"
 
 
@@ -162,16 +163,20 @@ def _file() -> Path:
 
 
 def _check_names(environment: Mapping[str, str], fields: set[str]) -> None:
-    """Refuse a variable that looks like ours and is none: a typing mistake must not pass for a default."""
-    known = {FILE_VARIABLE, *(PREFIX + name.upper() for name in fields)}
-    for name in sorted(environment):
-        if name.startswith(PREFIX) and name not in known:
-            raise InputError(f"{name} is not a setting{_suggest(name, known)}")
+    """Refuse a variable that is nearly a setting: a typing mistake must not pass for a default."""
+    known = {name.upper() for name in fields}
+    for variable in sorted(environment):
+        name = variable.removeprefix(PREFIX)
+        if variable == name or name in known:
+            continue
+        if close := difflib.get_close_matches(name, sorted(known), n=1, cutoff=MISTYPED_RATIO):
+            raise InputError(f"{variable} is not a setting: did you mean {PREFIX}{close[0]}?")
 
 
-def _suggest(name: str, known: set[str]) -> str:
-    close = difflib.get_close_matches(name, sorted(known), n=1)
-    return f": did you mean {close[0]}?" if close else f": there are {', '.join(sorted(known))}"
+def _suggest(name: str) -> str:
+    known = sorted(Settings.model_fields)
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}"
 
 
 def _explain(error: ValidationError, given: Mapping[str, object]) -> str:
@@ -180,7 +185,7 @@ def _explain(error: ValidationError, given: Mapping[str, object]) -> str:
     name = str(first["loc"][0])
     field = Settings.model_fields.get(name)
     if field is None:
-        return f"{name} in {_file()} is not a setting{_suggest(name, set(Settings.model_fields))}"
+        return f"{name} in {_file()} is not a setting: {_suggest(name)}"
     variable = PREFIX + name.upper()
     where = variable
     if name not in given and variable not in os.environ:

@@ -17,8 +17,8 @@ from streams.settings import PREFIX, Settings
 @pytest.fixture(autouse=True, scope="session")
 def _no_settings_from_outside() -> None:
     """Remove what the developer's shell exports: tests give their settings themselves."""
-    for name in [name for name in os.environ if name.startswith(PREFIX)]:
-        del os.environ[name]
+    for name in (*Settings.model_fields, "config"):
+        os.environ.pop(PREFIX + name.upper(), None)
 
 
 @pytest.fixture(scope="session")

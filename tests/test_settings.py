@@ -57,6 +57,7 @@ def test_a_child_process_gets_the_same_settings(monkeypatch: pytest.MonkeyPatch,
         ("LOGMEND_BROKERS", "kafka", "LOGMEND_BROKERS is 'kafka'; allowed: Kafka's addresses, host:port"),
         ("LOGMEND_LOGS", "a,b c", "LOGMEND_LOGS is 'a,b c'; allowed: topics with log lines"),
         ("LOGMEND_BROKER", "a:1", "LOGMEND_BROKER is not a setting: did you mean LOGMEND_BROKERS?"),
+        ("LOGMEND_DATADIR", "/x", "LOGMEND_DATADIR is not a setting: did you mean LOGMEND_DATA_DIR?"),
         ("LOGMEND_CONFIG", "nowhere.toml", "LOGMEND_CONFIG=nowhere.toml: there is no such file"),
     ],
 )
@@ -67,6 +68,13 @@ def test_a_wrong_variable_is_named(monkeypatch: pytest.MonkeyPatch, name: str, v
         Settings.load()
     assert str(caught.value).startswith(says)
     assert "\n" not in str(caught.value)
+
+
+def test_other_variables_of_ours_are_no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a service or a test is told by a LOGMEND_ variable is not mistaken for a wrong setting."""
+    for name in ("LOGMEND_COMMAND_ID", "LOGMEND_PID_FILE", "LOGMEND_INSTANCE", "LOGMEND_REQUIRE_ALL"):
+        monkeypatch.setenv(name, "1")
+    assert Settings.load() == Settings()
 
 
 @pytest.mark.parametrize(
