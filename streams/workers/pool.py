@@ -7,6 +7,7 @@ Reads ``logmend.commands`` by itself, its position is in the journal. Nothing th
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ from streams.core.events import Command, OutcomeReported, ProbeReported
 from streams.core.fold import EPOCH
 from streams.ports import Log, Outgoing
 from streams.topics import Topics
+from streams.workers.appends import Appends
 from streams.workers.checks import ExpiredError, Moment, check
 from streams.workers.crew import Crew, Timing
 from streams.workers.frames import Ended, Run
@@ -37,6 +39,8 @@ TRIES_MAX: Final = 5
 POLL_SECONDS: Final = 0.1
 FOLLOW_SECONDS: Final = 1.0
 BEAT_SECONDS: Final = 10.0
+TELL_SECONDS: Final = 10.0
+"""How long a stop waits for the broker; what could not be told is in the journal."""
 PROTECTING_MODES: Final = frozenset({"observe", "approve"})
 
 
@@ -68,7 +72,7 @@ class Pool:
     """One host's commands, from the topic to their outcomes."""
 
     def __init__(self, log: Log, topics: Topics, view: View, journal: Journal, host: Host) -> None:
-        self._log = log
+        self._log = log = Appends(log)
         self._topics = topics
         self._view = view
         self._journal = journal
@@ -112,8 +116,11 @@ class Pool:
         await asyncio.wait(tasks)
         self._probes.stop()
         await self.crew.leave()
-        await self._tell()
-        await self._pulse.beat(self.crew.workers, "stopping")
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(TELL_SECONDS):
+                await self._log.settle()
+                await self._tell()
+                await self._pulse.beat(self.crew.workers, "stopping")
 
     # ------------------------------------------------------------------------------------------------------- loops
 

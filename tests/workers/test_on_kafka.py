@@ -1,0 +1,121 @@
+"""The pool on a real broker: inventory and kill switch from the facts, commands in, outcomes out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from streams.codec import decode_inbox, encode
+from streams.core.config import Inventory, ServiceSpec, canonical, sha256
+from streams.core.events import ActionHalted, ConfigApplied, InboxEvent, Message, OutcomeReported, Slice, Took
+from streams.ports import Outgoing, TopicPartition
+from streams.runtime.admin import create_topics
+from streams.runtime.kafka import KafkaLog
+from streams.settings import Settings
+from streams.workers.serve import serve
+from tests.workers.kit import PATIENCE_SECONDS, command, now_ms, process_spec, starts
+
+
+class Facts:
+    """Says inbox events as facts, as detect would."""
+
+    def __init__(self, log: KafkaLog, settings: Settings) -> None:
+        self._log = log
+        self._facts = settings.topics.facts
+        self._source = settings.topics.inbox_people
+        self._next = 0
+
+    async def say(self, event: InboxEvent) -> None:
+        """Append one event in a slice of its own."""
+        if not self._next:
+            took = Took(source=self._source, partition=0, term=1, nonce="n", owner="test")
+            await self._log.append([Outgoing(self._facts, encode(took))])
+        said = Slice(
+            source=self._source,
+            partition=0,
+            term=1,
+            from_offset=self._next,
+            to_offset=self._next + 1,
+            rules_sha256="",
+            lines=1,
+            at_max_ms=0,
+            append_max_ms=now_ms(),
+            messages=(Message(offset=self._next, append_ms=now_ms(), event=event),),
+        )
+        self._next += 1
+        await self._log.append([Outgoing(self._facts, encode(said))])
+
+
+async def inbox(log: KafkaLog, settings: Settings) -> list[InboxEvent]:
+    """Return all that the pool has said."""
+    where = TopicPartition(settings.topics.inbox_workers, 0)
+    start, end = await log.bounds(where)
+    events: list[InboxEvent] = []
+    while start < end:
+        records = await log.read(where, start, end)
+        events += [decode_inbox(record.value or b"") for record in records]
+        start = records[-1].offset + 1
+    return events
+
+
+async def said(log: KafkaLog, settings: Settings, holds: Callable[[InboxEvent], bool]) -> InboxEvent:
+    """Wait until the pool has said something."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while True:
+            found = [event for event in await inbox(log, settings) if holds(event)]
+            if found:
+                return found[0]
+            await asyncio.sleep(0.05)
+
+
+@asynccontextmanager
+async def serving(settings: Settings) -> AsyncIterator[None]:
+    """Have a pool at work; end it cleanly."""
+    stop = asyncio.Event()
+    pool = asyncio.create_task(serve(settings, stop))
+    try:
+        yield
+    finally:
+        stop.set()
+        await pool
+
+
+def inventory(*services: ServiceSpec) -> ConfigApplied:
+    """Return an inventory as somebody applies it."""
+    body = canonical(Inventory(services=services))
+    return ConfigApplied(kind="inventory", sha256=sha256(body), author="ann", body=body)
+
+
+@pytest.mark.broker
+async def test_commands_become_effects_until_action_is_halted(broker: Settings, root: Path) -> None:
+    """A restart is carried out and told; after the kill switch the next one is refused; a second pool begins there."""
+    settings = broker.model_copy(update={"dry_run": False})
+    await create_topics(settings)
+    spec = process_spec(root, host=settings.host)
+    async with KafkaLog(settings) as log:
+        facts = Facts(log, settings)
+        await facts.say(inventory(spec))
+
+        async def ask(seq: int) -> OutcomeReported:
+            asked = command(spec, "process.restart", seq, seq - 1)
+            await log.append([Outgoing(settings.topics.commands, encode(asked), settings.host.encode())])
+            event = await said(log, settings, lambda one: getattr(one, "command_id", "") == asked.id)
+            assert isinstance(event, OutcomeReported)
+            return event
+
+        async with serving(settings):
+            first = await ask(0)
+            await facts.say(ActionHalted(author="ann", reason="test"))
+            second = await ask(1)
+        async with serving(settings):
+            third = await ask(2)
+        outcomes = [event for event in await inbox(log, settings) if isinstance(event, OutcomeReported)]
+    assert (first.status, first.ok) == ("done", True)
+    assert abs(first.skew_ms) < 1_000
+    assert [(one.status, one.code) for one in (second, third)] == [("refused", "halted")] * 2
+    assert outcomes == [first, second, third]
+    assert starts(root) == ["1-0-0"]
