@@ -1,4 +1,4 @@
-"""``logmend doctor``: is everything there that Logmend needs on this machine, and can it reach what it must?"""
+"""``logmend doctor`` looks whether all that Logmend needs is there, on this machine and at the broker."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from typing import Final
 
 import click
 import msgspec
+import psutil
 from msgspec import Struct
 from packaging.requirements import Requirement
 
@@ -53,8 +54,12 @@ def _bad(check: str, text: str) -> Finding:
 
 
 def packages(_settings: Settings) -> Iterator[Finding]:
-    """Is every package that we need installed, in a version that we take?"""
-    wanted = [Requirement(text) for text in requires("logmend") or ()]
+    """Look for every package that we need, in a version that we take."""
+    try:
+        wanted = [Requirement(text) for text in requires("logmend") or ()]
+    except PackageNotFoundError:
+        yield _warning("packages", "logmend is not installed but run from its source: nothing says what it needs")
+        return
     for requirement in wanted:
         try:
             found = version(requirement.name)
@@ -69,7 +74,7 @@ def packages(_settings: Settings) -> Iterator[Finding]:
 
 
 def data_directory(settings: Settings) -> Iterator[Finding]:
-    """Can we write where everything local is kept, and is there room?"""
+    """Try to write where everything local is kept, and look for room."""
     directory = settings.data_dir
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -85,9 +90,7 @@ def data_directory(settings: Settings) -> Iterator[Finding]:
 
 
 def memory(settings: Settings) -> Iterator[Finding]:
-    """Is there memory for all processes and the embedded broker (1.2 GB)?"""
-    import psutil  # noqa: PLC0415 - its import fails where /proc is hidden, which is what this check is about
-
+    """Look for memory for all processes and the embedded broker (1.2 GB)."""
     available = psutil.virtual_memory().available
     text = f"{available / 2**30:.1f} GiB available"
     enough = settings.brokers or available >= MEMORY_MIN
@@ -95,7 +98,7 @@ def memory(settings: Settings) -> Iterator[Finding]:
 
 
 def clock(_settings: Settings) -> Iterator[Finding]:
-    """Does the kernel say that the clock is kept in time? A pool whose clock is 5 s off refuses to act."""
+    """Ask the kernel whether the clock is kept in time: a pool whose clock is 5 s off refuses to act."""
     if sys.platform != "linux":
         yield _warning("clock", "can't be asked on this system")
         return
@@ -107,7 +110,7 @@ def clock(_settings: Settings) -> Iterator[Finding]:
 
 
 def ports(settings: Settings) -> Iterator[Finding]:
-    """Are the ports free that the settings name?"""
+    """Look whether the ports are free that the settings name."""
     wanted = {"LOGMEND_BROKER_PORT": settings.broker_port, "LOGMEND_METRICS_PORT": settings.metrics_port}
     if settings.brokers or _broker_runs(settings):
         wanted.pop("LOGMEND_BROKER_PORT")
@@ -136,7 +139,7 @@ def _is_free(port: int) -> bool:
 
 
 def broker(settings: Settings) -> Iterator[Finding]:
-    """Does Kafka answer, and are its topics as they should be?"""
+    """Ask Kafka for an answer, and compare its topics with what they should be."""
     if not settings.brokers and not _broker_runs(settings):
         yield _good("broker", "none runs here; logmend up starts one")
         return

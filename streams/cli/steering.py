@@ -89,7 +89,9 @@ def apply(file: Path, author: str, as_json: bool) -> None:  # noqa: FBT001 - cli
     if as_json:
         print_json({"kind": event.kind, "sha256": event.sha256, "changes": len(changes), "author": event.author})
     elif changes:
-        click.echo(f"{event.kind} {event.sha256[:12]} is in force: {len(changes)} changes")
+        click.echo(
+            f"{event.kind} {event.sha256[:12]} is in force; changed: {', '.join(what for what, _, _ in changes)}"
+        )
     else:
         click.echo(f"{event.kind} {event.sha256[:12]} was in force already")
 

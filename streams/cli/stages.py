@@ -1,0 +1,138 @@
+"""``logmend detect``, ``decide`` and ``dispatch``: the three engines, each under Faust in a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import click
+
+from streams.agents.decide import DecideEngine, Keeping
+from streams.agents.detect import DetectEngine
+from streams.agents.dispatch import DispatchEngine
+from streams.catalogue import strategies
+from streams.cli.process import instance_option, run
+from streams.core.fold import Fold
+from streams.ingest import matcher
+from streams.ingest.slicer import Slicer
+from streams.ports import Engine, Log
+from streams.runtime.app import build_app
+from streams.runtime.host import run_faust
+from streams.runtime.kafka import KafkaLog
+from streams.runtime.snapshots import FileSnapshots, TopicSnapshots
+from streams.runtime.view import newest_directory
+from streams.settings import Settings
+
+SNAPSHOT_FILE_MS: Final = 10_000
+SNAPSHOT_TOPIC_MS: Final = 300_000
+
+
+@click.command()
+@instance_option
+def detect(instance: str) -> None:
+    r"""Read log lines and inboxes, match every line, append facts. Any number may run, on any host.
+
+    \b
+    Example:
+      LOGMEND_BROKERS=kafka:9092 logmend detect --instance detect-2
+    """
+    run("detect", instance, _detect)
+
+
+async def _detect(settings: Settings, instance: str, stop: asyncio.Event) -> None:
+    topics = settings.topics
+    async with KafkaLog(settings) as log:
+        known = await newest_directory(TopicSnapshots(log, topics.snapshots))
+
+        def engine(guarded: Log) -> Engine:
+            return DetectEngine(
+                guarded,
+                topics,
+                lambda rules: Slicer(matcher.merged(rules), topics),
+                _owner("detect", instance),
+                lambda: uuid.uuid4().hex,
+                known,
+            )
+
+        await _host(settings, "detect", instance, log, topics.sources, engine, stop)
+
+
+@click.command()
+@instance_option
+def decide(instance: str) -> None:
+    r"""Fold facts into decisions. One is active for a fleet; a second one, on any host, is its standby.
+
+    \b
+    Example:
+      LOGMEND_BROKERS=kafka:9092 logmend decide
+    """
+    run("decide", instance, _decide)
+
+
+async def _decide(settings: Settings, instance: str, stop: asyncio.Event) -> None:
+    topics = settings.topics
+    catalogue = strategies()
+    async with KafkaLog(settings) as log:
+
+        def engine(guarded: Log) -> Engine:
+            return DecideEngine(
+                guarded,
+                topics,
+                (
+                    Keeping(FileSnapshots(settings.data_dir / "snapshots"), SNAPSHOT_FILE_MS),
+                    Keeping(TopicSnapshots(guarded, topics.snapshots), SNAPSHOT_TOPIC_MS),
+                ),
+                lambda snapshot: Fold.new(catalogue) if snapshot is None else Fold.restore(snapshot, catalogue),
+                _owner("decide", instance),
+                lambda: time.monotonic_ns() // 1_000_000,
+            )
+
+        await _host(settings, "decide", instance, log, (topics.facts,), engine, stop)
+
+
+@click.command()
+@instance_option
+def dispatch(instance: str) -> None:
+    r"""Send the commands that were decided, from the log. One is active for a fleet, a second one is its standby.
+
+    \b
+    Example:
+      LOGMEND_BROKERS=kafka:9092 logmend dispatch
+    """
+    run("dispatch", instance, _dispatch)
+
+
+async def _dispatch(settings: Settings, instance: str, stop: asyncio.Event) -> None:
+    topics = settings.topics
+    async with KafkaLog(settings) as log:
+        await _host(
+            settings,
+            "dispatch",
+            instance,
+            log,
+            (topics.decisions,),
+            lambda guarded: DispatchEngine(guarded, topics),
+            stop,
+        )
+
+
+async def _host(
+    settings: Settings,
+    stage: str,
+    instance: str,
+    log: Log,
+    sources: Sequence[str],
+    engine: Callable[[Log], Engine],
+    stop: asyncio.Event,
+) -> None:
+    """Run an engine under Faust, on a log that checks the lease of this process before each write."""
+    app = build_app(settings, f"{settings.fleet}-{stage}", f"{stage}-{instance}")
+    await run_faust(engine(app.guard(log)), app, sources, stage, stop)
+
+
+def _owner(stage: str, instance: str) -> str:
+    return f"{stage}/{instance}/{os.getpid()}"
