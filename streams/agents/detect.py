@@ -72,7 +72,7 @@ class DetectEngine:
         self._slicer_for = slicer_for
         self._owner = owner
         self._nonce = nonce
-        self._facts = Facts(log, TopicPartition(topics.facts, 0), directory or Directory())
+        self._facts = Facts(log, topics, directory or Directory())
         self._rules = self._facts.directory.rules
         self._slicer = slicer_for(self._rules)
         self._held: dict[TopicPartition, _Held] = {}

@@ -4,30 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from streams import telemetry
-from streams.codec import decode_fact, encode
+from streams.codec import encode
 from streams.core.directory import Directory
-from streams.core.errors import InputError, InvariantError
 from streams.core.events import Fact, Ticked
-from streams.core.slices import Holding, Verdict
-from streams.ports import Log, Outgoing, Record, TopicPartition
+from streams.core.slices import Holding
+from streams.ports import Log, Outgoing, TopicPartition
+from streams.runtime.view import FactsView
+from streams.topics import Topics
 
 
 class Facts:
-    """A directory that knows every fact up to our last append.
+    """A view of the facts that knows every one up to our last append.
 
     While nobody else writes, our own facts are taken into account without reading them back; an acknowledged offset
     beyond the next one shows that there is more to read.
     """
 
-    def __init__(self, log: Log, where: TopicPartition, directory: Directory) -> None:
-        self.directory = directory
+    def __init__(self, log: Log, topics: Topics, directory: Directory) -> None:
         self._log = log
-        self._where = where
+        self._topic = topics.facts
+        self._view = FactsView(log, topics, directory)
+
+    @property
+    def directory(self) -> Directory:
+        """What the facts say so far."""
+        return self._view.directory
 
     def holding(self, source: TopicPartition) -> Holding:
         """Return what is known of a source partition."""
         return self.directory.ledger.holding(*source)
+
+    async def follow(self) -> None:
+        """Read the facts to their end; ``InvariantError`` when some are missing."""
+        await self._view.refresh()
 
     async def append(self, facts: Sequence[Fact], encoded: Sequence[bytes] = ()) -> None:
         """Append facts and take them into account as readers will: together with whatever stands between them.
@@ -37,7 +46,7 @@ class Facts:
         if not facts:
             return
         data = encoded or [encode(fact) for fact in facts]
-        out = [Outgoing(self._where.topic, value, _key(fact)) for fact, value in zip(facts, data, strict=True)]
+        out = [Outgoing(self._topic, value, _key(fact)) for fact, value in zip(facts, data, strict=True)]
         offsets = await self._log.append(out)
         first = self.directory.facts_offset
         if list(offsets) != list(range(first, first + len(facts))):
@@ -45,30 +54,6 @@ class Facts:
             return
         for fact, offset in zip(facts, offsets, strict=True):
             self.directory.take(fact, offset)
-
-    async def follow(self) -> None:
-        """Read the facts to their end; ``InvariantError`` when some are missing."""
-        earliest, end = await self._log.bounds(self._where)
-        if self.directory.facts_offset < earliest:
-            raise InvariantError(
-                f"{self._where.topic} begins at {earliest}, and no snapshot reaches there: run logmend restore"
-            )
-        while (start := self.directory.facts_offset) < end:
-            records = await self._log.read(self._where, start, end)
-            if not records:
-                raise InvariantError(f"{self._where.topic}: facts from {start} on are missing")
-            for record in records:
-                self._hear(record)
-
-    def _hear(self, record: Record) -> None:
-        try:
-            fact = decode_fact(record.value or b"")
-        except InputError:
-            self.directory.facts_offset = record.offset + 1  # decide rejects it; it counts for nobody
-            return
-        verdict = self.directory.take(fact, record.offset)
-        if verdict is not Verdict.ACCEPTED:
-            telemetry.fact_dropped(verdict.value)
 
 
 def _key(fact: Fact) -> bytes:

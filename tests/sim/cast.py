@@ -43,7 +43,7 @@ class Group:
 
     def of(self, member: Process) -> list[TopicPartition]:
         """Return a member's partitions."""
-        return [where for where, owner in self._owner.items() if owner is member]
+        return [where for where, one in self._owner.items() if one is member]
 
 
 class Host:
@@ -180,7 +180,7 @@ class Person:
         self._log = SimLog(broker)
         self._position = 0
 
-    async def run(self, _: Process) -> None:
+    async def run(self, _process: Process) -> None:
         """Look at the decisions for ever."""
         while True:
             for _, records in await self._log.poll({DECISIONS: self._position}):

@@ -10,11 +10,12 @@ from unittest import mock
 from msgspec import Struct
 
 from streams import codec
-from streams.agents import decide, following, reading
+from streams.agents import decide, reading
 from streams.agents.decide import DecideEngine, Keeping
 from streams.agents.detect import DetectEngine, SupersededError
 from streams.agents.dispatch import DispatchEngine
 from streams.ports import Engine, Outgoing, TopicPartition
+from streams.runtime import view
 from tests.sim import cast, oracle
 from tests.sim.broker import Broker, BrokerError, Faults, SimLog, SimSnapshots
 from tests.sim.cast import SESSION_MS, Group, Host, Person, Pool, retrying
@@ -285,7 +286,7 @@ def remembering() -> Iterator[None]:
     fact = lru_cache(DECODED_MAX)(codec.decode_fact)
     decision = lru_cache(DECODED_MAX)(codec.decode_decision)
     with ExitStack() as stack:
-        for module in (following, decide, oracle):
+        for module in (view, decide, oracle):
             stack.enter_context(mock.patch.object(module, "decode_fact", fact))
         for module in (reading, oracle, cast):
             stack.enter_context(mock.patch.object(module, "decode_decision", decision))
