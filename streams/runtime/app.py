@@ -14,8 +14,11 @@ import faust
 from faust.app.base import BootStrategy
 from faust.tables.manager import TableManager
 
-from streams.runtime.lease import Lease
+from streams.ports import Log
+from streams.runtime.address import bootstrap
+from streams.runtime.lease import GuardedLog, Lease
 from streams.runtime.transport import BatchTransport
+from streams.runtime.watchdog import Progress
 from streams.settings import Settings
 
 HEARTBEAT_SECONDS: Final = 2.0
@@ -39,13 +42,21 @@ class _ReadersBoot(BootStrategy):
 
 
 class ReaderApp(faust.App):
-    """A Faust app with our transport, the lease of its process and, once attached, the host of its engine."""
+    """A Faust app with our transport, the lease of its process and, once attached, the host of its engine.
+
+    ``holes_in`` are producers' topics, where transactions leave gaps in the offsets.
+    """
 
     BootStrategy = _ReadersBoot
     lease: Lease
+    progress: Progress
+    holes_in: frozenset[str]
     host: Any
     """A ``streams.runtime.host.Host``, which imports this module."""
-    holes_in: frozenset[str]
+
+    def guard(self, log: Log) -> GuardedLog:
+        """Return the log that the engine is to use: it checks the lease, and tells the watchdog of progress."""
+        return GuardedLog(log, self.lease, self.progress.answered)
 
     def _new_transport(self) -> BatchTransport:
         return BatchTransport(self.conf.broker_consumer, self)
@@ -54,18 +65,17 @@ class ReaderApp(faust.App):
         """Make no directory: there are no tables to keep."""
 
 
-def build_app(settings: Settings, group: str, instance_id: str, *, brokers: str = "") -> ReaderApp:
+def build_app(settings: Settings, group: str, instance_id: str) -> ReaderApp:
     """Return a new app that reads as member ``instance_id`` of consumer group ``group``.
 
     The group is a hint to Kafka only: who works on what, and where a lag monitor looks. ``instance_id`` must stay the
     same over restarts of one process and differ between processes (static membership: a restart costs no rebalance).
-    ``brokers`` (host:port,...) stands in for ``settings.brokers``: the embedded broker's address. To be called inside
-    the event loop that will run the app.
+    To be called inside the event loop that will run the app. Raises ``InputError`` when there is no broker.
     """
     session_seconds = settings.session_timeout_ms / 1000
     app = ReaderApp(
         group,
-        broker=[f"kafka://{address}" for address in (brokers or settings.brokers).split(",")],
+        broker=[f"kafka://{address}" for address in bootstrap(settings).split(",")],
         env={},  # else APP_*, BROKER_*, WEB_* of the environment win over what is said here
         broker_client_id=f"{group}-{instance_id}",
         broker_session_timeout=session_seconds,
@@ -86,5 +96,6 @@ def build_app(settings: Settings, group: str, instance_id: str, *, brokers: str 
         canonical_url="http://localhost",  # the assignor compares it with what a static member got before its restart
     )
     app.lease = Lease(group, settings.session_timeout_ms)
+    app.progress = Progress()
     app.holes_in = frozenset((*settings.logs, *settings.metrics))
     return app

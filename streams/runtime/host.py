@@ -5,9 +5,8 @@ partition to ``process`` once and in order, and ends the process when the engine
 durable must never be followed by another one, so nothing is acknowledged and skipped.
 
     app = build_app(settings, "logmend-detect", "detect-0")
-    host = attach(app, topics, "detect")
-    host.engine = DetectEngine(host.guard(log), ...)
-    await serve(app, stop)
+    attach(app, DetectEngine(app.guard(log), ...), topics, "detect")
+    await serve(app, stop_on_signals())
 """
 
 from __future__ import annotations
@@ -23,9 +22,9 @@ from aiokafka.errors import KafkaError
 
 from streams import telemetry
 from streams.core.errors import InvariantError
-from streams.ports import Engine, Log, Record, TopicPartition
+from streams.ports import Engine, Record, TopicPartition
 from streams.runtime.app import ReaderApp
-from streams.runtime.lease import TOUCH_SECONDS, GuardedLog, Lease
+from streams.runtime.lease import TOUCH_SECONDS, Lease
 from streams.runtime.transport import Batch, Fetch, RawSchema, Seek
 from streams.runtime.watchdog import Judge, Lag, Progress, Watchdog
 
@@ -79,12 +78,19 @@ class Host:
     returns, the error is raised.
     """
 
-    engine: Engine
-
-    def __init__(self, stage: str, lease: Lease, holes_in: Collection[str] = (), fail: Fail = end_process) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        stage: str,
+        lease: Lease,
+        progress: Progress,
+        holes_in: Collection[str] = (),
+        fail: Fail = end_process,
+    ) -> None:
+        self.engine = engine
         self.stage = stage
         self.lease = lease
-        self.progress = Progress()
+        self.progress = progress
         self.positions: dict[TopicPartition, int] = {}
         self.drained: Callable[[], None] = lambda: None
         self._holes_in = holes_in
@@ -95,13 +101,13 @@ class Host:
         self._seek: Seek | None = None
         self._worked_at = self._idled_at = time.monotonic()
 
-    def guard(self, log: Log) -> GuardedLog:
-        """Return the log that the engine is to use: it checks the lease, and tells the watchdog of progress."""
-        return GuardedLog(log, self.lease, self.progress.answered)
-
     def handed(self) -> None:
         """Note that a fetch is on its way to ``process``."""
         self.progress.handed_since = self.progress.clock()
+
+    def end(self, error: Exception) -> None:
+        """End the process because of something that is no fault of the engine's."""
+        self._fail(self.stage, error)
 
     async def load(self, partitions: Iterable[TopicPartition], seek: Seek) -> None:
         """Have the engine take exactly these partitions, and seek to where it starts.
@@ -219,9 +225,9 @@ class Host:
 # ---------------------------------------------------------------------------------------------------- hosted by Faust
 
 
-def attach(app: ReaderApp, topics: Sequence[str], name: str) -> Host:
-    """Declare agent ``name`` on ``topics``, before the app starts; set ``engine`` on the host that is returned."""
-    host = app.host = Host(name, app.lease, app.holes_in)
+def attach(app: ReaderApp, engine: Engine, topics: Sequence[str], name: str) -> Host:
+    """Declare agent ``name``, which gives an engine the records of ``topics``; once an app, before it starts."""
+    host = app.host = Host(engine, name, app.lease, app.progress, app.holes_in)
 
     def drained() -> None:
         app.consumer.drained()  # Faust makes the consumer when the app starts
@@ -268,8 +274,8 @@ async def serve(app: ReaderApp, stop: asyncio.Event) -> None:
 async def run_faust(
     engine: Engine, app: ReaderApp, topics: Sequence[str], agent_name: str, stop: asyncio.Event
 ) -> None:
-    """Host an engine under Faust until ``stop`` is set; for one whose log is not guarded by the lease."""
-    attach(app, topics, agent_name).engine = engine
+    """Host an engine under Faust until ``stop`` is set."""
+    attach(app, engine, topics, agent_name)
     await serve(app, stop)
 
 
@@ -282,14 +288,19 @@ def stop_on_signals() -> asyncio.Event:
 
 
 async def _run(app: ReaderApp, stop: asyncio.Event) -> None:
-    """Start the app, and return when it is to stop; raises what crashed Faust."""
-    await app.start()
-    ends = [asyncio.ensure_future(event.wait()) for event in (stop, app._crashed)]  # noqa: SLF001 - mode has no public one
+    """Start the app, and return when it is to stop, started or not; raises what crashed Faust."""
+    starting = asyncio.ensure_future(app.start())
+    stopping = asyncio.ensure_future(stop.wait())
+    crashing = asyncio.ensure_future(app._crashed.wait())  # noqa: SLF001 - mode has no public event
+    waits = {starting, stopping, crashing}
     try:
-        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        while not stopping.done() and not app.crashed:
+            done, waits = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            for each in done:
+                each.result()
     finally:
-        for end in ends:
-            end.cancel()
+        for each in waits:
+            each.cancel()
     if app.crashed:
         raise app.crash_reason
 
@@ -334,8 +345,7 @@ async def run_bare(
 
     Raises what the engine raises.
     """
-    host = Host(stage, Lease(stage, NEVER_MS), holes_in, fail=lambda _stage, _error: None)
-    host.engine = engine
+    host = Host(engine, stage, Lease(stage, NEVER_MS), Progress(), holes_in, fail=lambda _stage, _error: None)
     await host.load(partitions, _seek_nothing)
     while not stop.is_set():
         await host.process(Fetch(0, await log.poll(host.positions)))

@@ -12,12 +12,15 @@ What is overridden, and why (each was measured or read in the sources of faust 0
 * ``auto_offset_reset`` is ``none``: the position never jumps by itself over what retention deleted, nor back to the
   start of a topic that was made anew. The host is told, and loads again.
 * ``commit`` tells the group our positions for lag monitors, at best effort; nothing ever reads them back.
+* Two processes with one instance id would take the group from each other for ever (aiokafka's heartbeats don't carry
+  the id, so that neither is told that it is fenced): who loses its membership three times in 30 s ends.
 * ``fetch_max_wait_ms`` (Faust: 1 500) and ``retry_backoff_ms`` (100) decide how fast a restart is.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -36,6 +39,7 @@ from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
 from streams import telemetry
+from streams.core.errors import InputError
 from streams.ports import Record, TopicPartition
 
 FETCH_WAIT_MS: Final = 100
@@ -44,6 +48,8 @@ POLL_SECONDS: Final = 0.25
 GATE_SECONDS: Final = 0.1
 UNASSIGNED_SECONDS: Final = 0.05
 COMMIT_SECONDS: Final = 2.0
+LOSSES_MAX: Final = 3
+LOSSES_SECONDS: Final = 30.0
 POLL_INTERVAL_MS_MAX: Final = 3_600_000
 """The watchdog ends a stage that stalls; a long load must not cost it its partitions."""
 
@@ -80,6 +86,28 @@ class FetchThread(AIOKafkaConsumerThread):
 
     seeks = 0
     """How many times positions were set; the stamp of each fetch."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._joined = False
+        self._lost_at: list[float] = []
+
+    async def on_partitions_assigned(self, assigned: set[Any], generation_id: int = 0) -> None:
+        """Note that the group was joined."""
+        self._joined = True
+        await super().on_partitions_assigned(assigned, generation_id)
+
+    async def on_partitions_revoked(self, revoked: set[Any]) -> None:
+        """Note, before the group is joined again, whether that is because the broker no longer knows us."""
+        if self._joined and not self._ensure_consumer()._coordinator.member_id:  # noqa: SLF001 - no public one
+            self._membership_lost(time.monotonic())
+        await super().on_partitions_revoked(revoked)
+
+    def _membership_lost(self, now: float) -> None:
+        self._lost_at = [at for at in self._lost_at if now - at < LOSSES_SECONDS] + [now]
+        if len(self._lost_at) >= LOSSES_MAX:
+            instance = self.app.conf.consumer_group_instance_id
+            self.app.host.end(InputError(f"another process runs as {instance!r} in group {self.app.conf.id!r}"))
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         conf = self.app.conf

@@ -114,7 +114,9 @@ async def main(brokers: str, group: str, instance: str, path: str, *topics: str)
         return {TopicPartition(*where): offset for where, offset in found.items()}
 
     engine = Journal(Path(path), instance, earliest, fail_at=int(os.environ.get("JOURNAL_FAIL_AT", "-1")))
-    await run_faust(engine, build_app(settings, group, instance), topics, "journal", stop_on_signals())
+    stop = stop_on_signals()
+    telemetry.process_started("journal")
+    await run_faust(engine, build_app(settings, group, instance), topics, "journal", stop)
     telemetry.process_stopped("journal", "asked to")
 
 

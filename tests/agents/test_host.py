@@ -13,6 +13,7 @@ from streams.ports import Headers, Record, TopicPartition
 from streams.runtime.host import Host, due, run_bare
 from streams.runtime.lease import Lease
 from streams.runtime.transport import Batch, Fetch
+from streams.runtime.watchdog import Progress
 
 LOGS = TopicPartition("logs", 0)
 FACTS = TopicPartition("facts", 0)
@@ -85,9 +86,7 @@ class Seeks:
 
 def hosted(engine: Recorder, holes_in: tuple[str, ...] = ("logs",)) -> Host:
     """Return a host that raises what its engine raises."""
-    host = Host("test", Lease("test", 10**9), holes_in, fail=lambda _stage, _error: None)
-    host.engine = engine
-    return host
+    return Host(engine, "test", Lease("test", 10**9), Progress(), holes_in, fail=lambda _stage, _error: None)
 
 
 @pytest.mark.parametrize(
@@ -221,8 +220,8 @@ async def test_an_engine_that_fails_is_given_nothing_more() -> None:
     """The failure is reported with its stage, and the position does not move."""
     failures: list[tuple[str, str]] = []
     engine = Recorder({FACTS: 0})
-    host = Host("decide", Lease("test", 10**9), fail=lambda stage, error: failures.append((stage, f"{error}")))
-    host.engine = engine
+    fail = lambda stage, error: failures.append((stage, f"{error}"))  # noqa: E731 - a test double
+    host = Host(engine, "decide", Lease("test", 10**9), Progress(), fail=fail)
     await host.load([FACTS], Seeks())
     engine.error = ValueError("disk full")
     with pytest.raises(ValueError, match="disk full"):

@@ -214,6 +214,26 @@ async def test_a_process_that_slept_past_its_session_leaves_without_writing(clus
     assert '"lease_lost"' in cluster.stderr("b").read_text()
 
 
+async def test_a_process_whose_place_another_takes_ends_itself(cluster: Cluster) -> None:
+    """A second process with the same instance id goes on alone: the broker fences the first, which ends with 70."""
+    async with cluster.flow():
+        first = cluster.start("a")
+        await until(lambda: len(cluster.entries()) > 3)
+        cluster.start("a")
+        assert await asyncio.to_thread(first.wait) == EXIT_FAILED
+        alone = len(cluster.entries())
+        await until(lambda: cluster.holds("a", alone) == cluster.everything)
+    await cluster.until_all_written()
+
+
+async def test_a_process_that_is_stopped_while_it_starts_ends_in_order(cluster: Cluster) -> None:
+    """It need not have got its partitions first."""
+    process = cluster.start("a")
+    await until(lambda: "process_started" in cluster.stderr("a").read_text())
+    process.terminate()
+    assert await asyncio.to_thread(process.wait) == 0
+
+
 async def test_a_clean_stop_ends_with_status_0_and_tells_lag_monitors_its_position(cluster: Cluster) -> None:
     """The group's offsets are ours after the stop."""
     await cluster.send(cluster.logs, 100, 4)
