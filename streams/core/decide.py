@@ -76,5 +76,6 @@ def _people(turn: Turn, message: Message, fact: Slice, kind: str, reason: str) -
 
 def _lines_lost(turn: Turn, fact: LinesLost) -> None:
     where = Coordinate(topic=fact.source, partition=fact.partition, offset=fact.from_offset, index=0)
-    lost = fact.to_offset - fact.from_offset
-    turn.write(Draft(kind="lines_lost", reason="deleted by retention unread", count=lost, causes=(where,)))
+    lost = max(fact.to_offset - fact.from_offset, 0)
+    reason = "deleted by retention unread" if lost else "the source was made anew"
+    turn.write(Draft(kind="lines_lost", reason=reason, count=lost, causes=(where,)))

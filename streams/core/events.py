@@ -224,7 +224,10 @@ class Slice(Event, frozen=True):
 
 
 class LinesLost(Event, frozen=True):
-    """Offsets [from_offset, to_offset) were deleted by retention before anyone read them."""
+    """Offsets [from_offset, to_offset) were deleted by retention before anyone read them.
+
+    With ``to_offset`` below ``from_offset`` the source was made anew, and is read again from there.
+    """
 
     source: str
     partition: int

@@ -77,6 +77,9 @@ class Ledger(Struct):
             return Verdict.ZOMBIE
         if fact.term > entry.term:
             raise InvariantError(f"{fact.source}/{fact.partition}: term {fact.term} was never taken")
+        if isinstance(fact, LinesLost) and fact.to_offset < fact.from_offset == entry.to_offset:
+            entry.to_offset = fact.to_offset  # a person accepted that the source was made anew
+            return Verdict.ACCEPTED
         if entry.to_offset >= 0 and fact.to_offset <= entry.to_offset:
             return Verdict.REPEATED
         if entry.to_offset >= 0 and fact.from_offset != entry.to_offset:
