@@ -22,9 +22,8 @@ LISTENING: Final = "0A"
 SQLITE_SIDES: Final = ("-shm", "-wal", "-journal")
 OWN_MODULE: Final = re.compile(r"(streams|analytics|logmend)(\..*)?")
 OWN_WORDS: Final = frozenset({"kafka.Kafka"})
-LOCK_FIELDS: Final = 6
-OWNER_ANY: Final = -1
-"""What /proc/locks says for a lock that belongs to an open file, not to a process."""
+LOCK_KIND_FIELD: Final = 4
+"""In ``lock: 1: POSIX ADVISORY WRITE 123 ...`` of /proc/<pid>/fdinfo/<n>."""
 
 
 class Blockers(NamedTuple):
@@ -90,7 +89,7 @@ def listeners(port: int) -> Iterator[int]:
         return
     wanted = {f"socket:[{inode}]" for inode in sockets}
     for status in proc.own_processes():
-        if any(target in wanted for target in _open_files(status.pid)):
+        if any(name in wanted for _, name in _open_files(status.pid)):
             yield status.pid
 
 
@@ -105,47 +104,37 @@ def _listening_sockets(name: str, port: int) -> Iterator[str]:
             yield fields[9]
 
 
-def _open_files(pid: int) -> Iterator[str]:
-    with contextlib.suppress(FileNotFoundError, ProcessLookupError, PermissionError):
-        for entry in list(os.scandir(proc.PROC / str(pid) / "fd")):
-            with contextlib.suppress(FileNotFoundError):
-                yield str(Path(entry.path).readlink())
-
-
 def lock_holders(path: str) -> Iterator[int]:
-    """Yield the processes that keep others from writing a file: POSIX and flock locks, SQLite's side files included.
+    """Yield our user's processes that keep others from writing a file: any kind of lock, SQLite's side files included.
 
     A read lock blocks writers of the file itself, but not in SQLite's write-ahead mode (there is a ``-shm`` file
     then), where every reader has one.
     """
     shared_blocks = not Path(path + SQLITE_SIDES[0]).exists()
-    inodes = {inode for inode in map(_inode, (path, *(path + side for side in SQLITE_SIDES))) if inode}
-    for kind, pid, inode in _locks():
-        if inode not in inodes or not (kind == "WRITE" or shared_blocks):
-            continue
-        if pid == OWNER_ANY:
-            yield from _users_of(path)
-        elif pid > 0:
-            yield pid
-
-
-def _inode(path: str) -> int:
-    try:
-        return Path(path).stat().st_ino
-    except OSError:
-        return 0
-
-
-def _locks() -> Iterator[tuple[str, int, int]]:
-    """Yield (READ or WRITE, pid, inode) of each lock held on this host; waiting ones (``->``) left out."""
-    for line in (proc.PROC / "locks").read_text("ascii").splitlines():
-        fields = line.split()
-        if len(fields) >= LOCK_FIELDS and fields[1] != "->":
-            yield fields[3], int(fields[4]), int(fields[5].rpartition(":")[2])
-
-
-def _users_of(path: str) -> Iterator[int]:
-    real = os.path.realpath(path)
+    paths = {os.path.realpath(path + side) for side in ("", *SQLITE_SIDES)}
     for status in proc.own_processes():
-        if real in _open_files(status.pid):
+        kinds = {
+            kind for number, name in _open_files(status.pid) if name in paths for kind in _locks(status.pid, number)
+        }
+        if "WRITE" in kinds or (shared_blocks and kinds):
             yield status.pid
+
+
+def _open_files(pid: int) -> Iterator[tuple[str, str]]:
+    """Yield (descriptor, what it refers to) of a process."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError, PermissionError):
+        for entry in list(os.scandir(proc.PROC / str(pid) / "fd")):
+            with contextlib.suppress(FileNotFoundError):
+                yield entry.name, str(Path(entry.path).readlink())
+
+
+def _locks(pid: int, number: str) -> Iterator[str]:
+    """Yield READ or WRITE for each lock that a process took by one of its descriptors."""
+    try:
+        lines = (proc.PROC / str(pid) / "fdinfo" / number).read_text("ascii").splitlines()
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return
+    for line in lines:
+        fields = line.split()
+        if len(fields) > LOCK_KIND_FIELD and fields[0] == "lock:":
+            yield fields[LOCK_KIND_FIELD]

@@ -100,18 +100,20 @@ def restore(spec: ServiceSpec, default: Path) -> None:
     contents = newest(spec, default)
     if contents is None:
         raise NoCheckpointError(f"{spec.name} has no whole checkpoint of its config_files")
-    _keep_replaced(spec, default)
+    _keep_replaced(spec, default, contents)
     for content in contents:
         if Path(content.path).is_symlink():
             raise NoCheckpointError(f"{content.path} is a link")
         write_whole(Path(content.path), content.data, content.mode)
 
 
-def _keep_replaced(spec: ServiceSpec, default: Path) -> None:
-    """Set aside what is about to be overwritten, unless it can't be read: that must not stop a restore."""
+def _keep_replaced(spec: ServiceSpec, default: Path, good: list[Content]) -> None:
+    """Set aside what is about to be overwritten, if it differs. That it can't be read must not stop a restore."""
     try:
         contents = _current(spec)
     except NoCheckpointError:
+        return
+    if contents == good:
         return
     root = directory_of(spec, default)
     shutil.rmtree(root / REPLACED, ignore_errors=True)

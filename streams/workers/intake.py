@@ -13,7 +13,7 @@ from streams.codec import decode_command
 from streams.core.errors import InputError, InvariantError
 from streams.core.events import Command
 from streams.ports import Log, Record, TopicPartition
-from streams.workers.journal import CHAIN_UNKNOWN, RECEIVED, Entry, Journal, Position
+from streams.workers.journal import CHAIN_UNKNOWN, Entry, Journal, Position
 
 NOTHING_BEFORE = -1
 
@@ -46,9 +46,8 @@ class Intake:
             records = await self._log.read(self._where, position.next_offset, end)
             commands, last_seq = self._sort(records, position.last_seq)
             next_offset = records[-1].offset + 1 if records else end
-            self._journal.receive(commands, next_offset, last_seq)
+            taken += self._journal.receive(commands, next_offset, last_seq)
             position = position._replace(next_offset=next_offset, last_seq=last_seq)
-            taken += [Entry(command, offset, RECEIVED, 0) for offset, command in commands]
         return taken
 
     def _place(self, earliest: int, end: int) -> Position:

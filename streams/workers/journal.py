@@ -95,12 +95,16 @@ class Journal:
         """Set the position of a new journal, or of one whose place in the topic was deleted."""
         self._db.execute("INSERT OR REPLACE INTO position VALUES (1, ?, ?, ?)", position)
 
-    def receive(self, commands: Sequence[tuple[int, Command]], next_offset: int, last_seq: int) -> None:
-        """Take commands in (offset and command), those known already left as they are, and move the position."""
-        rows = [(c.id, c.seq, offset, msgspec.msgpack.encode(c), RECEIVED) for offset, c in commands]
+    def receive(self, commands: Sequence[tuple[int, Command]], next_offset: int, last_seq: int) -> list[Entry]:
+        """Take commands in (offset and command) and move the position; return those that were not known already."""
+        new = []
         with _Transaction(self._db):
-            self._db.executemany("INSERT OR IGNORE INTO commands VALUES (?, ?, ?, ?, ?, 0, NULL)", rows)
+            for offset, command in commands:
+                row = (command.id, command.seq, offset, msgspec.msgpack.encode(command), RECEIVED)
+                if self._db.execute("INSERT OR IGNORE INTO commands VALUES (?, ?, ?, ?, ?, 0, NULL)", row).rowcount:
+                    new.append(Entry(command, offset, RECEIVED, 0))
             self._db.execute("UPDATE position SET next_offset = ?, last_seq = ?", (next_offset, last_seq))
+        return new
 
     def unfinished(self) -> list[Entry]:
         """Return what was received or started and has no end, in order of seq."""

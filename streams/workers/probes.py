@@ -22,6 +22,7 @@ from streams.core.events import ProbeReported
 from streams.workers import checkpoints, proc, running
 
 SAMPLE_MS: Final = 1_000
+SAMPLE_MIN_MS: Final = 100
 AFTER_CHANGE: Final = 3
 BOOST_MS: Final = 30_000
 BOOST_EVERY_MS: Final = 500
@@ -176,7 +177,9 @@ class Probes:
             if reporter.worth(seen, at_ms, boosted_until_ms):
                 await self._report(self._event(spec, probe, seen, at_ms))
             await self._note_green(spec, number, at_ms, ok=seen.ok)
-            every_ms = BOOST_EVERY_MS if at_ms < boosted_until_ms else min(SAMPLE_MS, probe.every_ms)
+            every_ms = (
+                BOOST_EVERY_MS if at_ms < boosted_until_ms else max(min(SAMPLE_MS, probe.every_ms), SAMPLE_MIN_MS)
+            )
             await asyncio.sleep(max(at_ms + every_ms - _now_ms(), 10) / 1000)
 
     def _event(self, spec: ServiceSpec, probe: ProbeSpec, seen: Look, at_ms: int) -> ProbeReported:

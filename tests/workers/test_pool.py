@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import subprocess
 import sys
+import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -344,6 +347,39 @@ def test_a_manager_killed_anywhere_loses_and_doubles_nothing(fleet: Fleet, point
         assert called.status in {"done", "in_doubt"}
         assert len(seen) <= 1
         assert seen or called.status == "in_doubt"
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize("seed", range(3))
+def test_random_kills_under_load_lose_and_double_nothing(fleet: Fleet, seed: int) -> None:
+    """While managers and workers are killed at random: each restart once, each call at most once, one end for each."""
+    chance = random.Random(seed)
+    with target() as (port, seen):
+        services = [process_spec(fleet.root, f"s{number}") for number in range(3)]
+        webs = [http_spec(port, f"w{number}") for number in range(3)]
+        fleet.view.write(*services, *webs)
+        fleet.manage()
+        until(fleet.heartbeats)
+        restarts, calls = [], []
+        for _ in range(8):
+            restarts += [fleet.ask(spec, "process.restart") for spec in services]
+            calls += [fleet.ask(spec, "http.call", arguments={"call": "restart"}) for spec in webs]
+            time.sleep(chance.uniform(0.05, 1.0))
+            workers = fleet.workers()
+            if workers and chance.random() < 0.5:
+                workers[0].kill()
+            else:
+                fleet.managers[-1].kill()
+                fleet.managers[-1].wait()
+                fleet.manage()
+        ends = {one.id: fleet.outcome(one) for one in (*restarts, *calls)}
+    assert {ends[one.id].status for one in restarts} == {"done"}
+    assert {ends[one.id].status for one in calls} <= {"done", "in_doubt"}
+    effects = Counter(line.split()[2] for line in seen)
+    assert set(effects.values()) <= {1}
+    assert all(effects[one.id] == 1 for one in calls if ends[one.id].status == "done")
+    for spec in services:
+        assert starts(fleet.root, spec.name) == [one.id for one in restarts if one.service == spec.name]
 
 
 WORKER_POINTS = [
