@@ -186,7 +186,12 @@ def _ask(log: EventLog, question: str, sql: str) -> Question:
 def _look_further(log: EventLog, span: Span) -> tuple[str, ...]:
     found = log.query("SELECT id FROM commands WHERE seq >= $seq ORDER BY seq DESC LIMIT 1", {"seq": span.seq}).rows()
     why = tuple(f"logmend why {row[0]}" for row in found)
-    return (*why, 'logmend sql "SELECT * FROM incidents ORDER BY opened_at DESC"', "logmend verify", "logmend replay")
+    return (
+        *why,
+        'logmend sql "SELECT * FROM incidents ORDER BY opened_at DESC"',
+        "logmend verify",
+        "logmend replay --verify",
+    )
 
 
 def to_json(report: DemoReport) -> bytes:

@@ -1,0 +1,173 @@
+"""A run of the lab on the real thing: Logmend's own processes, the lab's services, and what connects them.
+
+What is started is stopped in reverse, whatever ends the run: first the lab leaves the fleet (what was applied before is
+applied again), then Logmend's processes end, then the services. So nothing heals a service that is being stopped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, Final
+
+from msgspec import Struct
+
+from lab import control
+from lab.health import get
+from lab.inventory import AUTHOR, POLICY, applied, inventory
+from lab.shipper import Shipper
+from lab.site import SERVICES, Site
+from lab.watch import Watch
+from streams.codec import decode_decision, encode
+from streams.core.config import Inventory, Policy
+from streams.core.directory import Directory
+from streams.core.errors import InputError
+from streams.core.events import ActionHalted, ActionResumed, ConfigApplied, Decision, InboxEvent
+from streams.ports import Log, Outgoing, TopicPartition
+from streams.runtime.admin import Admin
+from streams.runtime.kafka import KafkaLog
+from streams.runtime.supervisor import Supervisor
+from streams.runtime.view import FactsView
+from streams.settings import Settings
+
+READY_S: Final = 30.0
+LEAVE_S: Final = 5.0
+TRAFFIC_EVERY_S: Final = 0.25
+
+Say = Callable[[str], None]
+
+
+class Lab(Struct, frozen=True, kw_only=True):
+    """A run under way. ``facts_offset`` and ``seq`` are the first that can belong to it."""
+
+    settings: Settings
+    log: Log
+    site: Site
+    watch: Watch
+    partitions: int
+    """Of the topic that the lab's lines go to."""
+    facts_offset: int
+    seq: int
+
+
+@asynccontextmanager
+async def running(settings: Settings, say: Say, *, halted: bool = False) -> AsyncIterator[Lab]:
+    """Start all that a run needs, and stop it at the end. ``InputError`` says in one line what is in the way."""
+    settings = settings.model_copy(update={"dry_run": False})
+    site = Site.create((settings.data_dir / "lab").resolve(), settings.host)
+    async with AsyncExitStack() as stack:
+        stack.callback(control.stop_all, site)
+        stack.push_async_callback(asyncio.get_running_loop().shutdown_default_executor)  # nothing starts one after that
+        control.stop_all(site)  # what a run that was killed may have left
+        say("starting Kafka and Logmend's processes")
+        await stack.enter_async_context(Supervisor(settings, say))
+        log = await stack.enter_async_context(KafkaLog(settings))
+        people = await stack.enter_async_context(KafkaLog(settings))
+        lab, before = await _look_around(settings, log, site)
+        tasks = await stack.enter_async_context(_background())
+        tasks(lab.watch.run())
+        say("applying the lab's policy and inventory")
+        stack.push_async_callback(_leave, lab, people, before)
+        await _join(lab, people, before, halted=halted)
+        say("starting the lab's services")
+        await asyncio.to_thread(control.start_all, site)
+        tasks(_shipper(lab).run())
+        tasks(_traffic(site))
+        yield lab
+
+
+@asynccontextmanager
+async def _background() -> AsyncIterator[Callable[[Coroutine[Any, Any, None]], None]]:
+    """Give a function that starts a coroutine beside the run; one that fails ends the run, the end ends them all."""
+    started: list[asyncio.Task[None]] = []
+    try:
+        async with asyncio.TaskGroup() as group:
+            yield lambda work: started.append(group.create_task(work))
+            for task in started:
+                task.cancel()
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from errors
+
+
+async def _look_around(settings: Settings, log: Log, site: Site) -> tuple[Lab, Directory]:
+    """Return the run, and what was applied before it."""
+    topics = settings.topics
+    async with Admin(settings) as admin:
+        partitions = len(await admin.partitions(settings.logs[:1]))
+    view = await FactsView.open(log, topics)
+    watch = Watch(log, topics.decisions)
+    await watch.start()
+    lab = Lab(
+        settings=settings,
+        log=log,
+        site=site,
+        watch=watch,
+        partitions=partitions,
+        facts_offset=(await log.bounds(TopicPartition(topics.facts, 0)))[1],
+        seq=await _next_seq(log, topics.decisions),
+    )
+    return lab, view.directory
+
+
+async def _next_seq(log: Log, topic: str) -> int:
+    where = TopicPartition(topic, 0)
+    end = (await log.bounds(where))[1]
+    records = await log.read(where, max(end - 1, 0), end)
+    return decode_decision(records[-1].value or b"").seq + 1 if records else 0
+
+
+async def _join(lab: Lab, people: Log, before: Directory, *, halted: bool) -> None:
+    """Apply the lab's policy and inventory and set the kill switch; return when the decider has taken it in."""
+    if before.halted_by not in {"", AUTHOR}:
+        raise InputError(f"the kill switch is on (by {before.halted_by}): run logmend resume, then try again")
+    switch: list[InboxEvent] = (
+        [ActionResumed(author=AUTHOR, reason="a run of the lab begins")] if before.halted_by else []
+    )
+    if halted:
+        switch = [ActionHalted(author=AUTHOR, reason="a run of the lab with the kill switch on")]
+    await _say(lab, people, [*switch, applied("policy", POLICY), applied("inventory", inventory(lab.site))])
+    if not await lab.watch.until(lambda decisions: _applied(decisions) >= 2, READY_S):
+        raise InputError(f"nothing is decided within {READY_S:.0f} s: run logmend doctor")
+
+
+async def _leave(lab: Lab, people: Log, before: Directory) -> None:
+    """Apply what was applied before, so that nothing acts on the lab's services any more, and release the switch."""
+    back = [
+        _earlier(before, "policy") or applied("policy", Policy()),
+        _earlier(before, "inventory") or applied("inventory", Inventory()),
+    ]
+    applied_before = _applied(lab.watch.decisions)
+    with contextlib.suppress(TimeoutError):  # without a broker nobody acts either
+        async with asyncio.timeout(LEAVE_S):
+            await _say(lab, people, [*back, ActionResumed(author=AUTHOR, reason="the run of the lab is over")])
+            await lab.watch.until(lambda decisions: _applied(decisions) >= applied_before + 2, LEAVE_S)
+
+
+def _earlier(before: Directory, kind: str) -> ConfigApplied | None:
+    found = before.applied.get(kind)
+    return None if found is None or found.author == AUTHOR else found
+
+
+def _applied(decisions: Sequence[Decision]) -> int:
+    return sum(decision.kind == "config_applied" for decision in decisions)
+
+
+async def _say(lab: Lab, people: Log, events: Sequence[InboxEvent]) -> None:
+    topic = lab.settings.topics.inbox_people
+    await people.append([Outgoing(topic, encode(event), b"") for event in events])
+
+
+def _shipper(lab: Lab) -> Shipper:
+    files = {service: lab.site.log_file(service) for service in SERVICES}
+    return Shipper(lab.log, lab.settings.logs[0], lab.partitions, files, lab.site.root / "shipped.json")
+
+
+async def _traffic(site: Site) -> None:
+    """Ask the proxy for an order four times a second, as customers do, whether it answers or not."""
+    for number in itertools.count():
+        with contextlib.suppress(OSError):
+            await asyncio.to_thread(get, site.proxy_port, f"/orders/{number}")
+        await asyncio.sleep(TRAFFIC_EVERY_S)
