@@ -18,7 +18,7 @@ import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Final, NoReturn, Protocol
 
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from streams import telemetry
 from streams.core.errors import InvariantError
@@ -45,7 +45,10 @@ class Poller(Protocol):
     """What a bare loop reads from; ``streams.runtime.kafka.KafkaLog`` is one."""
 
     async def poll(self, positions: Mapping[TopicPartition, int]) -> Batch:
-        """Return one fetch from these positions, after 250 ms at most; empty when nothing came."""
+        """Return one fetch from these positions, after 250 ms at most; empty when nothing came.
+
+        Raises ``OffsetOutOfRangeError`` when a position is not in the topic.
+        """
         ...
 
 
@@ -348,7 +351,11 @@ async def run_bare(
     host = Host(engine, stage, Lease(stage, NEVER_MS), Progress(), holes_in, fail=lambda _stage, _error: None)
     await host.load(partitions, _seek_nothing)
     while not stop.is_set():
-        await host.process(Fetch(0, await log.poll(host.positions)))
+        try:
+            fetch = Fetch(0, await log.poll(host.positions))
+        except OffsetOutOfRangeError:
+            fetch = Fetch(0, (), out_of_range=True)
+        await host.process(fetch)
         await host.idle_when_quiet()
 
 

@@ -14,13 +14,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import aiokafka
-from aiokafka import AIOKafkaConsumer
-
 from streams import telemetry
 from streams.ports import Record, TopicPartition
 from streams.runtime.app import build_app
 from streams.runtime.host import run_faust, stop_on_signals
+from streams.runtime.kafka import KafkaLog
 from streams.settings import Settings
 
 SESSION_MS = 3_000
@@ -109,9 +107,8 @@ async def main(brokers: str, group: str, instance: str, path: str, *topics: str)
     settings = Settings(brokers=brokers, session_timeout_ms=SESSION_MS, data_dir=Path(path).parent, logs=logs)
 
     async def earliest(partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
-        async with AIOKafkaConsumer(bootstrap_servers=brokers) as asker:
-            found = await asker.beginning_offsets([aiokafka.TopicPartition(*where) for where in partitions])
-        return {TopicPartition(*where): offset for where, offset in found.items()}
+        async with KafkaLog(settings) as log:
+            return {where: (await log.bounds(where))[0] for where in partitions}
 
     engine = Journal(Path(path), instance, earliest, fail_at=int(os.environ.get("JOURNAL_FAIL_AT", "-1")))
     stop = stop_on_signals()

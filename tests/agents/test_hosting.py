@@ -15,8 +15,8 @@ from aiokafka.admin import RecordsToDelete
 
 from streams.ports import TopicPartition
 from streams.runtime.host import EXIT_FAILED, run_bare
+from streams.runtime.kafka import KafkaLog
 from streams.runtime.lease import EXIT_LEASE_LOST
-from streams.runtime.transport import Batch
 from streams.settings import Settings
 from tests.agents.cluster import Cluster, administering, until
 from tests.agents.journal import SESSION_MS, Journal, digest, read_entries
@@ -29,23 +29,6 @@ async def cluster(broker: Settings) -> AsyncIterator[Cluster]:
     """Fresh topics on the session's broker."""
     async with Cluster.open(broker.brokers, broker.data_dir) as opened:
         yield opened
-
-
-class Poller:
-    """The plainest poller: one consumer that seeks where it is told."""
-
-    def __init__(self, consumer: AIOKafkaConsumer) -> None:
-        self.consumer = consumer
-        self.reached: dict[TopicPartition, int] = {}
-
-    async def poll(self, positions: Mapping[TopicPartition, int]) -> Batch:
-        """Seek where a position differs from what was read, and fetch."""
-        for where, offset in positions.items():
-            if self.reached.get(where) != offset:
-                self.consumer.seek(aiokafka.TopicPartition(*where), offset)
-        found = await self.consumer.getmany(timeout_ms=200)
-        self.reached = {**positions, **{TopicPartition(*tp): got[-1].offset + 1 for tp, got in found.items()}}
-        return [(TopicPartition(*tp), got) for tp, got in found.items()]
 
 
 async def nothing_lost(partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
@@ -76,7 +59,7 @@ def content_errors(path: Path, truth: Mapping[tuple[str, int], Sequence[aiokafka
     return wrong
 
 
-async def test_faust_and_a_bare_loop_give_an_engine_the_same_records(cluster: Cluster) -> None:
+async def test_faust_and_a_bare_loop_give_an_engine_the_same_records(cluster: Cluster, broker: Settings) -> None:
     """Each gives every offset once and in order, and the same bytes, out of topics of four partitions and of one."""
     await cluster.send(cluster.logs, 5_000, 4)
     await cluster.send(cluster.inbox, 50, 1)
@@ -88,11 +71,10 @@ async def test_faust_and_a_bare_loop_give_an_engine_the_same_records(cluster: Cl
 
     cluster.file = cluster.file.with_name("bare")
     stop = asyncio.Event()
-    async with AIOKafkaConsumer(bootstrap_servers=cluster.brokers, auto_offset_reset="none") as consumer:
-        consumer.assign([aiokafka.TopicPartition(*where) for where in cluster.everything])
-        wheres = [TopicPartition(*where) for where in cluster.everything]
+    async with KafkaLog(broker) as log:
         engine = Journal(cluster.file, "bare", nothing_lost)
-        hosting = asyncio.ensure_future(run_bare(engine, Poller(consumer), wheres, stop))
+        wheres = [TopicPartition(*where) for where in cluster.everything]
+        hosting = asyncio.ensure_future(run_bare(engine, log, wheres, stop))
         await cluster.until_all_written()
         stop.set()
         await hosting
@@ -270,6 +252,27 @@ async def test_a_position_that_retention_deleted_makes_the_engine_load_again(clu
     await until(lambda: sum(e.records for e in cluster.entries()) == 33)
     starts = {e.partition: e.start for e in reversed(cluster.entries())}
     assert starts == {0: 0, 1: 0, 2: 7, 3: 0}
+
+
+async def test_a_bare_loop_loads_again_too(cluster: Cluster, broker: Settings) -> None:
+    """Its poller raises where Faust's transport marks the fetch."""
+    await cluster.send(cluster.logs, 40, 4)
+    where = aiokafka.TopicPartition(cluster.logs, 2)
+    async with administering(cluster.brokers) as admin:
+        await admin.delete_records({where: RecordsToDelete(before_offset=7)})
+    stop = asyncio.Event()
+    async with KafkaLog(broker) as log:
+
+        async def earliest(partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+            return {where: (await log.bounds(where))[0] for where in partitions}
+
+        engine = Journal(cluster.file, "bare", earliest)
+        hosting = asyncio.ensure_future(run_bare(engine, log, [TopicPartition(*where)], stop))
+        await until(lambda: sum(e.records for e in cluster.entries()) == 3)
+        stop.set()
+        await hosting
+    assert engine.loads == 2
+    assert cluster.entries()[0].start == 7
 
 
 async def test_an_engine_that_fails_ends_the_process_before_anything_else_is_written(cluster: Cluster) -> None:
