@@ -282,6 +282,7 @@ class SimSnapshots:
         self.world = world
         self.damage = damage
         self.kept: list[bytes] = []
+        self.saves = 0
 
     async def newest(self) -> Sequence[bytes]:
         """Return the snapshots, newest first."""
@@ -291,6 +292,7 @@ class SimSnapshots:
     async def save(self, snapshot: bytes) -> None:
         """Keep a snapshot, or lose it, or a part of it, or an older one."""
         await sleep(self.world, self.world.between(1, 10))
+        self.saves += 1
         if self.world.luck(self.damage):
             snapshot = snapshot[: self.world.between(0, len(snapshot) - 1)]
         self.kept.append(snapshot)
