@@ -10,6 +10,7 @@ from analytics.writer import EventLogWriter
 from streams import telemetry
 from streams.cli.process import instance_option, run
 from streams.runtime.kafka import KafkaLog
+from streams.runtime.readiness import ready
 from streams.settings import Settings
 
 
@@ -42,4 +43,5 @@ def eventlog(instance: str) -> None:
 async def _eventlog(settings: Settings, _instance: str, stop: asyncio.Event) -> None:
     async with KafkaLog(settings) as log:
         with EventLogWriter(log, settings.topics, settings.data_dir / "log", observer=_Heard()) as writer:
+            ready(settings.data_dir)
             await writer.run(stop)

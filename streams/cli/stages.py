@@ -23,6 +23,7 @@ from streams.ports import Engine, Log
 from streams.runtime.app import build_app
 from streams.runtime.host import run_faust
 from streams.runtime.kafka import KafkaLog
+from streams.runtime.readiness import Announcing
 from streams.runtime.snapshots import FileSnapshots, TopicSnapshots
 from streams.runtime.view import newest_directory
 from streams.settings import Settings
@@ -131,7 +132,7 @@ async def _host(
 ) -> None:
     """Run an engine under Faust, on a log that checks the lease of this process before each write."""
     app = build_app(settings, f"{settings.fleet}-{stage}", f"{stage}-{instance}")
-    await run_faust(engine(app.guard(log)), app, sources, stage, stop)
+    await run_faust(Announcing(engine(app.guard(log)), settings.data_dir), app, sources, stage, stop)
 
 
 def _owner(stage: str, instance: str) -> str:

@@ -10,6 +10,7 @@ import click
 
 from streams.cli.process import instance_option, run
 from streams.runtime.kafka import KafkaLog
+from streams.runtime.readiness import ready
 from streams.runtime.view import FactsView
 from streams.settings import Settings
 from streams.workers.crew import ENVIRONMENT_KEPT
@@ -43,4 +44,5 @@ async def _workers(settings: Settings, _instance: str, stop: asyncio.Event) -> N
     async with KafkaLog(settings) as log:
         view = await FactsView.open(log, settings.topics)
         with closing(Journal.open(home)) as journal:
+            ready(settings.data_dir)
             await Pool(log, settings.topics, view, journal, host).run(stop)

@@ -29,7 +29,7 @@ from streams import telemetry
 from streams.core.errors import InputError
 from streams.runtime import broker_config, ownership
 from streams.runtime.address import address_file, write_address, write_whole
-from streams.runtime.jars import kafka_jars
+from streams.runtime.jars import kafka_jars, run_to_end
 from streams.runtime.tether import tethered
 from streams.settings import Settings
 
@@ -150,13 +150,13 @@ class EmbeddedBroker:
 
     async def _start_owned(self) -> None:
         self._progress("looking for Kafka (the first time it is downloaded: 45 MB)")
-        jars = await asyncio.to_thread(kafka_jars)
+        jars = await kafka_jars()
         self._sweep()
         ports = self._choose_ports()
         properties = self._write_configuration(ports)
         if not (self._home / "data" / "meta.properties").exists():
             self._progress("formatting the log directory")
-            await asyncio.to_thread(self._format, jars, properties)
+            await self._format(jars, properties)
         self._progress(f"starting Kafka on {HOST}:{ports.broker}")
         self._spawn(broker_config.java(jars, self._home, "kafka.Kafka", str(properties)))
         self.address = f"{HOST}:{ports.broker}"
@@ -193,15 +193,13 @@ class EmbeddedBroker:
         write_whole(self._home / "log4j2.properties", logging.encode())
         return properties
 
-    def _format(self, jars: Sequence[Path], properties: Path) -> None:
+    async def _format(self, jars: Sequence[Path], properties: Path) -> None:
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         arguments = ("format", "--ignore-formatted", "-t", cluster, "-c", str(properties))
         command = broker_config.java(jars, self._home, "kafka.tools.StorageTool", *arguments)
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=FORMAT_TIMEOUT_S, check=False, env=JAVA_ENVIRONMENT
-        )
-        if done.returncode:
-            raise InputError(f"Kafka's directory {self._home / 'data'} can't be formatted: {_last_line(done.stderr)}")
+        status, _, problem = await run_to_end(command, FORMAT_TIMEOUT_S, JAVA_ENVIRONMENT)
+        if status:
+            raise InputError(f"Kafka's directory {self._home / 'data'} can't be formatted: {problem}")
 
     def _spawn(self, command: list[str]) -> None:
         """Start Java in a session of its own (a terminal's Ctrl-C is ours to pass on), holding our lock's file."""
@@ -249,11 +247,6 @@ def _tail(path: Path, size_bytes: int = 65_536) -> str:
             return file.read().decode(errors="replace")
     except FileNotFoundError:
         return ""
-
-
-def _last_line(text: str) -> str:
-    lines = text.strip().splitlines()
-    return lines[-1][:200] if lines else "no message"
 
 
 def _is_free(port: int) -> bool:

@@ -5,6 +5,7 @@ The resolver runs in a process of its own, so that a registry which does not ans
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import hashlib
 import json
@@ -25,17 +26,36 @@ CHECKSUMS: Final = Path(__file__).with_name("kafka.sha256")
 FETCH_TIMEOUT_S: Final = 300
 
 
-def kafka_jars(timeout_s: float = FETCH_TIMEOUT_S) -> list[Path]:
+async def kafka_jars(timeout_s: float = FETCH_TIMEOUT_S) -> list[Path]:
     """Return the jars to put on Kafka's class path; ``InputError`` when they are not there and can't be fetched."""
-    command = [sys.executable, "-m", "streams.runtime.jars"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False)
-    except subprocess.TimeoutExpired as error:
+        status, output, errors = await run_to_end([sys.executable, "-m", "streams.runtime.jars"], timeout_s)
+    except TimeoutError as error:
         raise InputError(_advice(f"no answer in {timeout_s:.0f} s")) from error
-    if done.returncode:
-        lines = done.stderr.strip().splitlines()
-        raise InputError(_advice(lines[-1][:200] if lines else f"exit status {done.returncode}"))
-    return [Path(jar) for jar in json.loads(done.stdout.splitlines()[-1])]
+    if status:
+        raise InputError(_advice(errors or f"exit status {status}"))
+    return [Path(jar) for jar in json.loads(output.splitlines()[-1])]
+
+
+async def run_to_end(
+    command: Sequence[str], timeout_s: float, environment: Mapping[str, str] | None = None
+) -> tuple[int, str, str]:
+    """Run a command; return its exit status, its output, and the last line of its errors, cut to 200 characters.
+
+    It is killed when the caller is cancelled, and when it lasts longer than ``timeout_s`` (then ``TimeoutError``).
+    """
+    process = await asyncio.create_subprocess_exec(
+        *command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
+    )
+    try:
+        async with asyncio.timeout(timeout_s):
+            output, errors = await process.communicate()
+    except BaseException:
+        process.kill()
+        await process.wait()
+        raise
+    lines = errors.decode(errors="replace").strip().splitlines()
+    return process.returncode or 0, output.decode(errors="replace"), lines[-1][:200] if lines else ""
 
 
 def _advice(problem: str) -> str:

@@ -40,7 +40,7 @@ async def test_a_path_that_kafka_would_misread_is_refused(tmp_path: Path) -> Non
         await EmbeddedBroker(Settings(data_dir=tmp_path / "a,b")).start()
 
 
-def test_no_repository_on_first_use_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_no_repository_on_first_use_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With empty caches and no repository the line names both ways out."""
     (tmp_path / ".config").mkdir()
     (tmp_path / ".config" / "jgo.conf").write_text("[repositories]\ncentral = http://127.0.0.1:1/\n")
@@ -48,7 +48,7 @@ def test_no_repository_on_first_use_says_what_to_do(tmp_path: Path, monkeypatch:
     for name in ("JGO_CACHE_DIR", "M2_REPO", "XDG_CONFIG_HOME", "JGO_CONFIG_FILE"):
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(InputError, match=r"jgo\.conf .* or set LOGMEND_BROKERS") as caught:
-        jars.kafka_jars()
+        await jars.kafka_jars()
     assert "\n" not in str(caught.value)
 
 

@@ -1,0 +1,184 @@
+"""``logmend up``: the embedded broker, the topics, and one child for each role, kept alive until told to stop.
+
+Start: broker, topics, all children at once. Stop: the stages and the pool together, then the event-log writer, so that
+it archives what they wrote last, then the broker. Whoever kills the supervisor itself ends all of it (see tether.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import time
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Final, Self
+
+from streams import telemetry
+from streams.core.errors import InputError
+from streams.runtime.admin import create_topics
+from streams.runtime.broker import EmbeddedBroker
+from streams.runtime.broker_config import LOGS_BYTES_MAX
+from streams.runtime.children import DELAY_FACTOR, DELAY_FIRST_S, DELAY_MAX_S, Child, ChildState, children_of
+from streams.settings import Settings
+
+ROLES: Final = ("detect", "decide", "dispatch", "workers", "eventlog")
+LAST: Final = frozenset({"eventlog"})
+"""These stop after the others."""
+READY_S: Final = 60.0
+STARTS_MAX: Final = 3
+"""A child that dies this often before it was ready does not get so far by another try."""
+STOP_S: Final = 10.0
+POLL_S: Final = 0.05
+
+Progress = Callable[[str], None]
+
+
+class Supervisor:
+    """Starts and keeps everything that one host runs. An async context manager.
+
+    ``settings`` is given to every child, with ``brokers`` set to the embedded broker's address once that runs. A role
+    that is named twice gets two processes.
+    """
+
+    def __init__(self, settings: Settings, progress: Progress | None = None, roles: Sequence[str] = ROLES) -> None:
+        self.settings = settings
+        self._roles = tuple(roles)
+        self._progress: Progress = progress or (lambda _: None)
+        self._broker = None if settings.brokers else EmbeddedBroker(settings, progress)
+        self._children: list[Child] = []
+        self._keeping: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    @property
+    def states(self) -> list[ChildState]:
+        """What is known of each child now, in the order of their start."""
+        return [child.state for child in self._children]
+
+    async def start(self) -> None:
+        """Return when everything is ready. Raises ``InputError`` in one line when it can't be, and leaves nothing."""
+        began = time.monotonic()
+        try:
+            await self._start_broker()
+            self._start_children()
+            await self._until_ready()
+        except BaseException:
+            await self.stop()
+            raise
+        self._keeping = asyncio.create_task(self._keep())
+        self._progress(f"ready in {time.monotonic() - began:.1f} s: Kafka at {self.settings.brokers}")
+
+    async def stop(self) -> None:
+        """End everything in order, within 10 s and the broker's own time; what does not heed is killed."""
+        if self._keeping is not None:
+            self._keeping.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._keeping
+            self._keeping = None
+        deadline = time.monotonic() + STOP_S
+        await self._end([child for child in self._children if child.role not in LAST], deadline)
+        await self._end([child for child in self._children if child.role in LAST], deadline)
+        if self._broker is not None:
+            await self._broker.stop()
+
+    async def _start_broker(self) -> None:
+        (self.settings.data_dir / "run").mkdir(parents=True, exist_ok=True)
+        if self._broker is not None:
+            await self._broker.start()
+            self.settings = self.settings.model_copy(update={"brokers": self._broker.address})
+        self._progress("making the topics")
+        made = await create_topics(self.settings, logs_bytes_max=LOGS_BYTES_MAX if self._broker else 0)
+        if made:
+            self._progress(f"made {len(made)} topics")
+
+    def _start_children(self) -> None:
+        self._children = children_of(self.settings, self._roles)
+        self._progress(f"starting {', '.join(child.name for child in self._children)}")
+        for child in self._children:
+            child.start()
+
+    async def _until_ready(self) -> None:
+        deadline = time.monotonic() + READY_S
+        said: set[str] = set()
+        while waiting := [child for child in self._children if child.awaited and not child.ready]:
+            for child in waiting:
+                child.look_after()
+                if child.restarts >= STARTS_MAX:
+                    raise InputError(f"{child.name} does not start: {child.last_words()} (see {child.log})")
+            if time.monotonic() > deadline:
+                names = ", ".join(child.name for child in waiting)
+                raise InputError(f"not ready within {READY_S:.0f} s: {names} (see {waiting[0].log})")
+            now = {child.name for child in self._children if child.ready}
+            if now - said:
+                self._progress(f"ready: {', '.join(sorted(now))}")
+                said = now
+            await asyncio.sleep(POLL_S)
+
+    async def _keep(self) -> None:
+        """Start again what dies: children each for itself, the broker on the same data and, if it can, address."""
+        while True:
+            if self._broker is not None and not self._broker.running:
+                await self._revive(self._broker)
+            for child in self._children:
+                child.look_after()
+            await asyncio.sleep(POLL_S)
+
+    async def _revive(self, broker: EmbeddedBroker) -> None:
+        """Start the broker again, with a growing delay. Should it need another address, all children are replaced."""
+        self._progress(f"the broker ended: {await broker.died()}; starting it again")
+        delay = DELAY_FIRST_S
+        while True:
+            try:
+                await broker.start()
+            except InputError as error:
+                telemetry.handled("broker", str(error))
+                self._progress(str(error))
+                await asyncio.sleep(delay)
+                delay = min(delay * DELAY_FACTOR, DELAY_MAX_S)
+            else:
+                break
+        if broker.address != self.settings.brokers:
+            self.settings = self.settings.model_copy(update={"brokers": broker.address})
+            for child in self._children:
+                child.end()
+            self._start_children()
+
+    async def _end(self, children: Sequence[Child], deadline: float) -> None:
+        for child in children:
+            child.terminate()
+        while any(child.running for child in children):
+            if time.monotonic() >= deadline:
+                break
+            await asyncio.sleep(POLL_S)
+        for child in children:
+            child.end()
+
+
+async def run(settings: Settings, progress: Progress | None = None, roles: Sequence[str] = ROLES) -> None:
+    """Run everything until SIGINT or SIGTERM, which also ends a start under way. Raises ``InputError`` as ``start``."""
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    supervisor = Supervisor(settings, progress, roles)
+    starting = asyncio.ensure_future(supervisor.start())
+    stopping = asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
+        if starting.done():
+            starting.result()
+            await stopping
+        else:
+            starting.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await starting
+    finally:
+        stopping.cancel()
+        await supervisor.stop()

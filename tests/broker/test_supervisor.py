@@ -1,0 +1,130 @@
+"""The supervisor starts everything, keeps it alive, and leaves nothing behind, however it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from streams.core.errors import InputError
+from streams.runtime.address import read_address
+from streams.runtime.admin import Admin
+from streams.runtime.children import LOG_BYTES_MAX, Child, ChildState
+from streams.runtime.supervisor import ROLES, Supervisor
+from streams.settings import Settings
+
+pytestmark = pytest.mark.broker
+
+UP = """
+    import asyncio, sys
+    from streams.runtime.supervisor import run
+    from streams.settings import Settings
+
+    asyncio.run(run(Settings(data_dir=sys.argv[1]), lambda line: print(line, flush=True)))
+"""
+
+
+async def _until(condition: Callable[[], bool], seconds: float = 40) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        await asyncio.sleep(0.05)
+
+
+@pytest.fixture
+def up(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Run everything in a process of its own, as ``logmend up`` does."""
+    command = [sys.executable, "-c", textwrap.dedent(UP), str(tmp_path)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def _wait_for(process: subprocess.Popen[str], beginning: str) -> None:
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith(beginning):
+            return
+    pytest.fail(f"it ended before it said {beginning!r}")
+
+
+def _family(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    return psutil.Process(process.pid).children(recursive=True)
+
+
+async def test_everything_starts_stays_and_stops(tmp_path: Path) -> None:
+    """All roles become ready; one that is killed is started again, and so is the broker; a stop leaves no process."""
+    said: list[str] = []
+    async with Supervisor(Settings(data_dir=tmp_path), said.append) as supervisor:
+        first = {state.name: state.pid for state in supervisor.states}
+        assert list(first) == list(ROLES)
+        assert all(state.ready for state in supervisor.states)
+        async with Admin(supervisor.settings) as admin:
+            assert await admin.problems() == []
+
+        os.kill(first["decide"], signal.SIGKILL)
+        await _until(lambda: _state(supervisor, "decide").restarts == 1 and _state(supervisor, "decide").ready)
+        assert _state(supervisor, "detect").pid == first["detect"]
+
+        broker = read_address(tmp_path)
+        assert broker is not None
+        os.kill(broker.pid, signal.SIGKILL)
+        await _until(lambda: (found := read_address(tmp_path)) is not None and found.running)
+        async with Admin(supervisor.settings) as admin:
+            assert await admin.problems() == []
+        pids = [state.pid for state in supervisor.states]
+    assert not any(psutil.pid_exists(pid) for pid in pids if pid)
+    assert read_address(tmp_path) is None
+    assert any(line.startswith("the broker ended: it was killed") for line in said)
+
+
+def _state(supervisor: Supervisor, name: str) -> ChildState:
+    return next(state for state in supervisor.states if state.name == name)
+
+
+async def test_a_killed_supervisor_leaves_no_orphans(up: subprocess.Popen[str]) -> None:
+    """A kill -9 of the supervisor ends every process it started."""
+    _wait_for(up, "ready in ")
+    family = _family(up)
+    assert len(family) > len(ROLES)
+    up.kill()
+    await _until(lambda: not any(process.is_running() for process in family))
+
+
+async def test_a_signal_during_the_start_ends_all_of_it(up: subprocess.Popen[str]) -> None:
+    """SIGTERM while the children start is heeded, with exit status 0 and nothing left."""
+    _wait_for(up, "starting detect")
+    family = _family(up)
+    up.send_signal(signal.SIGTERM)
+    await _until(lambda: up.poll() is not None)
+    assert up.returncode == 0
+    assert not any(process.is_running() for process in family)
+
+
+async def test_a_role_that_does_not_start_is_named(tmp_path: Path, broker: Settings) -> None:
+    """A child that keeps dying ends the start with its last words, and nothing is left running."""
+    supervisor = Supervisor(broker, roles=("nonsense",))
+    with pytest.raises(InputError, match=r"nonsense does not start: .*No such command"):
+        await supervisor.start()
+    assert supervisor.states[0].pid == 0
+
+
+def test_a_childs_log_stays_small(tmp_path: Path) -> None:
+    """A log beyond its limit is put aside, and one older one is kept."""
+    (tmp_path / "run").mkdir()
+    child = Child(Settings(data_dir=tmp_path), "detect", 1, 0)
+    for _ in range(2):
+        child.log.write_bytes(b"x" * (LOG_BYTES_MAX + 1))
+        child.look_after()
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["detect.log", "detect.log.1"]
+    assert child.log.stat().st_size == 0
