@@ -33,6 +33,7 @@ class LazyGroup(click.Group):
     def __init__(self, *arguments: Any, entries: Mapping[str, Entry], **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
         self.entries = entries
+        _keep_lines(self)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click passes it
         """Return the names in the order of the table."""
@@ -45,6 +46,8 @@ class LazyGroup(click.Group):
             return None
         module, _, attribute = entry.where.partition(":")
         command: click.Command = getattr(import_module(module), attribute)
+        for one in (command, *(command.commands.values() if isinstance(command, click.Group) else ())):
+            _keep_lines(one)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's
@@ -68,6 +71,11 @@ class LazyGroup(click.Group):
             _end(ctx, f"stopped before anything wrong is written: {error}", error)
         except Exception as error:  # noqa: BLE001 - the last line of defence between a user and a traceback
             _end(ctx, f"unexpected {type(error).__name__}: {error}; run logmend --debug for the traceback", error)
+
+
+def _keep_lines(command: click.Command) -> None:
+    r"""Turn ``\b`` of a raw docstring into the character that tells click not to wrap what follows."""
+    command.help = (command.help or "").replace("\\b\n", "\b\n")
 
 
 def _end(ctx: click.Context, message: str, error: BaseException) -> NoReturn:

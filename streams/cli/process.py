@@ -23,6 +23,7 @@ def instance_option(command: F) -> F:
     return click.option(
         "--instance",
         default="",
+        envvar="LOGMEND_INSTANCE",
         help="Name of this process among those of its kind; it must stay the same over restarts, and be no other's. "
         "[default: the host's name]",
     )(command)

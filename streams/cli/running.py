@@ -13,7 +13,10 @@ from lab import display
 from lab.demo import run_demo, run_lab
 from lab.faults import FAULTS
 from lab.report import DemoReport, to_json
+from streams import telemetry
 from streams.cli.output import json_option
+from streams.runtime.supervisor import ROLES
+from streams.runtime.supervisor import run as supervise
 from streams.settings import Settings
 
 halted_option = click.option(
@@ -63,6 +66,34 @@ def lab(faults: tuple[str, ...], halted: bool, as_json: bool) -> None:  # noqa: 
     names = tuple(FAULTS) if "all" in faults else faults
     console = Console(stderr=True)
     _tell(run_lab(Settings.load(), display.of(console, silent=as_json), names, halted=halted), as_json=as_json)
+
+
+@click.command()
+@click.option("--detect", type=click.IntRange(1, 16), default=1, show_default=True, help="How many detect processes.")
+@click.option("--decide", type=click.IntRange(1, 2), default=1, show_default=True, help="2: with a standby.")
+def up(detect: int, decide: int) -> None:
+    r"""Run every process on this machine until Ctrl-C; what dies is started again.
+
+    Without LOGMEND_BROKERS a Kafka of Logmend's own is started first. Another shell can ship, query and apply
+    meanwhile. With LOGMEND_METRICS_PORT=9100, up serves its metrics there, and the processes on the ports after it.
+
+    \b
+    Example:
+      logmend up
+      LOGMEND_BROKERS=kafka:9092 LOGMEND_DRY_RUN=false logmend up --detect 2 --decide 2
+    """
+    settings = Settings.load()
+    telemetry.configure_logging()
+    telemetry.serve(settings.metrics_port, settings.metrics_address)
+    roles = ["detect"] * detect + ["decide"] * decide + [role for role in ROLES if role not in ("detect", "decide")]
+    actions = "are only logged (LOGMEND_DRY_RUN)" if settings.dry_run else "are carried out"
+    say(f"data in {settings.data_dir}; actions {actions}; Ctrl-C ends")
+    asyncio.run(supervise(settings, say, roles))
+
+
+def say(text: str) -> None:
+    """Tell a person at the terminal what is being done."""
+    click.echo(f"logmend: {text}", err=True)
 
 
 def _tell(run: Coroutine[Any, Any, DemoReport], *, as_json: bool) -> None:
