@@ -40,9 +40,9 @@ class LineTaker:
 
     def take(self, record: Record) -> str:
         """Take a record's lines; return why no decoder took it, or ``""``."""
-        value = record.value
-        if record.timestamp > self._gatherer.append_max_ms:  # noqa: PLR1730 - max() takes three times as long
-            self._gatherer.append_max_ms = record.timestamp
+        value, append_ms, gatherer = record.value, record.timestamp, self._gatherer
+        if append_ms > gatherer.append_max_ms:  # noqa: PLR1730 - max() takes three times as long
+            gatherer.append_max_ms = append_ms
         if not value:
             return "empty"
         if value[0] == 0x7B:  # {

@@ -25,7 +25,7 @@ _SCHEME: Final = re.compile(
     r"(?P<before>\b(?:bearer|basic|token|apikey)[ :=]+)(?P<secret>[A-Za-z0-9._~+/\-]{12,}=*)", re.IGNORECASE
 )
 _NAMED: Final = re.compile(
-    r"(?P<before>[\w.\-]{0,40}(?:password|passwd|passphrase|pwd|secret|api[_-]?key|access[_-]?key|private[_-]?key"
+    r"(?P<before>(?:password|passwd|passphrase|pwd|secret|api[_-]?key|access[_-]?key|private[_-]?key"
     r"|auth[_-]?token|access[_-]?token|refresh[_-]?token|session[_-]?token|client[_-]?secret|credential|_token"
     r"|(?<![\w-])token|(?<![\w-])pass)s?[\"']?\s{0,3}(?:=>|[=:])\s{0,3}[\"']?)"
     r"(?P<secret>(?!\[[a-z]+:[0-9a-f]{8}\])[^\s\"',;&)}\]]{3,400})",
@@ -36,6 +36,7 @@ _KEYS: Final = re.compile(
     r"|xox[abprs]-[A-Za-z0-9-]{10,}|sk-[A-Za-z0-9_-]{20,}|sk_live_[A-Za-z0-9]{16,}|AIza[\w-]{35}|npm_[A-Za-z0-9]{30,}"
     r"|s\.[A-Za-z0-9]{24})\b"
 )
+_KEY_HINTS: Final = ("akia", "asia", "gh", "glpat-", "hvs.", "hvb.", "xox", "sk-", "sk_live_", "aiza", "npm_", "s.")
 _CARD: Final = re.compile(r"(?<![\w.-])(?:\d[ -]?){12,18}\d(?![\w.-])")
 
 
@@ -44,6 +45,15 @@ class Redactor:
 
     def __init__(self, key: bytes = b"logmend") -> None:
         self._key: Final = key[:64]
+        self._steps: Final[tuple[tuple[tuple[str, ...], re.Pattern[str], Callable[[re.Match[str]], str]], ...]] = (
+            (("-----begin",), _PEM, self._whole("pem")),
+            (("eyj",), _JWT, self._whole("jwt")),
+            (_KEY_HINTS, _KEYS, self._whole("key")),
+            (("://",), _URL, self._part("login")),
+            (("bearer", "basic", "token", "apikey"), _SCHEME, self._part("auth")),
+            (("pass", "pwd", "secret", "key", "token", "credential"), _NAMED, self._part("value")),
+            (tuple("23456"), _CARD, self._card),
+        )
 
     def tag(self, kind: str, secret: str) -> str:
         """Return the stable tag of a secret."""
@@ -53,13 +63,11 @@ class Redactor:
     def text(self, text: str) -> str:
         """Return the text, cut to ``TEXT_CHARACTERS_MAX`` characters after its secrets were replaced by tags."""
         # Twice the limit is looked at, so that a secret over the edge is recognised before the cut.
-        text = _PEM.sub(self._whole("pem"), text[: TEXT_CHARACTERS_MAX * 2])
-        text = _JWT.sub(self._whole("jwt"), text)
-        text = _KEYS.sub(self._whole("key"), text)
-        text = _URL.sub(self._part("login"), text)
-        text = _SCHEME.sub(self._part("auth"), text)
-        text = _NAMED.sub(self._part("value"), text)
-        text = _CARD.sub(self._card, text)
+        text = text[: TEXT_CHARACTERS_MAX * 2]
+        low = text.lower()
+        for hints, pattern, replace in self._steps:
+            if any(hint in low for hint in hints):
+                text = pattern.sub(replace, text)
         return text[:TEXT_CHARACTERS_MAX]
 
     def _whole(self, kind: str) -> Callable[[re.Match[str]], str]:

@@ -71,8 +71,8 @@ def test_json_keys(tmp_path: Path) -> None:
     found = scored(tmp_path, label("x", "pattern", "disk_full", provenance="authored", severity="critical"))
     assert set(found.as_json()) == {*KEYS, "captured"}
     assert found.as_json()["captured"] == dict.fromkeys(KEYS, 0)
-    (error,) = found.as_json(errors=True)["errors"]  # type: ignore[misc]  # a list of objects
-    assert (error["expected"], error["got"], error["line"]) == ("disk_full", None, "x")
+    (error,) = msgspec.convert(found.as_json(errors=True)["errors"], tuple[score.Miss, ...])
+    assert (error.expected, error.got, error.line) == ("disk_full", None, "x")
 
 
 def test_bad_file(tmp_path: Path) -> None:

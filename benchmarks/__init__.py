@@ -1,0 +1,1 @@
+"""Benchmarks that anyone can repeat: each is a module to run, with its generator beside it."""
