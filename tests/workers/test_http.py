@@ -42,6 +42,19 @@ def test_a_call_without_an_answer_is_in_doubt(executor: Executor) -> None:
         assert len(seen) == 1
 
 
+def test_an_action_dies_with_its_worker(executor: Executor) -> None:
+    """When a worker is killed the action that it runs ends long before its own time-out of 14 s."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        spec = http_spec(silent.getsockname()[1])
+        executor.send(command(spec, "http.call", timeout_ms=14_000, arguments={"call": "restart"}))
+        connection, _ = silent.accept()
+        executor.process.kill()
+        with connection:
+            connection.settimeout(7.0)
+            while connection.recv(4_096):
+                pass
+
+
 def test_a_refused_connection_had_no_effect(executor: Executor) -> None:
     """A call that could not even connect failed without effect."""
     with socket.create_server(("127.0.0.1", 0)) as held:

@@ -115,6 +115,8 @@ def test_a_command_is_carried_out_and_its_outcome_told(fleet: Fleet) -> None:
     assert outcome.host == HOST
     assert 0 < outcome.started_ms <= outcome.finished_ms
     assert starts(fleet.root) == [asked.id]
+    fleet.outcome(fleet.ask(spec, "process.stop"))
+    assert len(fleet.log.outcomes()[asked.id]) == 1
 
 
 def test_commands_of_other_hosts_are_left_alone(fleet: Fleet) -> None:
@@ -219,6 +221,19 @@ def test_services_are_worked_on_side_by_side_and_each_in_order(fleet: Fleet) -> 
         assert fleet.outcome(one).status == "done"
     for number in range(5):
         assert starts(fleet.root, f"s{number}") == [asked[number].id, asked[number + 5].id]
+
+
+def test_a_service_has_one_action_at_a_time(fleet: Fleet) -> None:
+    """A second call to a service is made when the first has ended, while another service is served."""
+    with target() as (port, seen):
+        slow, other = http_spec(port, calls={"go": "POST /slow"}), http_spec(port, "other", calls={"go": "POST /other"})
+        fleet.view.write(slow, other)
+        fleet.manage()
+        until(fleet.heartbeats)
+        asked = [fleet.ask(spec, "http.call", arguments={"call": "go"}) for spec in (slow, slow, other)]
+        first, second, third = (fleet.outcome(one) for one in asked)
+    assert second.started_ms >= first.finished_ms > third.started_ms
+    assert len(seen) == 3
 
 
 def test_a_killed_worker_comes_back_under_its_name(fleet: Fleet) -> None:
