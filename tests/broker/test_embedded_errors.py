@@ -67,3 +67,20 @@ def test_every_jar_has_a_checksum() -> None:
     table = jars.checksums()
     assert "kafka_2.13-4.3.0.jar" in table
     assert all(len(digest) == 64 and name.endswith(".jar") for name, digest in table.items())
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "says"),
+    [
+        ("broker.log", "ERROR LogManager java.io.IOException: No space left on device", "the disk is full: free some"),
+        ("output.log", "java.net.BindException: Address already in use", "set LOGMEND_BROKER_PORT to a free one"),
+        ("output.log", "Terminating due to java.lang.OutOfMemoryError: Java heap space", "it ran out of memory"),
+        ("broker.log", "2026-01-01 ERROR KafkaRaftServer something new", "something new; see "),
+        ("broker.log", "2026-01-01 WARN nothing that matters", "it was killed; see "),
+    ],
+)
+def test_the_cause_of_a_brokers_end_is_said(tmp_path: Path, file: str, text: str, says: str) -> None:
+    """What the broker wrote last becomes one line that says why it ended, and what to do."""
+    (tmp_path / "kafka").mkdir()
+    (tmp_path / "kafka" / file).write_text(f"{text}\n")
+    assert says in EmbeddedBroker(Settings(data_dir=tmp_path))._cause()

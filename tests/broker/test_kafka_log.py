@@ -5,14 +5,19 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import time
+from pathlib import Path
 
 import pytest
+from aiokafka import AIOKafkaProducer
 from aiokafka.errors import OffsetOutOfRangeError
 
 from streams.core.errors import InputError, InvariantError
 from streams.ports import Outgoing, TopicPartition
 from streams.runtime.admin import Admin, create_topics
+from streams.runtime.broker import EmbeddedBroker
 from streams.runtime.kafka import KafkaLog
+from streams.runtime.snapshots import TopicSnapshots
 from streams.settings import Settings
 from tests.contract.log_contract import LogContract, Scenario, read_all, to
 
@@ -116,6 +121,57 @@ async def test_eight_megabytes_fit(broker: Settings) -> None:
     async with KafkaLog(broker) as log:
         await log.append([Outgoing(where.topic, body, partition=3), Outgoing(where.topic, b"after", partition=3)])
         assert [record.value for record in await read_all(log, where, 0, 2)] == [body, b"after"]
+
+
+async def test_a_wrong_clock_of_a_producer_does_not_matter(broker: Settings) -> None:
+    """Lines stamped 1970 or 2099 by their producer are taken, and carry the broker's time."""
+    await create_topics(broker)
+    where = TopicPartition(broker.logs[0], 0)
+    before_ms = time.time_ns() // 1_000_000
+    async with AIOKafkaProducer(bootstrap_servers=broker.brokers) as producer:
+        for timestamp_ms in (1, 4_100_000_000_000):
+            await producer.send_and_wait(where.topic, b"line", partition=0, timestamp_ms=timestamp_ms)
+    async with KafkaLog(broker) as log:
+        stamps = [record.timestamp for record in await read_all(log, where, 0, 2)]
+    assert all(before_ms <= stamp <= time.time_ns() // 1_000_000 for stamp in stamps)
+
+
+@pytest.mark.parametrize("codec", ["gzip", "snappy", "lz4", "zstd"])
+async def test_every_compression_of_producers_is_read(broker: Settings, codec: str) -> None:
+    """Batches compressed in any way that Kafka knows are read back."""
+    await create_topics(broker)
+    where = TopicPartition(broker.logs[0], 0)
+    async with AIOKafkaProducer(bootstrap_servers=broker.brokers, compression_type=codec) as producer:
+        await producer.send_and_wait(where.topic, b"line " * 100, partition=0)
+    async with KafkaLog(broker) as log:
+        assert [record.value for record in await read_all(log, where, 0, 1)] == [b"line " * 100]
+
+
+async def test_a_broker_that_comes_back_is_written_to_and_read(tmp_path: Path) -> None:
+    """An append and a read that meet a dead broker wait, and go on when it is back: nothing lost or doubled."""
+    settings = Settings(data_dir=tmp_path)
+    where = TopicPartition(settings.topics.facts, 0)
+    async with EmbeddedBroker(settings) as own:
+        await create_topics(settings)
+        async with KafkaLog(settings) as log:
+            assert list(await log.append(to(where, b"0"))) == [0]
+            own.kill()
+            waiting = asyncio.create_task(log.append(to(where, b"1", b"2")))
+            await own.start()
+            assert set(await waiting) <= {1, 2, -1}
+            assert [record.value for record in await read_all(log, where, 0, 3)] == [b"0", b"1", b"2"]
+            assert await log.bounds(where) == (0, 3)
+
+
+async def test_snapshots_live_in_a_compacted_topic(broker: Settings) -> None:
+    """Two snapshots larger than a chunk come back from a real topic, to a writer and to a new reader."""
+    await create_topics(broker)
+    bodies = [os.urandom(1_300_000) for _ in range(3)]
+    async with KafkaLog(broker) as log:
+        store = TopicSnapshots(log, broker.topics.snapshots)
+        for body in bodies:
+            await store.save(body)
+        assert list(await TopicSnapshots(log, broker.topics.snapshots).newest()) == [bodies[2], bodies[1]]
 
 
 async def test_nothing_follows_a_failed_append(broker: Settings) -> None:
