@@ -16,6 +16,7 @@ from streams.ingest.slicer import Cut, Slicer
 from streams.ports import Outgoing, Record, TopicPartition
 from tests.sim.alone import Alone
 from tests.sim.broker import START_MS
+from tests.sim.kernel import Process, Reply
 from tests.sim.scene import INBOX_PEOPLE, RULE_SETS, TOPICS, applied, message, slicer_for
 
 LOGS = TopicPartition("logs", 0)
@@ -238,10 +239,10 @@ def test_a_lost_race_is_taken_again() -> None:
     detect = engine(alone)
     begin = alone.broker.begin_append
 
-    def overtaken(records: Sequence[Outgoing], *rest: object) -> None:
+    def overtaken(records: Sequence[Outgoing], process: Process, reply: Reply) -> None:
         if not alone.values(TOPICS.facts):
             alone.land(Outgoing(TOPICS.facts, encode(rival), b"logs/0"))
-        begin(records, *rest)  # type: ignore[arg-type] # passed on as given
+        begin(records, process, reply)
 
     alone.broker.begin_append = overtaken  # type: ignore[method-assign] # the rival is a little faster
     alone.run(detect.load([LOGS]))

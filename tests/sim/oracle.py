@@ -1,4 +1,4 @@
-"""What must hold whatever happened, in the three parts of R4.
+"""What must hold whatever happened, in the three parts of R4; the simulator and a real broker are judged alike.
 
 (a) Every offset of every source is in exactly one accepted slice (or recorded as lost), and the slices say what the
 stateless matcher says of the same records. (b) A fresh fold over the recorded facts gives the recorded decisions byte
@@ -8,94 +8,85 @@ repeats are equal, each ended in exactly one way, and nothing that may not be re
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from streams.agents.dispatch import DECISIONS_OFFSET
-from streams.agents.reading import Chain
-from streams.codec import decode_command, decode_decision, decode_fact, decode_inbox, encode
+from msgspec import Struct
+
+from streams.agents.reading import Chain, decision_of
+from streams.codec import decode_command, decode_fact, decode_inbox, encode
 from streams.core.chain import canonical
 from streams.core.errors import InputError, InvariantError
 from streams.core.events import Command, Decision, Fact, LinesLost, OutcomeReported, Slice
 from streams.core.fold import Fold
 from streams.core.slices import Ledger, Verdict
-from streams.ingest.slicer import Cut
-from streams.ports import TopicPartition
-from tests.sim.broker import Broker, Stored
-from tests.sim.cast import Pool
-from tests.sim.kernel import World
-from tests.sim.scene import (
-    CATALOGUE,
-    COMMANDS,
-    DLQ,
-    EVIDENCE,
-    FACTS,
-    INBOX_WORKERS,
-    RULE_SETS,
-    SOURCES,
-    TOPICS,
-    matcher_for,
-    slicer_for,
-)
+from streams.core.strategy import Catalogue
+from streams.ingest.slicer import Slicer
+from streams.ports import Record, TopicPartition
+from streams.topics import Topics
 
 
-class Watch:
-    """Looks at each record as it lands: decisions continue the chain, commands come after their decisions."""
+class Recording(Struct):
+    """All that is in the topics at the end of a run.
 
-    def __init__(self, world: World) -> None:
-        self.decisions: list[Decision] = []
-        """First occurrences, by number."""
-        self._world = world
-        self._chain = Chain()
-        self._at: dict[int, Decision] = {}
+    ``records`` are those of each partition, by offset; of a source that retention has cut they may begin earlier than
+    ``earliest`` says. ``slicer`` gives a new slicer for a version of the rules; ``effects`` is how often each command
+    did something at its target; ``restores`` are numbers of facts before which the fold is put away and restored.
+    """
 
-    def landed(self, record: Stored) -> None:
-        """Judge a record."""
-        try:
-            if record.topic == TOPICS.decisions:
-                decision = decode_decision(record.value or b"")
-                self._at[record.offset] = decision
-                if self._chain.take(decision, record.offset):
-                    self.decisions.append(decision)
-            elif record.topic == TOPICS.commands:
-                self._command(record)
-        except (InputError, InvariantError) as error:
-            self._world.violated(f"{record.topic} offset {record.offset}: {error}")
+    topics: Topics
+    sources: Sequence[TopicPartition]
+    records: Mapping[TopicPartition, Sequence[Record]]
+    earliest: Mapping[TopicPartition, int]
+    slicer: Callable[[str], Slicer]
+    catalogue: Catalogue
+    effects: Mapping[str, int]
+    restores: frozenset[int]
 
-    def _command(self, record: Stored) -> None:
-        header = dict(record.headers).get(DECISIONS_OFFSET, b"")
-        decision = self._at.get(int(header or -1))
-        if decision is None:
-            self._world.violated(f"command {record.offset} was sent before its decision was in the log")
-        elif decision.command is None or encode(decision.command) != record.value:
-            self._world.violated(f"command {record.offset} is not what its decision says")
+    def of(self, topic: str) -> Sequence[Record]:
+        """Return the records of a topic's first partition."""
+        return self.records.get(TopicPartition(topic, 0), ())
+
+    def between(self, where: TopicPartition, start: int, end: int) -> list[Record]:
+        """Return the records of a partition in [start, end)."""
+        records = self.records.get(where, ())
+        low, high = (bisect_left(records, at, key=lambda record: record.offset) for at in (start, end))
+        return list(records[low:high])
 
 
-def check(world: World, broker: Broker, watch: Watch, pool: Pool) -> None:
-    """Judge a whole run that has come to rest."""
+def judge(recording: Recording) -> list[str]:
+    """Return every broken promise of a run that has come to rest."""
     try:
-        facts = list(_facts(broker))
+        facts = list(_facts(recording))
+        decisions = _decisions(recording)
         accepted = _accepted(facts)
-        for claim in (
-            *_sources(broker, accepted),
-            *_said(broker, accepted),
-            *_refolded(world, facts, watch.decisions),
-            *_commands(broker, watch.decisions, accepted, pool),
-        ):
-            world.violated(claim)
-    except InvariantError as error:
-        world.violated(f"a reader stops: {error}")
+        return [
+            *_sources(recording, accepted),
+            *_said(recording, accepted),
+            *_refolded(recording, facts, decisions),
+            *_commands(recording, decisions, accepted),
+        ]
+    except (InputError, InvariantError) as error:
+        return [f"a reader stops: {error}"]
 
 
-def _facts(broker: Broker) -> Iterator[tuple[Fact | None, Stored]]:
-    for record in broker[FACTS].records:
+def _facts(recording: Recording) -> Iterator[tuple[Fact | None, Record]]:
+    for record in recording.of(recording.topics.facts):
         try:
             yield decode_fact(record.value or b""), record
         except InputError:
             yield None, record
 
 
-def _accepted(facts: list[tuple[Fact | None, Stored]]) -> list[Slice | LinesLost]:
+def _decisions(recording: Recording) -> list[Decision]:
+    """Return the first occurrence of each decision; ``InvariantError`` when they are not dense, chained and equal."""
+    chain = Chain()
+    decisions = [(decision_of(record), record.offset) for record in recording.of(recording.topics.decisions)]
+    return [decision for decision, offset in decisions if chain.take(decision, offset)]
+
+
+def _accepted(facts: list[tuple[Fact | None, Record]]) -> list[Slice | LinesLost]:
     ledger = Ledger()
     return [
         fact
@@ -107,58 +98,54 @@ def _accepted(facts: list[tuple[Fact | None, Stored]]) -> list[Slice | LinesLost
 # -------------------------------------------------------------------------------------------------------- (a) sources
 
 
-def _sources(broker: Broker, accepted: list[Slice | LinesLost]) -> Iterator[str]:
-    for where in SOURCES:
+def _sources(recording: Recording, accepted: list[Slice | LinesLost]) -> Iterator[str]:
+    for where in recording.sources:
         ranges = [(one.from_offset, one.to_offset) for one in accepted if (one.source, one.partition) == where]
-        records = broker[where].records
+        records = recording.records.get(where, ())
         at = 0
         for begin, end in ranges:
             if begin != at and at:
                 yield f"(a) {where}: [{begin}, {end}) follows {at}"
-            if not at and any(record.offset < begin for record in records) and broker[where].earliest < begin:
+            if not at and recording.earliest.get(where, 0) < begin and recording.between(where, 0, begin):
                 yield f"(a) {where}: offsets below {begin} are in no slice"
             at = end
         if records and at != records[-1].offset + 1:
             yield f"(a) {where}: accounted for up to {at} of {records[-1].offset + 1}"
 
 
-def _said(broker: Broker, accepted: list[Slice | LinesLost]) -> Iterator[str]:
-    """Compare each slice with what a new slicer says of the same records, and look for their evidence."""
-    by_rules = {matcher_for(rules).rules_sha256: rules for rules in RULE_SETS}
-    evidence = Counter(record.value for record in broker[EVIDENCE].records)
-    dead = {
-        (header(record, "topic"), header(record, "partition"), header(record, "offset"))
-        for record in broker[DLQ].records
-    }
+def _said(recording: Recording, accepted: list[Slice | LinesLost]) -> Iterator[str]:
+    """Compare each slice with what a new slicer says of the same records, and look for what it names."""
+    evidence = {record.value for record in recording.of(recording.topics.evidence)}
+    dead = {_place(record) for record in recording.of(recording.topics.dlq)}
     for fact in accepted:
         if isinstance(fact, LinesLost):
             continue
         where = TopicPartition(fact.source, fact.partition)
-        records = broker[where].read(fact.from_offset, fact.to_offset, fact.to_offset - fact.from_offset)
-        cut: Cut = slicer_for(by_rules[fact.rules_sha256]).cut(*where, fact.term, records, fact.from_offset)
+        records = recording.between(where, fact.from_offset, fact.to_offset)
+        cut = recording.slicer(fact.rules_sha256).cut(*where, fact.term, records, fact.from_offset)
+        what = f"(a) {where} [{fact.from_offset}, {fact.to_offset})"
         if cut.slices != (fact,):
-            yield f"(a) {where} [{fact.from_offset}, {fact.to_offset}): the matcher says otherwise"
+            yield f"{what}: the matcher says otherwise"
         if any(encode(one) not in evidence for one in cut.evidence):
-            yield f"(a) {where} [{fact.from_offset}, {fact.to_offset}): evidence is missing"
+            yield f"{what}: evidence is missing"
         if any((where.topic, str(where.partition), str(one.offset)) not in dead for one, _ in cut.dead):
-            yield f"(a) {where} [{fact.from_offset}, {fact.to_offset}): a dead letter is missing"
+            yield f"{what}: a dead letter is missing"
 
 
-def header(record: Stored, name: str) -> str:
-    """Return a header of a dead letter."""
-    return dict(record.headers)[f"logmend.{name}"].decode()
+def _place(letter: Record) -> tuple[str, ...]:
+    headers = dict(letter.headers)
+    return tuple(headers[f"logmend.{name}"].decode() for name in ("topic", "partition", "offset"))
 
 
 # ----------------------------------------------------------------------------------------------------------- (b) fold
 
 
-def _refolded(world: World, facts: list[tuple[Fact | None, Stored]], recorded: list[Decision]) -> Iterator[str]:
-    fold = Fold.new(CATALOGUE)
+def _refolded(recording: Recording, facts: list[tuple[Fact | None, Record]], recorded: list[Decision]) -> Iterator[str]:
+    fold = Fold.new(recording.catalogue)
     taken = 0
-    restores = {world.between(0, len(facts)) for _ in range(2)}
     for number, (fact, record) in enumerate(facts):
-        if number in restores:
-            fold = Fold.restore(fold.snapshot(), CATALOGUE)
+        if number in recording.restores:
+            fold = Fold.restore(fold.snapshot(), recording.catalogue)
         following = recorded[taken] if taken < len(recorded) else None
         if following is not None and following.kind == "fact_rejected" and following.facts_offset == record.offset:
             decisions = fold.reject(fact, record.offset, record.timestamp, following.reason)
@@ -182,23 +169,21 @@ def _refolded(world: World, facts: list[tuple[Fact | None, Stored]], recorded: l
 # ------------------------------------------------------------------------------------------------------- (c) commands
 
 
-def _commands(
-    broker: Broker, decisions: list[Decision], accepted: list[Slice | LinesLost], pool: Pool
-) -> Iterator[str]:
+def _commands(recording: Recording, decisions: list[Decision], accepted: list[Slice | LinesLost]) -> Iterator[str]:
     commands = {one.command.id: one.command for one in decisions if one.kind == "commanded" and one.command}
-    yield from _sent(broker, commands)
-    ends, heard = _ends(broker), _heard(accepted)
+    yield from _sent(recording, commands)
+    ends, heard = _ends(recording), _heard(accepted)
     for name, command in commands.items():
         if len(ends[name]) != 1 or name not in heard:
             yield f"(c) command {name} ended in {sorted(ends[name]) or 'nothing'}, heard: {name in heard}"
-        if not command.repeatable and pool.effects.get(name, 0) > 1:
-            yield f"(c) command {name} was done {pool.effects[name]} times"
+        if not command.repeatable and recording.effects.get(name, 0) > 1:
+            yield f"(c) command {name} was done {recording.effects[name]} times"
 
 
-def _sent(broker: Broker, commands: dict[str, Command]) -> Iterator[str]:
+def _sent(recording: Recording, commands: dict[str, Command]) -> Iterator[str]:
     sent: dict[str, bytes | None] = {}
     order: list[int] = []
-    for record in broker[COMMANDS].records:
+    for record in recording.of(recording.topics.commands):
         command = decode_command(record.value or b"")
         if command.id not in sent:
             order.append(command.seq)
@@ -212,10 +197,10 @@ def _sent(broker: Broker, commands: dict[str, Command]) -> Iterator[str]:
         yield f"(c) commands {strange} were never decided"
 
 
-def _ends(broker: Broker) -> dict[str, set[str]]:
+def _ends(recording: Recording) -> dict[str, set[str]]:
     """Return every end that the pool reported, by command."""
     ends: dict[str, set[str]] = defaultdict(set)
-    for record in broker[INBOX_WORKERS].records:
+    for record in recording.of(recording.topics.inbox_workers):
         event = decode_inbox(record.value or b"")
         if isinstance(event, OutcomeReported):
             ends[event.command_id].add(event.status)

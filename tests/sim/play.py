@@ -16,12 +16,13 @@ from streams.agents.detect import DetectEngine, SupersededError
 from streams.agents.dispatch import DispatchEngine
 from streams.ports import Engine, Outgoing, TopicPartition
 from streams.runtime import view
-from tests.sim import cast, oracle
+from tests.sim import cast, oracle, watch
 from tests.sim.broker import Broker, BrokerError, Faults, SimLog, SimSnapshots
 from tests.sim.cast import SESSION_MS, Group, Host, Person, Pool, retrying
 from tests.sim.kernel import Process, World
-from tests.sim.oracle import Watch, check
+from tests.sim.oracle import Recording, judge
 from tests.sim.scene import (
+    CATALOGUE,
     COMMANDS,
     DECISIONS,
     FACTS,
@@ -40,7 +41,9 @@ from tests.sim.scene import (
     policy,
     probe,
     slicer_for,
+    slicer_of,
 )
+from tests.sim.watch import Watch
 
 TROUBLE_MS = 20_000
 CALM_MS = 60_000
@@ -193,6 +196,20 @@ class Play:
         if quiet < QUIET_LOOKS and not world.violations:
             world.violated(f"no rest after {CALM_MS} ms of calm: {self._unrest()}")
 
+    def recording(self) -> Recording:
+        """Return what is in the topics now."""
+        partitions = self.broker.partitions
+        return Recording(
+            topics=TOPICS,
+            sources=SOURCES,
+            records={where: partition.records for where, partition in partitions.items()},
+            earliest={where: partition.earliest for where, partition in partitions.items()},
+            slicer=slicer_of,
+            catalogue=CATALOGUE,
+            effects=self.pool.effects,
+            restores=frozenset(self.world.between(0, self.broker[FACTS].end) for _ in range(2)),
+        )
+
     def _schedule(self) -> None:
         """Draw when producers speak, services break, groups rebalance, and the odd things happen."""
         world = self.world
@@ -288,7 +305,7 @@ def remembering() -> Iterator[None]:
     with ExitStack() as stack:
         for module in (view, decide, oracle):
             stack.enter_context(mock.patch.object(module, "decode_fact", fact))
-        for module in (reading, oracle, cast):
+        for module in (reading, watch, cast):
             stack.enter_context(mock.patch.object(module, "decode_decision", decision))
         yield
 
@@ -299,7 +316,8 @@ def play(seed: int, engines: Engines | None = None, *, trace: bool = False) -> R
     run.run()
     world, broker = run.world, run.broker
     if not world.violations:
-        check(world, broker, run.watch, run.pool)
+        for claim in judge(run.recording()):
+            world.violated(claim)
     return Result(
         seed=seed,
         violations=world.violations,

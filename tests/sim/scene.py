@@ -79,6 +79,11 @@ def slicer_for(rules: RuleSet) -> Slicer:
     return Slicer(matcher_for(rules), TOPICS)
 
 
+def slicer_of(rules_sha256: str) -> Slicer:
+    """Return a new slicer for the rules that a slice names."""
+    return next(slicer_for(rules) for rules in RULE_SETS if matcher_for(rules).rules_sha256 == rules_sha256)
+
+
 class SimFold(Fold):
     """The real fold with one bug: it fails half way on what the service ``poison`` says."""
 
