@@ -6,6 +6,7 @@ import argparse
 import faulthandler
 import json
 import os
+import signal
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ EXIT_CONFIGURATION: Final = 78
 EXIT_UNAVAILABLE: Final = 69
 """``EX_UNAVAILABLE`` of sysexits.h: something this service needs (its port) is not to be had."""
 OWNER_VARIABLE: Final = "LAB_OWNER_PID"
+LOOK_S: Final = 1.0
 
 
 class ConfigurationError(ValueError):
@@ -21,8 +23,12 @@ class ConfigurationError(ValueError):
 
 
 def config_path() -> Path:
-    """Return the path that the command line names; also makes a fatal signal print a stack to the log."""
+    """Return the path that the command line names.
+
+    Also makes a fatal signal print a stack to the log, and ties the service to its lab.
+    """
     faulthandler.enable()
+    end_with_owner()
     parser = argparse.ArgumentParser(description="A service of the Logmend lab.")
     parser.add_argument("--config", required=True, type=Path, help="JSON file")
     path: Path = parser.parse_args().config
@@ -43,15 +49,21 @@ def read_config(path: Path, types: dict[str, type]) -> dict[str, Any]:
     return values
 
 
-def owner_lives() -> bool:
-    """Say whether the lab that started this service is there; a service without an owner always goes on."""
+def end_with_owner() -> None:
+    """See to it that this service ends within a second after the lab that started it, however hung it may be.
+
+    A signal handler runs even while the program waits for a lock. A service without an owner goes on.
+    """
     owner = os.environ.get(OWNER_VARIABLE, "")
-    if not owner.isdigit():
-        return True
+    if owner.isdigit():
+        signal.signal(signal.SIGALRM, lambda _number, _frame: _end_if_gone(int(owner)))
+        signal.setitimer(signal.ITIMER_REAL, LOOK_S, LOOK_S)
+
+
+def _end_if_gone(owner: int) -> None:
     try:
-        os.kill(int(owner), 0)
+        os.kill(owner, 0)
     except ProcessLookupError:
-        return False
+        os._exit(0)
     except PermissionError:
-        return True
-    return True
+        return  # it is there, and another user's

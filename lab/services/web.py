@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import http
 import signal
 import socket
 from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
-
-from lab.services.common import owner_lives
 
 HEAD_BYTES_MAX: Final = 16_384
 REQUEST_TIMEOUT_S: Final = 5.0
@@ -50,7 +47,7 @@ def listen(port: int) -> socket.socket:
 
 
 async def serve(bound: socket.socket, handler: Handler) -> None:
-    """Answer requests until SIGTERM, SIGINT, or until the lab that owns this process is gone."""
+    """Answer requests until SIGTERM or SIGINT."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -60,9 +57,7 @@ async def serve(bound: socket.socket, handler: Handler) -> None:
         await _converse(reader, writer, handler)
 
     server = await asyncio.start_server(connection, sock=bound, limit=HEAD_BYTES_MAX)
-    while not stop.is_set() and owner_lives():
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), timeout=1.0)
+    await stop.wait()
     server.close()
     await server.wait_closed()
 

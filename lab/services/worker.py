@@ -12,7 +12,7 @@ from contextlib import closing
 from types import FrameType
 from typing import Final
 
-from lab.services.common import EXIT_CONFIGURATION, ConfigurationError, config_path, owner_lives, read_config
+from lab.services.common import EXIT_CONFIGURATION, ConfigurationError, config_path, read_config
 
 CONFIG: Final[dict[str, type]] = {"name": str, "database": str, "interval_ms": int, "busy_timeout_ms": int}
 SCHEMA: Final = """
@@ -50,7 +50,7 @@ def beat(database: sqlite3.Connection) -> None:
 
 
 def run(database: sqlite3.Connection, interval_s: float) -> None:
-    """Beat until SIGTERM or SIGINT, or until the lab that owns this process is gone."""
+    """Beat until SIGTERM or SIGINT."""
     stop = threading.Event()
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
@@ -58,7 +58,7 @@ def run(database: sqlite3.Connection, interval_s: float) -> None:
 
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, on_signal)
-    while not stop.wait(interval_s) and owner_lives():
+    while not stop.wait(interval_s):
         beat(database)
 
 

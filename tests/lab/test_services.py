@@ -6,8 +6,10 @@ import re
 import subprocess
 import sys
 
+import pytest
+
 from lab import control
-from lab.health import get, is_healthy
+from lab.health import get, is_healthy, wait_until
 from lab.services.common import OWNER_VARIABLE
 from lab.site import API, PROXY, SERVICES, WORKER, Site
 
@@ -58,3 +60,18 @@ def test_services_end_with_their_owner(site: Site) -> None:
         environment = {**os.environ, OWNER_VARIABLE: gone.stdout.decode().strip()}
         ended = subprocess.run(site.spec(service).argv, env=environment, capture_output=True, timeout=20, check=False)
         assert ended.returncode == 0, ended.stderr
+
+
+def test_a_hung_service_ends_with_its_owner_too(site: Site) -> None:
+    """Even a service that waits for its own lock ends when its lab is gone."""
+    control.stop(site, API)
+    with (
+        subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as owner,
+        subprocess.Popen(site.spec(API).argv, env={**os.environ, OWNER_VARIABLE: str(owner.pid)}) as hung,
+    ):
+        assert wait_until(site, API, healthy=True, timeout_s=15.0)
+        with pytest.raises(OSError, match="timed out"):
+            get(site.api_port, "/export")
+        assert hung.poll() is None
+        owner.communicate(b"\n", timeout=10)
+        assert hung.wait(timeout=10) == 0
