@@ -6,14 +6,13 @@ durable must never be followed by another one, so nothing is acknowledged and sk
 
     app = build_app(settings, "logmend-detect", "detect-0")
     attach(app, DetectEngine(app.guard(log), ...), topics, "detect")
-    await serve(app, stop_on_signals())
+    await serve(app, stop)
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Final, NoReturn, Protocol
@@ -280,14 +279,6 @@ async def run_faust(
     """Host an engine under Faust until ``stop`` is set."""
     attach(app, engine, topics, agent_name)
     await serve(app, stop)
-
-
-def stop_on_signals() -> asyncio.Event:
-    """Return an event that SIGTERM and SIGINT set."""
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    return stop
 
 
 async def _run(app: ReaderApp, stop: asyncio.Event) -> None:

@@ -92,6 +92,10 @@ class FetchThread(AIOKafkaConsumerThread):
         self._joined = False
         self._lost_at: list[float] = []
 
+    def on_crash(self, msg: str, *fmt: Any, **_: Any) -> None:
+        """Say what ended the thread, where Faust prints it; the app crashes with it."""
+        telemetry.handled("consumer", msg.format(*fmt))
+
     async def on_partitions_assigned(self, assigned: set[Any], generation_id: int = 0) -> None:
         """Note that the group was joined."""
         self._joined = True

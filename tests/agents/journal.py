@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import NamedTuple
 from streams import telemetry
 from streams.ports import Record, TopicPartition
 from streams.runtime.app import build_app
-from streams.runtime.host import run_faust, stop_on_signals
+from streams.runtime.host import run_faust
 from streams.runtime.kafka import KafkaLog
 from streams.settings import Settings
 
@@ -111,7 +112,8 @@ async def main(brokers: str, group: str, instance: str, path: str, *topics: str)
             return {where: (await log.bounds(where))[0] for where in partitions}
 
     engine = Journal(Path(path), instance, earliest, fail_at=int(os.environ.get("JOURNAL_FAIL_AT", "-1")))
-    stop = stop_on_signals()
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     telemetry.process_started("journal")
     await run_faust(engine, build_app(settings, group, instance), topics, "journal", stop)
     telemetry.process_stopped("journal", "asked to")

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import partial
@@ -18,7 +20,7 @@ from streams.runtime.host import EXIT_FAILED, run_bare
 from streams.runtime.kafka import KafkaLog
 from streams.runtime.lease import EXIT_LEASE_LOST
 from streams.settings import Settings
-from tests.agents.cluster import Cluster, administering, until
+from tests.agents.cluster import ROOT, Cluster, administering, until
 from tests.agents.journal import SESSION_MS, Journal, digest, read_entries
 
 pytestmark = pytest.mark.broker
@@ -214,6 +216,17 @@ async def test_a_process_that_is_stopped_while_it_starts_ends_in_order(cluster: 
     await until(lambda: "process_started" in cluster.stderr("a").read_text())
     process.terminate()
     assert await asyncio.to_thread(process.wait) == 0
+
+
+def test_a_process_without_a_broker_ends_and_says_so(tmp_path: Path) -> None:
+    """The supervisor starts it again; all it said are lines of JSON."""
+    told = ["127.0.0.1:1", "group", "a", str(tmp_path / "journal"), "logs"]
+    command = [sys.executable, "-m", "tests.agents.journal", *told]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == EXIT_FAILED
+    events = [json.loads(line) for line in done.stderr.splitlines()]
+    assert events[-1]["event"] == "process_failed"
+    assert "Unable to bootstrap" in events[-1]["error"]
 
 
 async def test_a_clean_stop_ends_with_status_0_and_tells_lag_monitors_its_position(cluster: Cluster) -> None:
