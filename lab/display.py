@@ -24,6 +24,9 @@ STEPS: Final = (
     ("verified", "verified_ms"),
 )
 
+WIDE: Final = 200
+"""Columns of the summary where there is no terminal."""
+
 
 class Display(Protocol):
     """What the demo tells while it runs."""
@@ -145,14 +148,18 @@ def _seconds(seconds: float | None) -> str:
 
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str = "") -> Table:
-    table = Table(*columns, title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    table = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*(Text(str(cell)) for cell in row))
     return table
 
 
 def summary(console: Console, report: DemoReport) -> None:
-    """Print the report."""
+    """Print the report; where there is no terminal, no line is folded."""
+    if not console.is_terminal:
+        console = Console(file=console.file, width=WIDE)
     console.print()
     console.print(_table(("", ""), _figures(report), "What happened"))
     console.print()
@@ -164,7 +171,7 @@ def summary(console: Console, report: DemoReport) -> None:
     console.print()
     console.print(Text("Look further:"))
     for command in report.look_further:
-        console.print(Text(f"  {command}"))
+        console.print(Text(f"  {command}"), soft_wrap=True)
     console.print()
     console.print(Text(_verdict(report), style="bold green" if report.ok else "bold red"))
 
@@ -203,7 +210,7 @@ def _fault_cells(row: FaultRow, *, halted: bool) -> tuple[str, ...]:
 
 def _print_question(console: Console, question: Question) -> None:
     console.print(Text(question.question, style="bold"))
-    console.print(Text(f"  {question.sql}", style="dim"))
+    console.print(Text(f"  {question.sql}", style="dim"), soft_wrap=True)
     console.print(_table(question.columns, question.rows))
 
 
