@@ -92,8 +92,8 @@ class Topics(Struct, frozen=True):
     def all(self, source_partitions: int = 8) -> tuple[Topic, ...]:
         """Every topic that ``logmend topics create`` makes."""
         days = {"retention.ms": str(7 * DAY_MS)}
-        source = {**days, "max.message.bytes": str(9 * MEBIBYTE)}
         ours = {"message.timestamp.type": "LogAppendTime", "max.message.bytes": str(9 * MEBIBYTE)}
+        source = {**ours, **days}  # by producers' stamps retention would delete an old file as soon as it was shipped
         forever = {**ours, "retention.ms": "-1", "retention.bytes": "-1"}
         week = {**ours, **days}
         compacted = {**ours, "cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.1"}
