@@ -55,7 +55,10 @@ class Lab(Struct, frozen=True, kw_only=True):
 
 @asynccontextmanager
 async def running(settings: Settings, say: Say, *, halted: bool = False) -> AsyncIterator[Lab]:
-    """Start all that a run needs, and stop it at the end. ``InputError`` says in one line what is in the way."""
+    """Start all that a run needs, and stop it at the end. ``InputError`` says in one line what is in the way.
+
+    At the end it waits for the event loop's threads and lets them go, so an event loop is good for one run.
+    """
     settings = settings.model_copy(update={"dry_run": False})
     site = Site.create((settings.data_dir / "lab").resolve(), settings.host)
     async with AsyncExitStack() as stack:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -35,14 +36,14 @@ def left_behind(data_dir: Path) -> list[str]:
     return found
 
 
-async def demonstrate(data_dir: Path, *, halted: bool = False) -> DemoReport:
+def demonstrate(data_dir: Path, *, halted: bool = False) -> DemoReport:
     """Run the demo in a data directory with a Kafka of its own."""
-    return await run_demo(Settings(data_dir=data_dir, host="test-host"), Silent(), halted=halted)
+    return asyncio.run(run_demo(Settings(data_dir=data_dir, host="test-host"), Silent(), halted=halted))
 
 
-async def test_the_demo_heals_and_keeps_its_log(tmp_path: Path) -> None:
+def test_the_demo_heals_and_keeps_its_log(tmp_path: Path) -> None:
     """At least five of six faults are healed by Logmend alone; with the kill switch on the same ones stay broken."""
-    healing = await demonstrate(tmp_path)
+    healing = demonstrate(tmp_path)
     assert healing.ok, healing
     assert sum(row.healed for row in healing.faults) >= 5
     assert healing.lines >= 30_000
@@ -53,7 +54,7 @@ async def test_the_demo_heals_and_keeps_its_log(tmp_path: Path) -> None:
     assert not healed & {entry["fault"] for entry in journal(tmp_path) if entry["what"] == "undo"}
     assert left_behind(tmp_path) == []
 
-    halted = await demonstrate(tmp_path, halted=True)
+    halted = demonstrate(tmp_path, halted=True)
     assert [row.stayed_broken for row in halted.faults] == [True] * len(FAULTS), halted
     assert halted.commands == {}
     assert halted.decisions["withheld"] > 0
