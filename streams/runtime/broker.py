@@ -195,7 +195,7 @@ class EmbeddedBroker:
 
     async def _format(self, jars: Sequence[Path], properties: Path) -> None:
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        arguments = ("format", "--ignore-formatted", "-t", cluster, "-c", str(properties))
+        arguments = ("format", "--ignore-formatted", f"--cluster-id={cluster}", "-c", str(properties))
         command = broker_config.java(jars, self._home, "kafka.tools.StorageTool", *arguments)
         status, _, problem = await run_to_end(command, FORMAT_TIMEOUT_S, JAVA_ENVIRONMENT)
         if status:

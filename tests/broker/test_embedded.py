@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 import time
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -170,3 +171,10 @@ async def test_a_taken_port_is_named(own: Settings) -> None:
         port = taken.getsockname()[1]
         with pytest.raises(InputError, match=f"port {port} is taken: set LOGMEND_BROKER_PORT"):
             await EmbeddedBroker(own.model_copy(update={"broker_port": port})).start()
+
+
+async def test_a_cluster_id_may_begin_with_a_dash(own: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One random cluster id in 64 begins with a dash, and is still not taken for an option."""
+    monkeypatch.setattr(uuid, "uuid4", lambda: uuid.UUID(bytes=b"\xf8" + bytes(15), version=4))
+    async with EmbeddedBroker(own) as broker:
+        assert broker.running
