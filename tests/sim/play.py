@@ -28,6 +28,7 @@ from tests.sim.scene import (
     FACTS,
     INBOX_PEOPLE,
     INBOX_WORKERS,
+    RUBBISH,
     RULE_SETS,
     SERVICES,
     SOURCES,
@@ -251,7 +252,7 @@ class Play:
         self.broker.land(poisonous_line(self.broker.clock_ms))
 
     def _rubbish(self) -> None:
-        self.broker.land(Outgoing(TOPICS.facts, b"no fact at all"))
+        self.broker.land(Outgoing(TOPICS.facts, RUBBISH))
 
     def _marker(self) -> None:
         self.broker[SOURCES[0]].end += self.world.between(1, 3)

@@ -36,6 +36,8 @@ SERVICES: Final = ("api", "store", "proxy", "mail")
 POISON: Final = "poison"
 """A service whose name makes the fold fail."""
 
+RUBBISH: Final = b"no fact at all"
+
 CATALOGUE: Final = strategies()
 
 

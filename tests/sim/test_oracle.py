@@ -1,0 +1,139 @@
+"""The oracle finds what was done to a good run: a judge that never says no would prove nothing."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable
+
+import msgspec
+import pytest
+
+from streams.codec import decode_command, decode_decision, decode_fact, decode_inbox, encode
+from streams.core.events import Command, OutcomeReported, Slice
+from streams.ports import Record, TopicPartition
+from tests.sim.broker import Stored
+from tests.sim.oracle import Recording, judge
+from tests.sim.play import Engines, Play
+from tests.sim.scene import COMMANDS, DECISIONS, DLQ, EVIDENCE, FACTS, INBOX_WORKERS, RUBBISH
+
+Records = list[Record]
+
+
+def _stored(record: Record, value: bytes) -> Record:
+    assert isinstance(record, Stored)
+    return msgspec.structs.replace(record, value=value)
+
+
+def _first(records: Records, kind: Callable[[bytes], bool]) -> int:
+    return next(at for at, record in enumerate(records) if kind(record.value or b""))
+
+
+def _has_detections(value: bytes) -> bool:
+    fact = decode_fact(value)
+    return isinstance(fact, Slice) and bool(fact.detections)
+
+
+def _is_outcome(value: bytes) -> bool:
+    return isinstance(decode_inbox(value), OutcomeReported)
+
+
+def _without(records: Records, at: int) -> Records:
+    return [*records[:at], *records[at + 1 :]]
+
+
+def _another_count(records: Records) -> Records:
+    at = _first(records, _has_detections)
+    fact = decode_fact(records[at].value or b"")
+    assert isinstance(fact, Slice)
+    one = msgspec.structs.replace(fact.detections[0], count=fact.detections[0].count + 1)
+    changed = msgspec.structs.replace(fact, detections=(one, *fact.detections[1:]))
+    return [*records[:at], _stored(records[at], encode(changed)), *records[at + 1 :]]
+
+
+def _another_score(records: Records) -> Records:
+    """Change the last decision, which no other one's hash covers."""
+    last = decode_decision(records[-1].value or b"")
+    changed = msgspec.structs.replace(last, confidence=0.321)
+    return [*records[:-1], _stored(records[-1], encode(changed))]
+
+
+def _other_bytes(records: Records) -> Records:
+    command = decode_command(records[0].value or b"")
+    changed = msgspec.structs.replace(command, timeout_ms=command.timeout_ms + 1)
+    return [*records, _stored(records[0], encode(changed))]
+
+
+def _second_end(records: Records) -> Records:
+    at = _first(records, _is_outcome)
+    event = decode_inbox(records[at].value or b"")
+    assert isinstance(event, OutcomeReported)
+    changed = msgspec.structs.replace(event, status="expired" if event.status == "done" else "done")
+    return [*records, _stored(records[at], encode(changed))]
+
+
+TAMPERED: dict[str, tuple[TopicPartition, Callable[[Records], Records], str]] = {
+    "a slice is gone": (FACTS, lambda all_: _without(all_, _first(all_, _has_detections)), "a reader stops|follows"),
+    "a slice counts one line more": (FACTS, _another_count, "the matcher says otherwise"),
+    "evidence is gone": (EVIDENCE, lambda _: [], "evidence is missing"),
+    "dead letters are gone": (DLQ, lambda _: [], "a dead letter is missing"),
+    "the first decision is gone": (DECISIONS, lambda all_: all_[1:], "a reader stops"),
+    "the last decision is gone": (DECISIONS, lambda all_: all_[:-1], "was never recorded"),
+    "the last decision was edited": (DECISIONS, _another_score, "differs"),
+    "the first command is gone": (COMMANDS, lambda all_: all_[1:], "were never sent"),
+    "a command was sent again, changed": (COMMANDS, _other_bytes, "sent twice with different bytes"),
+    "a command ended in two ways": (INBOX_WORKERS, _second_end, r"ended in \["),
+}
+
+
+@pytest.fixture(scope="module")
+def good() -> Recording:
+    """Return a run in which everything that can be tampered with is there, each once."""
+    logging.disable(logging.CRITICAL)
+    try:
+        return next(found for seed in range(500) if _is_plain(found := _played(seed)))
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def _played(seed: int) -> Recording:
+    run = Play(seed, Engines(), trace=False)
+    run.run()
+    return run.recording()
+
+
+def _is_plain(run: Recording) -> bool:
+    decisions = [decode_decision(record.value or b"").seq for record in run.of(run.topics.decisions)]
+    commands = [one.seq for one in _sent(run)]
+    return (
+        decisions == sorted(set(decisions))
+        and len(commands) == len(set(commands)) >= 2
+        and any(not one.repeatable for one in _sent(run))
+        and all(record.value != RUBBISH for record in run.of(run.topics.facts))
+        and bool(run.of(run.topics.dlq))
+    )
+
+
+def _sent(recording: Recording) -> list[Command]:
+    return [decode_command(record.value or b"") for record in recording.of("logmend.commands")]
+
+
+def test_a_good_run_is_good(good: Recording) -> None:
+    """The run that the other tests tamper with keeps every promise."""
+    assert judge(good) == []
+
+
+@pytest.mark.parametrize("what", sorted(TAMPERED))
+def test_what_was_done_is_found(good: Recording, what: str) -> None:
+    """Each change of one topic breaks a promise, and the claim says which."""
+    where, change, claim = TAMPERED[what]
+    records = {**good.records, where: change(list(good.records[where]))}
+    claims = "\n".join(judge(msgspec.structs.replace(good, records=records)))
+    assert re.search(claim, claims), claims
+
+
+def test_a_second_effect_is_found(good: Recording) -> None:
+    """What may not be repeated and was done twice at the target is a broken promise."""
+    once = next(one for one in _sent(good) if not one.repeatable)
+    claims = judge(msgspec.structs.replace(good, effects={**good.effects, once.id: 2}))
+    assert [claim for claim in claims if "was done 2 times" in claim]
