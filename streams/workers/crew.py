@@ -22,7 +22,9 @@ RESTART_PAUSE_SECONDS: Final = 0.05
 RESTART_PAUSE_MAX_SECONDS: Final = 5.0
 STEADY_SECONDS: Final = 10.0
 """A worker that lived this long is replaced at once again."""
-ENVIRONMENT_KEPT: Final = ("PATH", "HOME", "LANG", "TZ", "PYTHONPATH", "VIRTUAL_ENV")
+ENVIRONMENT_KEPT: Final = ("PATH", "HOME", "LANG", "TZ")
+"""What a service gets of the pool's environment beside what it declares."""
+ENVIRONMENT_OF_WORKERS: Final = (*ENVIRONMENT_KEPT, "PYTHONPATH", "VIRTUAL_ENV")
 COMMAND_LINE = (sys.executable, "-P", "-m", "streams.workers.worker")
 
 Lost = Callable[[str, Sequence[str]], None]
@@ -195,7 +197,7 @@ class Crew:
 
 
 async def _spawn(role: str) -> asyncio.subprocess.Process:
-    environment = {name: os.environ[name] for name in ENVIRONMENT_KEPT if name in os.environ}
+    environment = {name: os.environ[name] for name in ENVIRONMENT_OF_WORKERS if name in os.environ}
     return await asyncio.create_subprocess_exec(
         *COMMAND_LINE,
         role,

@@ -22,7 +22,7 @@ HANDLERS: Final[Mapping[str, str]] = {
     "http.call": "http:call",
     "http.probe": "http:probe",
 }
-"""Action id to module and function of this room; modules are imported when first used."""
+"""Action id to module and function of this room; modules are imported when first used, by workers of that role only."""
 
 ROLES: Final[Mapping[str, frozenset[str]]] = {"executor": frozenset(HANDLERS)}
 

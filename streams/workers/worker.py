@@ -20,7 +20,7 @@ from streams.workers import sandbox
 from streams.workers.frames import Ended, Frames, Leave, Ping, Pong, Request, Run, pack
 from streams.workers.orders import Order, RefusedError, order_of
 from streams.workers.results import Result
-from streams.workers.roles import ROLES
+from streams.workers.roles import ROLES, handler
 from streams.workers.sandbox import Child
 
 READ_BYTES: Final = 65_536
@@ -127,6 +127,8 @@ def main(role: str) -> None:
     outlet = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for action in ROLES[role]:
+        handler(action)  # imported once here, not in every action's child
     with contextlib.suppress(BrokenPipeError):
         Worker(role, sys.stdin.fileno(), outlet).run()
 

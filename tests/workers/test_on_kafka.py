@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from streams.cli.workers import _workers
 from streams.codec import decode_inbox, encode
 from streams.core.config import Inventory, ServiceSpec, canonical, sha256
 from streams.core.events import ActionHalted, ConfigApplied, InboxEvent, Message, OutcomeReported, Slice, Took
@@ -16,7 +17,6 @@ from streams.ports import Outgoing, TopicPartition
 from streams.runtime.admin import create_topics
 from streams.runtime.kafka import KafkaLog
 from streams.settings import Settings
-from streams.workers.serve import serve
 from tests.workers.kit import PATIENCE_SECONDS, command, now_ms, process_spec, starts
 
 
@@ -76,7 +76,7 @@ async def said(log: KafkaLog, settings: Settings, holds: Callable[[InboxEvent], 
 async def serving(settings: Settings) -> AsyncIterator[None]:
     """Have a pool at work; end it cleanly."""
     stop = asyncio.Event()
-    pool = asyncio.create_task(serve(settings, stop))
+    pool = asyncio.create_task(_workers(settings, "", stop))
     try:
         yield
     finally:
