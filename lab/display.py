@@ -120,7 +120,8 @@ class Rich:
         self._faults = _table(("fault", "service", *(name for name, _ in STEPS)), map(_live_cells, stories))
 
     def _render(self) -> Group:
-        return Group(Text(f"{self._text} · {self._decisions} decisions"), self._progress, self._faults)
+        bars = [self._progress] if self._progress.tasks[0].total else []
+        return Group(Text(f"{self._text} · {self._decisions} decisions"), *bars, self._faults)
 
 
 def of(console: Console, *, silent: bool) -> Silent | Plain | Rich:
