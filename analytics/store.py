@@ -46,9 +46,14 @@ class Store:
         self._lock: IO[bytes] | None = None
 
     def open(self) -> None:
-        """Take the directory (made if need be) for this process; ``InputError`` when another has it."""
-        self.segments.mkdir(parents=True, exist_ok=True)
-        lock = (self.directory / LOCK).open("ab")
+        """Take the directory (made if need be) for this process; ``InputError`` when another has it or it can't be."""
+        try:
+            self.segments.mkdir(parents=True, exist_ok=True)
+            lock = (self.directory / LOCK).open("ab")
+        except OSError as error:
+            raise InputError(
+                f"{self.directory} can't be written: {error.strerror}. Set its permissions right"
+            ) from error
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

@@ -106,14 +106,17 @@ class EventLogWriter:
         self._digests: dict[str, dict[int, str]] = {}
 
     def __enter__(self) -> Self:
-        """Take the directory and remove what was never committed.
+        """Take the directory and remove what was never committed; a full disk is met again, and reported, by ``run``.
 
-        Raises ``InputError`` when another writer has it or the manifest is damaged, ``InvariantError`` when it is
-        missing, ``OSError`` when the disk does not let us.
+        Raises ``InputError`` when another writer has the directory, when it can't be made, or when its manifest is
+        damaged, and ``InvariantError`` when that is missing.
         """
         self._store.open()
+        self._dirty = True
         try:
-            self._store.recover()
+            self._recover()
+        except OSError:
+            return self
         except BaseException:
             self._store.close()
             raise

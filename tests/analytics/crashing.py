@@ -1,4 +1,4 @@
-"""A disk that dies in the middle of things, and one that is full."""
+"""A disk that dies in the middle of things, and one that is full for a while."""
 
 from __future__ import annotations
 
@@ -72,16 +72,28 @@ class DyingFiles(DiskFiles):
 
 
 class FullDisk(DiskFiles):
-    """Has no room from its ``at``-th write on, until ``room`` is made."""
+    """Has no room from its ``at``-th call on, until ``room`` is made: writes stop half-way, syncs fail."""
 
     def __init__(self, at: int) -> None:
         self._left = at
         self.room = False
 
     def write(self, path: Path, data: bytes) -> None:
-        """Write half of it and fail, when the time has come."""
-        self._left -= 1
-        if self._left <= 0 and not self.room:
+        """Write, or write half of it and fail."""
+        if self._is_full():
             path.write_bytes(data[: len(data) // 2])
-            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+            self._fail(path)
         super().write(path, data)
+
+    def sync(self, directory: Path) -> None:
+        """Sync, or fail."""
+        if self._is_full():
+            self._fail(directory)
+        super().sync(directory)
+
+    def _is_full(self) -> bool:
+        self._left -= 1
+        return self._left <= 0 and not self.room
+
+    def _fail(self, path: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -10,6 +11,7 @@ import pytest
 from analytics import compact
 from analytics import writer as writer_module
 from analytics.manifest import MANIFEST, SEGMENTS, load
+from analytics.verify import verify
 from analytics.writer import EVIDENCE_KEPT_MS, GRACE_MS, LINGER_MS, SEGMENT_ROWS_MAX, EventLogWriter
 from streams.codec import encode
 from streams.core.errors import InputError, InvariantError
@@ -26,6 +28,7 @@ from tests.analytics.archive import (
 from tests.analytics.conftest import MakesWriters
 from tests.analytics.crashing import Died, DyingFiles, FullDisk
 from tests.analytics.history import History, story, wander
+from tests.analytics.memory_log import MemoryLog
 
 
 @pytest.fixture
@@ -84,6 +87,8 @@ async def test_death_at_every_step_loses_and_doubles_nothing(tmp_path: Path, how
             await archive_in_stages(history, directory, 5, DyingFiles(at, how, forgets=forgets))
             died = False
         except Died:
+            present = {path.name for path in (directory / SEGMENTS).iterdir()}
+            assert load(directory).names() <= present, "the manifest names what is not there"
             await archive_in_stages(history, directory, 1)
         assert archived(directory) == in_kafka(history)
         names = {path.name for path in (directory / SEGMENTS).iterdir()}
@@ -91,12 +96,25 @@ async def test_death_at_every_step_loses_and_doubles_nothing(tmp_path: Path, how
     assert at > 90, "the history is too short to die often"
 
 
-class MakesRoom(Hearing):
-    """Makes room on a full disk once it hears of it, and ends the writer when commands are archived."""
+@dataclass
+class GrowingLog(MemoryLog):
+    """More is there each time that somebody asks for a topic's end."""
 
-    def __init__(self, disk: FullDisk, stop: asyncio.Event) -> None:
+    stamps: list[int] = field(default_factory=list)
+
+    async def bounds(self, where: TopicPartition) -> tuple[int, int]:
+        """Return the bounds, and let time go on."""
+        found = await super().bounds(where)
+        self.horizon_ms = self.stamps.pop(0) if self.stamps else 1 << 62
+        return found
+
+
+class MakesRoom(Hearing):
+    """Makes room on a full disk once it hears of it, while more is said; ends the writer when commands are archived."""
+
+    def __init__(self, history: History, disk: FullDisk, stop: asyncio.Event) -> None:
         super().__init__()
-        self._disk, self._stop = disk, stop
+        self._history, self._disk, self._stop = history, disk, stop
 
     def wrote(self, stream: str, records: int, size_bytes: int) -> None:
         """End the writer with the last topic."""
@@ -106,10 +124,11 @@ class MakesRoom(Hearing):
     def failed(self, message: str) -> None:
         """Make room."""
         super().failed(message)
+        self._history.see("mail", "process_crash")
         self._disk.room = True
 
 
-@pytest.mark.parametrize("at", [6, 10, 15])
+@pytest.mark.parametrize("at", range(1, 31, 3))
 async def test_full_disk_is_reported_and_made_up_for(
     tmp_path: Path, writer_of: MakesWriters, monkeypatch: pytest.MonkeyPatch, at: int
 ) -> None:
@@ -117,11 +136,22 @@ async def test_full_disk_is_reported_and_made_up_for(
     monkeypatch.setattr(writer_module, "RETRY_SECONDS", 0.01)
     monkeypatch.setattr(writer_module, "LINGER_MS", 0)
     history, stop, disk = story(), asyncio.Event(), FullDisk(at)
-    hearing = MakesRoom(disk, stop)
+    hearing = MakesRoom(history, disk, stop)
     await writer_of(history, tmp_path, files=disk, hearing=hearing).run(stop)
     assert "No space left on device" in hearing.failures[0]
     assert archived(tmp_path) == in_kafka(history)
     assert {path.name for path in (tmp_path / SEGMENTS).iterdir()} == load(tmp_path).names()
+
+
+async def test_what_is_named_is_archived_before_what_names_it(tmp_path: Path, writer_of: MakesWriters) -> None:
+    """Although topics grow while their ends are taken, no archived decision lacks its fact, no command its decision."""
+    history = wander(seed=5, facts=120)
+    stamps = sorted({record.timestamp for held in history.log.records.values() for record in held})
+    growing = GrowingLog(records=history.log.records, stamps=stamps)
+    with EventLogWriter(growing, history.topics, tmp_path) as writer:
+        while growing.stamps:
+            await writer.flush()
+            assert (await verify(tmp_path)).findings == ()
 
 
 @pytest.mark.usefixtures("small_merges")
@@ -255,6 +285,13 @@ async def test_two_writers_are_refused(tmp_path: Path, writer_of: MakesWriters) 
     ):
         writer_of(history, tmp_path)
     writer_of(history, tmp_path)
+
+
+async def test_a_directory_that_cannot_be_made_is_said_so(tmp_path: Path, writer_of: MakesWriters) -> None:
+    """A log directory where a file stands is an input error that names it."""
+    (tmp_path / "log").write_text("a file")
+    with pytest.raises(InputError, match="log can't be written"):
+        writer_of(story(), tmp_path / "log")
 
 
 async def test_segments_without_a_manifest_are_not_touched(tmp_path: Path, writer_of: MakesWriters) -> None:
