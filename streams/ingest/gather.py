@@ -7,7 +7,7 @@ from typing import Final
 from msgspec import Struct
 
 from streams.core.events import CAUSES_MAX, Detection, Evidence, LineAt, Message, Reject, Slice, Tally
-from streams.ingest.matcher import Verdict
+from streams.ingest.matcher import LINE_BYTES_MAX, Verdict
 from streams.ingest.redact import Redactor
 
 SLICE_BYTES_MAX: Final = 500_000
@@ -103,7 +103,9 @@ class Gatherer:
                 pattern=sight.verdict.pattern,
                 severity=sight.severity,
                 at_ms=sight.at_ms,
-                text=self._redactor.text(sight.text.decode("utf-8", "replace").replace("\x00", "\ufffd")),
+                text=self._redactor.text(
+                    sight.text[:LINE_BYTES_MAX].decode("utf-8", "replace").replace("\x00", "\ufffd")
+                ),
             )
         )
 

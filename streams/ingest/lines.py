@@ -21,6 +21,8 @@ from streams.ports import Record
 CHECK_EVERY_LINES: Final = 256
 RECORD_BYTES_MAX: Final = 400_000
 """When the lines of one record fill a slice beyond this, the rest of the record is rejected."""
+RECORD_LINES_MAX: Final = 50_000
+"""So that no record keeps the process busy for longer than a fraction of a second."""
 LOOK_BACK_RECORDS_MAX: Final = 50
 _BLANK: Final = b" \t\r\n\x00"
 _CALM: Final = frozenset({"", "info"})
@@ -68,7 +70,7 @@ class LineTaker:
     def _json_array(self, record: Record, found: list[dict[str, Any]]) -> str:
         for index, item in enumerate(found):
             if self._overflows(index):
-                return f"more lines than a slice holds, from index {index}"
+                return f"too many lines: from index {index} on"
             self._json_line(record, index, item, msgspec.json.encode(item))
         return ""
 
@@ -77,12 +79,12 @@ class LineTaker:
         text = self.text
         text.begin(record)
         for index, physical in enumerate(lines):
+            if self._overflows(index):
+                text.end()
+                return f"too many lines: from index {index} on"
             line = physical.strip(b"\r\n\x00")
             if not line or line.isspace():
                 continue
-            if self._overflows(index):
-                text.end()
-                return f"more lines than a slice holds, from index {index}"
             found = self._json.decode(line) if line[0] == 0x7B and len(lines) > 1 else None
             if type(found) is dict:
                 text.end()
@@ -93,7 +95,10 @@ class LineTaker:
         return ""
 
     def _overflows(self, index: int) -> bool:
-        return index % CHECK_EVERY_LINES == CHECK_EVERY_LINES - 1 and self._gatherer.estimate() > RECORD_BYTES_MAX
+        """Say whether a record has more than a slice should hold; looked at every ``CHECK_EVERY_LINES`` lines."""
+        if index % CHECK_EVERY_LINES != CHECK_EVERY_LINES - 1:
+            return False
+        return index >= RECORD_LINES_MAX or self._gatherer.estimate() > RECORD_BYTES_MAX
 
     def _json_line(self, record: Record, index: int, found: dict[str, Any], raw: bytes) -> None:
         text, service, rule, host, level, at_ms = self._json.read(found, raw)

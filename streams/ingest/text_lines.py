@@ -11,6 +11,9 @@ from streams.ingest import identity, levels, stamps
 Head = tuple[str, str, str, int]
 """(service, host, level, at_ms); ``""`` and 0 for what the line does not say."""
 
+HEAD_BYTES_MAX: Final = 400
+"""All that a beginning says stands within this many bytes."""
+
 _NAME: Final = rb"(?P<app>[^\s:\[(<|=\"']{1,80})"
 _AFTER: Final = rb"\s*(?:\[[^\]\s]*\]|\(\w+\))?(?::|\s*\()"
 _PRIORITY: Final = re.compile(rb"<(\d{1,3})>")
@@ -36,9 +39,9 @@ def read_head(line: bytes, append_ms: int) -> Head:
     if line[:1] == b"<":
         priority = _PRIORITY.match(line)
         if priority is not None and int(priority[1]) < 192:
-            service, host, _, at_ms = _read(line[priority.end() : priority.end() + 400], append_ms)
+            service, host, _, at_ms = _read(line[priority.end() : priority.end() + HEAD_BYTES_MAX], append_ms)
             return service, host, levels.of_priority(int(priority[1])), at_ms
-    return _read(line, append_ms)
+    return _read(line[:HEAD_BYTES_MAX], append_ms)
 
 
 def _read(line: bytes, append_ms: int) -> Head:

@@ -5,6 +5,7 @@ import pytest
 from streams import codec
 from streams.core.events import ActionHalted, LineAt, ProbeReported
 from streams.ingest.gather import SLICE_BYTES_MAX
+from streams.ingest.lines import CHECK_EVERY_LINES, RECORD_LINES_MAX
 from streams.topics import Topics
 from tests.ingest.given import APPEND_MS, Given, cut, cut_values, json, only, records, slicer, tallied
 
@@ -181,8 +182,16 @@ def test_one_record_with_too_many_lines() -> None:
     piece = only(result)
     assert len(codec.encode(piece)) < 1_000_000
     assert 1000 < piece.lines < 20_000
-    assert "more lines than a slice holds" in piece.rejects[0].reason
+    assert "too many lines" in piece.rejects[0].reason
     assert len(result.dead) == 1
+
+
+@pytest.mark.parametrize("value", [b"a\n" * 1_000_000, b"[" + b"{}," * 1_000_000 + b"{}]"])
+def test_one_record_with_a_million_lines(value: bytes) -> None:
+    """A record is read up to a number of lines; the rest is a reject and the record a dead letter."""
+    result = cut_values(value)
+    assert RECORD_LINES_MAX <= result.lines < RECORD_LINES_MAX + CHECK_EVERY_LINES
+    assert [record.value for record, _ in result.dead] == [value]
 
 
 def test_templates() -> None:
