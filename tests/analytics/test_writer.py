@@ -147,7 +147,7 @@ async def test_what_is_named_is_archived_before_what_names_it(tmp_path: Path, wr
     """Although topics grow while their ends are taken, no archived decision lacks its fact, no command its decision."""
     history = wander(seed=5, facts=120)
     stamps = sorted({record.timestamp for held in history.log.records.values() for record in held})
-    growing = GrowingLog(records=history.log.records, stamps=stamps)
+    growing = GrowingLog(records=history.log.records, stamps=stamps, horizon_ms=0)
     with EventLogWriter(growing, history.topics, tmp_path) as writer:
         while growing.stamps:
             await writer.flush()
