@@ -5,13 +5,26 @@ from __future__ import annotations
 import asyncio
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 
 from streams.runtime.broker import EmbeddedBroker
 from streams.settings import PREFIX, Settings
+
+REQUIRE_ALL = bool(os.environ.get("LOGMEND_REQUIRE_ALL"))
+"""Set where every tool is there (``.ci/run``): a test that skips itself has failed."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Turn a skip into a failure where nothing may be missing."""
+    report = yield
+    if REQUIRE_ALL and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"LOGMEND_REQUIRE_ALL is set, and this was skipped: {report.longrepr}"
+    return report
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -100,3 +101,13 @@ def test_what_we_override_privately_is_pinned_exactly() -> None:
     """Faust, mode and aiokafka come at one version only: the transport overrides their private attributes."""
     exact = {entry.split("==")[0] for entry in project()["project"]["dependencies"] if "==" in entry}
     assert {"faust-streaming", "mode-streaming", "aiokafka"} <= exact
+
+
+@pytest.mark.parametrize(("required", "status"), [("", 0), ("1", 1)])
+def test_a_skipped_test_fails_where_everything_is_required(tmp_path: Path, required: str, status: int) -> None:
+    """In continuous integration nothing is silently left out."""
+    (tmp_path / "test_skips.py").write_text("import pytest\n\ndef test_x():\n    pytest.skip('no tool')\n")
+    command = [sys.executable, "-m", "pytest", "-p", "tests.conftest", "-c", "/dev/null", "--rootdir", str(tmp_path)]
+    environment = {**os.environ, "LOGMEND_REQUIRE_ALL": required, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([*command, str(tmp_path)], env=environment, capture_output=True, timeout=120, check=False)
+    assert done.returncode == status, done.stdout.decode()
