@@ -13,6 +13,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from streams.ingest import identity, levels, stamps
+from streams.ingest.identity import declared
+from streams.ingest.stamps import of_text
 
 Read = tuple[bytes, str, str, str, str, int]
 """(text, service, service_rule, host, level, at_ms); ``""`` and 0 for what the producer did not say."""
@@ -57,7 +59,10 @@ class Plan(Struct, frozen=True):
     files: tuple[str, ...]
     details: tuple[str, ...]
     quick: bool
-    """Text, time and a declared service are all there is to read: the first key of each."""
+    """Text, time and a declared service are all there is to read: ``text``, ``time`` and ``service`` are their keys."""
+    text: str = ""
+    time: str = ""
+    service: str = ""
 
 
 def plan_of(keys: tuple[str, ...]) -> Plan:
@@ -73,21 +78,24 @@ def plan_of(keys: tuple[str, ...]) -> Plan:
         details=tuple(key for key in _DETAIL_KEYS if key in present),
         quick=False,
     )
-    needed = plan.texts and plan.times and plan.services and plan.services[0][1] == "json"
-    return replace(plan, quick=bool(needed) and not (plan.levels or plan.hosts or plan.details))
+    if not (plan.texts and plan.times and plan.services and plan.services[0][1] == "json"):
+        return plan
+    if plan.levels or plan.hosts or plan.details:
+        return plan
+    return replace(plan, quick=True, text=plan.texts[0], time=plan.times[0], service=plan.services[0][0])
 
 
 class JsonReader:
     """Reads JSON objects; remembers plans, which changes its speed and never its answers."""
 
     def __init__(self) -> None:
-        self._decode: Final = msgspec.json.Decoder().decode
+        self.decode_strictly: Final = msgspec.json.Decoder().decode
         self._plans: Final[dict[tuple[str, ...], Plan]] = {}
 
     def decode(self, value: bytes) -> Any:
         """Return the JSON value of bytes, with bad UTF-8 replaced; None when they are no JSON."""
         try:
-            return self._decode(value)
+            return self.decode_strictly(value)
         except RecursionError:
             return None
         except (msgspec.DecodeError, UnicodeDecodeError):
@@ -95,7 +103,7 @@ class JsonReader:
         if value.isascii():
             return None
         try:
-            return self._decode(value.decode("utf-8", "replace").encode())
+            return self.decode_strictly(value.decode("utf-8", "replace").encode())
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
 
@@ -103,8 +111,10 @@ class JsonReader:
         """Return the line of a decoded object; ``raw`` is its text when no field holds one."""
         keys = tuple(found)
         plan = self._plans.get(keys) or self._planned(keys)
-        if plan.quick and (said := _quick(found, plan)) is not None:
-            return said
+        if plan.quick:
+            text, stamp, name = found[plan.text], found[plan.time], found[plan.service]
+            if type(text) is type(stamp) is type(name) is str and name and text and text[0] != "{":
+                return text.encode("utf-8", "replace"), declared(name), "json", "", "", of_text(stamp)
         first = found[plan.texts[0]] if plan.texts else ""
         if type(first) is str and first and first[0] != "{":
             text = first
@@ -153,18 +163,10 @@ class JsonReader:
 _DECLARED: Final = frozenset({"otel", "ecs", "json"})
 
 
-def _quick(found: dict[str, Any], plan: Plan) -> Read | None:
-    """Return the line of an object that has strings in a quick plan's places; what most producers send."""
-    text, stamp, name = found[plan.texts[0]], found[plan.times[0]], found[plan.services[0][0]]
-    if not (type(text) is type(stamp) is type(name) is str and text and name) or text[0] == "{":
-        return None
-    return text.encode("utf-8", "replace"), identity.declared(name), "json", "", "", stamps.of_text(stamp)
-
-
 def _time_of(found: dict[str, Any], keys: tuple[str, ...]) -> int:
     for key in keys:
         value = found[key]
-        at_ms = stamps.of_text(value) if type(value) is str else stamps.of_value(value)
+        at_ms = of_text(value) if type(value) is str else stamps.of_value(value)
         if at_ms:
             return at_ms
     return 0
@@ -175,7 +177,7 @@ def _service_of(found: dict[str, Any], plan: Plan) -> tuple[str, str]:
     for key, rule in plan.services:
         value = found[key]
         if type(value) is str and value:
-            return (identity.declared(value) if rule in _DECLARED else identity.derived(value)), rule
+            return (declared(value) if rule in _DECLARED else identity.derived(value)), rule
         if type(value) is dict:
             named = _nested_service(key, value)
             if named[0]:
@@ -227,7 +229,7 @@ def _kubernetes_service(value: dict[str, Any]) -> tuple[str, str]:
 def _named(name: object, rule: str, *, as_declared: bool) -> tuple[str, str]:
     if type(name) is not str or not name:
         return "", ""
-    return (identity.declared(name) if as_declared else identity.derived(name)), rule
+    return (declared(name) if as_declared else identity.derived(name)), rule
 
 
 def _nested_host(key: str, value: object) -> str:

@@ -36,6 +36,8 @@ class LineTaker:
         self.counting: Final = Counting(matcher, gatherer)
         self._scan: Final = matcher.scan
         self._json: Final = json
+        self._read: Final = json.read
+        self._decode: Final = json.decode_strictly
         self._fallbacks: Final = Fallbacks()
         self.text: Final = TextTaker(self.counting, self._fallbacks, heads)
         self._troubled: Final[dict[str, tuple[int, int, bytes]]] = {}
@@ -48,7 +50,10 @@ class LineTaker:
         if not value:
             return "empty"
         if value[0] == 0x7B:  # {
-            found = self._json.decode(value)
+            try:
+                found = self._decode(value)
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                found = self._json.decode(value)
             if type(found) is dict:
                 self._json_line(record, 0, found, value)
                 return ""
@@ -101,7 +106,7 @@ class LineTaker:
         return index >= RECORD_LINES_MAX or self._gatherer.estimate() > RECORD_BYTES_MAX
 
     def _json_line(self, record: Record, index: int, found: dict[str, Any], raw: bytes) -> None:
-        text, service, rule, host, level, at_ms = self._json.read(found, raw)
+        text, service, rule, host, level, at_ms = self._read(found, raw)
         append_ms = record.timestamp
         if not at_ms or not service:
             said_service, said_host, said_level, said_at_ms = text_lines.read_head(text, append_ms)

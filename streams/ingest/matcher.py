@@ -110,7 +110,7 @@ class Matcher:
         standing = self._standing(hits)
         stated = level if _LEVEL_KIND in kinds else ""
         if not standing:
-            return Verdict(level=stated, error_like=error_like)
+            return Verdict(level=stated, error_like=error_like) if stated or error_like else NOTHING
         rule = self.rules[standing[0]]
         return Verdict(
             pattern=rule.id,
