@@ -22,8 +22,9 @@ def seconds_before_the_newest(lines: list[bytes], around_ms: int) -> list[int]:
 def test_every_file_ends_now_and_keeps_its_distances() -> None:
     """After the shift the newest stamp is now, and every other line is as long before it as it was."""
     for file in read_all():
-        moved = list(shifted(file.lines, NOW_MS))
+        lines = list(file.lines[-300:])
+        moved = list(shifted(lines, NOW_MS))
         assert abs(max(stamps.of_head(line[:96], NOW_MS) for line in moved) - NOW_MS) < 1000
-        before = seconds_before_the_newest(list(file.lines), RECORDED_MS)
+        before = seconds_before_the_newest(lines, RECORDED_MS)
         after = seconds_before_the_newest(moved, NOW_MS)
         assert all(abs(b - a) <= 1 for a, b in zip(after, before, strict=True)), file.service
