@@ -65,12 +65,22 @@ class LazyGroup(click.Group):
             raise click.exceptions.Exit(INTERRUPTED) from None
         except BrokenPipeError:
             raise click.exceptions.Exit(FAILED) from None
-        except InputError as error:
-            _end(ctx, str(error), error)
-        except InvariantError as error:
-            _end(ctx, f"stopped before anything wrong is written: {error}", error)
         except Exception as error:  # noqa: BLE001 - the last line of defence between a user and a traceback
-            _end(ctx, f"unexpected {type(error).__name__}: {error}; run logmend --debug for the traceback", error)
+            _end(ctx, error)
+
+
+def _first(error: BaseException) -> BaseException:
+    """Return what went wrong first where several things ran at once."""
+    return _first(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
+
+
+def _said(error: BaseException) -> str:
+    match error:
+        case InputError():
+            return str(error)
+        case InvariantError():
+            return f"stopped before anything wrong is written: {error}"
+    return f"unexpected {type(error).__name__}: {error}; run logmend --debug for the traceback"
 
 
 def _keep_lines(command: click.Command) -> None:
@@ -78,8 +88,8 @@ def _keep_lines(command: click.Command) -> None:
     command.help = (command.help or "").replace("\\b\n", "\b\n")
 
 
-def _end(ctx: click.Context, message: str, error: BaseException) -> NoReturn:
+def _end(ctx: click.Context, error: BaseException) -> NoReturn:
     if ctx.params.get("debug"):
         traceback.print_exception(error, file=sys.stderr)
-    click.echo(f"error: {' '.join(message.split())}", err=True)
+    click.echo(f"error: {' '.join(_said(_first(error)).split())}", err=True)
     raise click.exceptions.Exit(FAILED)
