@@ -25,6 +25,8 @@ EVIDENCE_LEVEL_MAX: Final = 3
 """Text goes by whole segments, so those of evidence stay short: two and a half hours."""
 MERGED_BYTES_MAX: Final = 64 * 1024 * 1024
 """A merged segment is at most this large; the merge holds it in memory."""
+MERGED_ROWS_MAX: Final = 1_000_000
+"""Rows of all its tables together: ``verify`` has them in memory."""
 _GROUP_ROWS: Final = 50_000
 
 
@@ -33,7 +35,8 @@ def plan(stream: Stream, level_max: int) -> Sequence[Segment]:
     segments = stream.segments
     for first in range(len(segments) - FAN_IN + 1):
         run = segments[first : first + FAN_IN]
-        if run[0].level == run[-1].level < level_max and sum(one.size for one in run) <= MERGED_BYTES_MAX:
+        small = sum(one.size for one in run) <= MERGED_BYTES_MAX and sum(one.rows for one in run) <= MERGED_ROWS_MAX
+        if small and len({one.level for one in run}) == 1 and run[0].level < level_max:
             return run
     return ()
 

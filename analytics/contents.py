@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 from msgspec import Struct
@@ -22,6 +22,8 @@ from analytics.tables import build, from_parquet
 from streams.codec import decode_decision, encode
 from streams.core.errors import InvariantError
 from streams.core.slices import Ledger
+
+_BATCH_RECORDS: Final = 1_000
 
 
 class Finding(Struct, frozen=True, kw_only=True):
@@ -74,17 +76,16 @@ class Contents:
             return self._behind(name, segment, reader), found
         if reader is None or name not in tables:
             return reader, found
-        rows: Rows = {}
-        records = _records(tables[name])
+        comparison = _Comparison(segment, tables)
         try:
-            for record in records:
-                reader.take(record, rows)
+            for rows in _rebuilt(tables[name], reader):
+                self._count(name, rows)
+                comparison.take(rows)
+                found.extend(self._cross(name, segment, rows))
         except InvariantError as error:
             return self._behind(name, segment, reader), [Finding(file=_main(name, segment), message=str(error))]
-        self._count(name, rows)
-        found.extend(_compare(segment, tables, rows))
-        found.extend(_check_ends(name, segment, records, rows))
-        found.extend(self._cross(name, segment, rows))
+        found.extend(comparison.findings())
+        found.extend(_check_ends(name, segment, tables[name]))
         return reader, found
 
     def _behind(self, name: str, segment: Segment, reader: Reader | None) -> Reader | None:
@@ -98,7 +99,7 @@ class Contents:
     def _count(self, name: str, rows: Rows) -> None:
         self.counts[name] += len(rows.get(name, ()))
         if name == "facts":
-            self.counts["undecodable_facts"] += sum(row["verdict"] == "undecodable" for row in rows["facts"])
+            self.counts["undecodable_facts"] += sum(row["verdict"] == "undecodable" for row in rows.get("facts", ()))
 
     # ------------------------------------------------------------------------------------------------------- files
 
@@ -173,18 +174,15 @@ def _main(name: str, segment: Segment) -> str:
     return file_name(name, segment.first, segment.last)
 
 
-def _records(table: Any) -> list[Raw]:
+def _rebuilt(table: Any, reader: Reader) -> Iterator[Rows]:
+    """Yield the rows that the raw records of a table give, some records at a time."""
     names = [name for name in table.column_names if name.startswith("kafka_") or name == "decisions_offset"]
-    return [
-        Raw(
-            row["kafka_offset"],
-            row["kafka_append_ms"],
-            row["kafka_key"],
-            row["kafka_value"],
-            row.get("decisions_offset", -1),
-        )
-        for row in table.select(names).to_pylist()
-    ]
+    for batch in table.select(names).to_batches(max_chunksize=_BATCH_RECORDS):
+        rows: Rows = {}
+        for row in batch.to_pylist():
+            raw = (row["kafka_offset"], row["kafka_append_ms"], row["kafka_key"], row["kafka_value"])
+            reader.take(Raw(*raw, row.get("decisions_offset", -1)), rows)
+        yield rows
 
 
 def _check_rows(file: FileEntry, table: Any) -> Iterator[Finding]:
@@ -192,19 +190,37 @@ def _check_rows(file: FileEntry, table: Any) -> Iterator[Finding]:
         yield Finding(file=file.name, message=f"has {table.num_rows} rows, but the manifest says {file.rows}")
 
 
-def _compare(segment: Segment, tables: Mapping[str, Any], rows: Rows) -> Iterator[Finding]:
-    """Hold the stored tables against those that the raw records give."""
-    for name in sorted(tables.keys() | rows.keys()):
-        file = file_name(name, segment.first, segment.last)
-        built = build(name, rows.get(name, ()))
-        if name not in tables:
-            yield Finding(file=file, message="is missing, but the raw records have rows for it")
-        elif tables[name].schema.names != built.schema.names or tables[name].num_rows != built.num_rows:
-            yield Finding(file=file, message="has other rows or columns than the raw records give")
-        else:
+class _Comparison:
+    """Holds the stored tables of a segment against the rows that its raw records give, as these come."""
+
+    def __init__(self, segment: Segment, tables: Mapping[str, Any]) -> None:
+        self._segment, self._tables = segment, tables
+        self._compared = dict.fromkeys(tables, 0)
+        self._wrong: dict[tuple[str, str], str] = {}
+
+    def take(self, rows: Rows) -> None:
+        """Compare the next rows of every table."""
+        for name, some in rows.items():
+            if name not in self._tables:
+                self._wrong[name, ""] = "is missing, but the raw records have rows for it"
+                continue
+            built = build(name, some)
+            stored = self._tables[name].slice(self._compared[name], len(some))
+            self._compared[name] += len(some)
+            if stored.schema.names != built.schema.names or stored.num_rows != built.num_rows:
+                self._wrong[name, ""] = "has other rows or columns than the raw records give"
+                continue
             for column in built.schema.names:
-                if not _equal(tables[name].column(column), built.column(column)):
-                    yield Finding(file=file, message=f"column {column} does not say what the raw records say")
+                if not _equal(stored.column(column), built.column(column)):
+                    self._wrong[name, column] = f"column {column} does not say what the raw records say"
+
+    def findings(self) -> Iterator[Finding]:
+        """Yield what was wrong, once every row was taken."""
+        for name, table in self._tables.items():
+            if self._compared[name] != table.num_rows:
+                self._wrong[name, ""] = "has other rows or columns than the raw records give"
+        for (name, _), message in sorted(self._wrong.items()):
+            yield Finding(file=file_name(name, self._segment.first, self._segment.last), message=message)
 
 
 def _equal(stored: Any, built: Any) -> bool:
@@ -212,15 +228,14 @@ def _equal(stored: Any, built: Any) -> bool:
     return bool(stored.equals(built)) or repr(stored.to_pylist()) == repr(built.to_pylist())
 
 
-def _check_ends(name: str, segment: Segment, records: Sequence[Raw], rows: Rows) -> Iterator[Finding]:
+def _check_ends(name: str, segment: Segment, table: Any) -> Iterator[Finding]:
     """Check that the records lie within the segment's name, and the ends and the head that the manifest gives."""
-    offsets = [record.offset for record in records]
+    offsets = table.column("kafka_offset").to_pylist()
     if offsets != sorted(set(offsets)) or offsets[0] < segment.first or offsets[-1] > segment.last:
         yield Finding(file=_main(name, segment), message="holds offsets out of order or beyond its name")
     if name not in {"decisions", "commands"}:
         return
-    numbers = [row["seq"] for row in rows.get(name, ())]
-    ends = (numbers[0], numbers[-1]) if numbers else (-1, -1)
-    head = rows[name][-1]["sha256"] if numbers and name == "decisions" else ""
+    ends = table.column("seq")[0].as_py(), table.column("seq")[-1].as_py()
+    head = table.column("sha256")[-1].as_py() if name == "decisions" else ""
     if (*ends, head) != (segment.first_seq, segment.last_seq, segment.head):
         yield Finding(file=_main(name, segment), message="has other ends or another chain head than the manifest says")

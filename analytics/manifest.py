@@ -61,6 +61,11 @@ class Segment(_Entry, frozen=True):
         """Bytes of all its files."""
         return sum(file.size for file in self.files)
 
+    @property
+    def rows(self) -> int:
+        """Rows of all its files."""
+        return sum(file.rows for file in self.files)
+
     def file_of(self, table: str) -> FileEntry | None:
         """Return its file of a table; None when the table has no rows in it."""
         return next((file for file in self.files if file.table == table), None)

@@ -37,7 +37,7 @@ from streams.ports import Log, Record, TopicPartition
 from streams.topics import DAY_MS, Topics
 
 SEGMENT_ROWS_MAX: Final = 10_000
-SEGMENT_BYTES_MAX: Final = 8 * 1024 * 1024
+SEGMENT_BYTES_MAX: Final = 4 * 1024 * 1024
 """Kafka bytes in a segment: it is built in memory, as rows that take ten times that."""
 LINGER_MS: Final = 5_000
 """A record waits this long for others to share its segment."""
@@ -103,6 +103,8 @@ class EventLogWriter:
         self._pending_since_ms: int | None = None
         self._dirty = False
         self._compacting = True
+        self._merged: dict[str, tuple[Segment, ...]] = {}
+        """Each stream's segments when there was nothing left to merge in them."""
         self._digests: dict[str, dict[int, str]] = {}
 
     def __enter__(self) -> Self:
@@ -304,8 +306,11 @@ class EventLogWriter:
         """Merge one run of a stream; after damage there is no more merging, and ``verify`` says what to do."""
         manifest = self._store.manifest
         stream = manifest.stream(name)
-        run = plan(stream, EVIDENCE_LEVEL_MAX if name == "evidence" else LEVEL_MAX) if self._compacting else ()
+        if not self._compacting or stream.segments is self._merged.get(name):
+            return
+        run = plan(stream, EVIDENCE_LEVEL_MAX if name == "evidence" else LEVEL_MAX)
         if not run:
+            self._merged[name] = stream.segments
             return
         try:
             merged, contents = merge(self._store.segments, run)
