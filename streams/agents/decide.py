@@ -92,6 +92,7 @@ class DecideEngine:
                 for record in records:
                     await self._take(record)
         await self._flush()
+        telemetry.action_halted(halted=bool(self._fold.directory.halted_by))
         self._heard_ms = self._clock_ms()
         await self._keep()
 

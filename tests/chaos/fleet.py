@@ -26,15 +26,19 @@ class Fleet:
         (settings.data_dir / "run").mkdir(parents=True, exist_ok=True)
 
     async def start(self) -> None:
-        """Start all; return when those that must have work have it."""
+        """Start all; return when one of each role has work."""
         for child in self.children.values():
             child.start()
         deadline = time.monotonic() + READY_SECONDS_MAX
-        while waiting := [child for child in self.children.values() if child.awaited and not child.ready]:
+        while waiting := self._waiting():
             self.look_after()
             if time.monotonic() > deadline:
                 raise TimeoutError(f"not ready: {[(child.name, child.last_words()) for child in waiting]}")
             await asyncio.sleep(0.05)
+
+    def _waiting(self) -> list[Child]:
+        ready = {child.role for child in self.children.values() if child.ready}
+        return [child for child in self.children.values() if child.role not in ready]
 
     def kill(self, name: str) -> bool:
         """Kill a process with SIGKILL; False when it is dead already."""
