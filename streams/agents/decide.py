@@ -207,7 +207,10 @@ class DecideEngine:
         return True
 
     async def _keep(self) -> None:
-        """Save a snapshot wherever one is due and something has changed; all of it is acknowledged."""
+        """Save a snapshot wherever one is due and something has changed; all of it is acknowledged.
+
+        A place that can't take it (a full disk) gets the next one: without snapshots a restart is slower, not wrong.
+        """
         now_ms, facts_offset = self._clock_ms(), self._fold.directory.facts_offset
         due = [
             i
@@ -219,8 +222,13 @@ class DecideEngine:
             return
         data = pack(Saved(facts_offset, decisions_offset, self._fold.snapshot()))
         for i in due:
-            await self._snapshots[i].store.save(data)
-            self._kept[i] = _Kept(now_ms, facts_offset)
+            try:
+                await self._snapshots[i].store.save(data)
+            except InputError as error:
+                telemetry.handled("snapshot", str(error))
+                self._kept[i] = _Kept(now_ms, self._kept[i].facts_offset)
+            else:
+                self._kept[i] = _Kept(now_ms, facts_offset)
         self._poisonous = {offset: why for offset, why in self._poisonous.items() if offset >= facts_offset}
 
 

@@ -9,7 +9,7 @@ from streams.agents.decide import DecideEngine, Keeping
 from streams.codec import decode_decision, encode
 from streams.core.chain import sha256_of
 from streams.core.config import Inventory
-from streams.core.errors import InvariantError
+from streams.core.errors import InputError, InvariantError
 from streams.core.events import Decision, Fact, Ticked
 from streams.core.fold import Fold
 from streams.core.saved import unpack
@@ -294,3 +294,26 @@ def test_snapshots_are_as_frequent_as_their_places_say() -> None:
         stage.run(decide.idle())
         saved.append([place.saves for place in stage.places])
     assert saved == [[1, 0], [1, 0], [1, 0], [1, 1]]
+
+
+class FullDisk(SimSnapshots):
+    """A place without room."""
+
+    async def save(self, snapshot: bytes) -> None:
+        """Refuse, as a file does on a full disk."""
+        raise InputError(f"no room for {len(snapshot)} bytes: free some")
+
+
+def test_a_full_disk_costs_a_snapshot_and_no_decision() -> None:
+    """A place that refuses its snapshot is passed over; the other one gets it, and decide goes on."""
+    stage = some(Stage())
+    stage.places[0] = FullDisk(stage.world, 0.0)
+    decide = stage.owner()
+    stage.work(decide)
+    stage.snapshot(decide)
+    assert stage.places[0].kept == []
+    assert len(stage.places[1].kept) == 1
+    stage.story.detect("db", "out_of_memory")
+    stage.tell()
+    stage.go_on(decide, unpack(stage.places[1].kept[-1]).facts_offset)
+    assert stage.decisions[-1].service == "db"
