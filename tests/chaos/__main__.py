@@ -25,7 +25,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--every", type=float, default=3.0, help="mean seconds between two kills")
-    parser.add_argument("--lines", type=int, default=2_000, help="lines per second")
+    parser.add_argument("--lines", type=int, default=5_000, help="lines per second")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     plan = Plan(kills=given.kills, every_seconds=given.every, lines_per_second=given.lines, seed=given.seed)

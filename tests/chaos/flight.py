@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -48,8 +49,10 @@ class Flight(Struct):
 
 
 async def ends_of(log: Log, where: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
-    """Return the ends of partitions now."""
-    return {one: (await log.bounds(one))[1] for one in where}
+    """Return the ends of partitions at about the same moment."""
+    asked = list(where)
+    bounds = await asyncio.gather(*(log.bounds(one) for one in asked))
+    return {one: end for one, (_, end) in zip(asked, bounds, strict=True)}
 
 
 def archived(directory: Path) -> dict[str, int]:

@@ -18,8 +18,10 @@ from tests.chaos.target import Target
 SERVICES = tuple(f"svc-{number:02d}" for number in range(16))
 CALM = ("GET /health 200 in 3 ms", "request 17 done", "cache refreshed: 120 entries", "user 4711 logged in")
 TROUBLE = "worker process crashed: segmentation fault (core dumped)"
-STEP_SECONDS = 0.05
+STEP_SECONDS = 0.01
 BREAK_SECONDS = 0.4
+TROUBLE_SHARE = 0.2
+"""Share of steps in which the broken services speak."""
 
 
 def policy() -> Policy:
@@ -103,7 +105,8 @@ class Load:
         said = [
             (self._random.choice(SERVICES), self._random.choice(CALM)) for _ in range(int(self.rate * STEP_SECONDS))
         ]
-        said += [(service, TROUBLE) for service in sorted(self._target.broken)]
+        if self._random.random() < TROUBLE_SHARE:
+            said += [(service, TROUBLE) for service in sorted(self._target.broken)]
         for service, text in said:
             value = msgspec.json.encode({"ts": time.time_ns() // 1_000_000, "service": service, "message": text})
             partition = self._random.randrange(self._settings.source_partitions)

@@ -34,7 +34,7 @@ class Plan(Struct, frozen=True):
 
     kills: int = 10
     every_seconds: float = 3.0
-    lines_per_second: int = 2_000
+    lines_per_second: int = 5_000
     seed: int = 0
 
 
