@@ -31,6 +31,9 @@ POLICY: Final = Policy(
 )
 """Seconds where the defaults are minutes: the demo has two of them. Budgets hold for a day of demos."""
 
+CLEARING: Final = Policy(quiet_close_ms=1_000, verify_after_ms=0, stay_away_ms=0, unverified_after_ms=1_000)
+"""Closes what an earlier run left open, as soon as it is quiet."""
+
 
 def inventory(site: Site) -> Inventory:
     """Return the inventory of the lab's services."""

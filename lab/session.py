@@ -15,9 +15,10 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+from analytics.views import EventLog
 from lab import control
 from lab.health import get
-from lab.inventory import AUTHOR, POLICY, applied, inventory
+from lab.inventory import AUTHOR, CLEARING, POLICY, applied, inventory
 from lab.shipper import Shipper
 from lab.site import SERVICES, Site
 from lab.watch import Watch
@@ -35,6 +36,10 @@ from streams.settings import Settings
 
 READY_S: Final = 30.0
 LEAVE_S: Final = 5.0
+CLEAR_S: Final = 60.0
+"""Longer than a command may go without an outcome under the lab's policy."""
+ARCHIVE_S: Final = 2.0
+LOOK_S: Final = 0.25
 TRAFFIC_EVERY_S: Final = 0.25
 
 Say = Callable[[str], None]
@@ -72,14 +77,18 @@ async def running(settings: Settings, say: Say, *, halted: bool = False) -> Asyn
         lab, before = await _look_around(settings, log, site)
         tasks = await stack.enter_async_context(_background())
         tasks(lab.watch.run())
+        await _clear(lab, people, before, say)
         say("applying the lab's policy and inventory")
         stack.push_async_callback(_leave, lab, people, before)
         await _join(lab, people, before, halted=halted)
         say("starting the lab's services")
+        await asyncio.to_thread(control.stop_all, site)  # what an old command may have started meanwhile
         await asyncio.to_thread(control.start_all, site)
         tasks(_shipper(lab).run())
         tasks(_traffic(site))
         yield lab
+        if not await _settled(lab, ARCHIVE_S):
+            await _close_open(lab, people, say)
 
 
 @asynccontextmanager
@@ -122,6 +131,39 @@ async def _next_seq(log: Log, topic: str) -> int:
     return decode_decision(records[-1].value or b"").seq + 1 if records else 0
 
 
+async def _clear(lab: Lab, people: Log, before: Directory, say: Say) -> None:
+    """See to it that no incident of an earlier run is open: one that was killed leaves its inventory and incidents."""
+    left = any(spec.name in SERVICES for spec in before.inventory.services)
+    if (left or not await _settled(lab, ARCHIVE_S)) and not await _close_open(lab, people, say):
+        raise InputError("an incident of an earlier run is still open: try again in ten minutes, or another data_dir")
+
+
+async def _close_open(lab: Lab, people: Log, say: Say) -> bool:
+    """Take the lab's services out of the fleet and wait until no incident of theirs is open; False after a minute."""
+    say("closing what is still open")
+    applied_before = _applied(lab.watch.decisions)
+    await _say(lab, people, [applied("policy", CLEARING), applied("inventory", Inventory())])
+    await lab.watch.until(lambda decisions: _applied(decisions) >= applied_before + 2, READY_S)
+    return await _settled(lab, CLEAR_S)
+
+
+async def _settled(lab: Lab, timeout_s: float) -> bool:
+    """Say whether the event log is up to date and has no open incident of the lab's services; waits for either."""
+    deadline = asyncio.get_running_loop().time() + timeout_s
+    sql = """
+        SELECT (SELECT coalesce(max(seq), -1) FROM decisions), count(*) FROM incidents
+        WHERE status IN ('open', 'acting', 'verifying', 'waiting', 'escalated') AND list_contains($services, service)
+    """
+    with EventLog(lab.settings.data_dir / "log") as log:
+        while asyncio.get_running_loop().time() < deadline:
+            seq, count = log.query(sql, {"services": list(SERVICES)}).row(0)
+            known = lab.watch.decisions[-1].seq if lab.watch.decisions else lab.seq - 1
+            if seq >= known and count == 0:
+                return True
+            await asyncio.sleep(LOOK_S)
+    return False
+
+
 async def _join(lab: Lab, people: Log, before: Directory, *, halted: bool) -> None:
     """Apply the lab's policy and inventory and set the kill switch; return when the decider has taken it in."""
     if before.halted_by not in {"", AUTHOR}:
@@ -131,8 +173,9 @@ async def _join(lab: Lab, people: Log, before: Directory, *, halted: bool) -> No
     )
     if halted:
         switch = [ActionHalted(author=AUTHOR, reason="a run of the lab with the kill switch on")]
+    applied_before = _applied(lab.watch.decisions)
     await _say(lab, people, [*switch, applied("policy", POLICY), applied("inventory", inventory(lab.site))])
-    if not await lab.watch.until(lambda decisions: _applied(decisions) >= 2, READY_S):
+    if not await lab.watch.until(lambda decisions: _applied(decisions) >= applied_before + 2, READY_S):
         raise InputError(f"nothing is decided within {READY_S:.0f} s: run logmend doctor")
 
 

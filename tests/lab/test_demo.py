@@ -12,7 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from lab.demo import run_demo
+from lab import control
+from lab.demo import run_demo, run_lab
 from lab.display import Silent
 from lab.faults import FAULTS
 from lab.report import DemoReport
@@ -27,13 +28,22 @@ def journal(data_dir: Path) -> list[dict[str, str]]:
 
 
 def left_behind(data_dir: Path) -> list[str]:
-    """Return the command lines of living processes that have to do with a data directory, or are in the way."""
+    """Return the command lines of living processes that belong to a data directory, or are in somebody's way."""
     found = []
     for process in psutil.process_iter(["cmdline", "status"]):
         command = " ".join(process.info["cmdline"] or ())
-        if process.info["status"] != psutil.STATUS_ZOMBIE and str(data_dir) in command:
+        if process.info["status"] != psutil.STATUS_ZOMBIE and (
+            str(data_dir) in command or "lab.rogue" in command or _works_in(process, data_dir)
+        ):
             found.append(command)
     return found
+
+
+def _works_in(process: psutil.Process, data_dir: Path) -> bool:
+    try:
+        return process.environ().get("LOGMEND_DATA_DIR") == str(data_dir)
+    except psutil.Error:
+        return False
 
 
 def demonstrate(data_dir: Path, *, halted: bool = False) -> DemoReport:
@@ -79,3 +89,20 @@ def test_ctrl_c_leaves_nothing_behind(tmp_path: Path) -> None:
     assert demo.returncode != 0
     assert "Traceback" not in rest
     assert left_behind(tmp_path) == []
+
+
+def test_a_killed_run_does_not_disturb_the_next(tmp_path: Path) -> None:
+    """After kill -9 in the middle of a fault nothing is left running, and the next run heals its faults."""
+    environment = {**os.environ, "LOGMEND_DATA_DIR": str(tmp_path), "LOGMEND_HOST": "test-host"}
+    command = [sys.executable, "-m", "streams.cli", "lab", "--fault", "hang", "--fault", "database_lock"]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as lab:
+        assert lab.stdout is not None
+        for line in lab.stdout:
+            if "injected" in line:
+                break
+        lab.kill()
+    assert control.wait(lambda: left_behind(tmp_path) == [], 30.0), left_behind(tmp_path)
+
+    settings = Settings(data_dir=tmp_path, host="test-host")
+    report = asyncio.run(run_lab(settings, Silent(), ["crash", "hang"]))
+    assert [row.healed for row in report.faults] == [True, True], report
