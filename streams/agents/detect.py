@@ -171,6 +171,7 @@ class DetectEngine:
             await self._prove_hole(where, position, records[0].offset)
         self._slice(where, records, position, work)
         self._held[where] = _Held(term, records[-1].offset + 1)
+        telemetry.lines_read(where.topic, 0, sum(len(record.value or b"") for record in records))
 
     async def _prove_hole(self, where: TopicPartition, start: int, end: int) -> None:
         """Raise unless offsets [start, end) hold no record: markers and compaction leave holes, a host must not."""
