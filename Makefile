@@ -8,11 +8,13 @@ PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3; do \
 	$$name -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
 
 SEEDS ?= 10000
+KILLS ?= 25
+EVERY ?= 3
 COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-header --no-annotate \
 	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check sim lock clean
+.PHONY: help demo test check sim chaos bench lock clean
 
 help:  ## show this
 	@grep -hE '^[a-z]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -34,6 +36,13 @@ check: $(READY)  ## style, types, the walls between the rooms, schemas, patterns
 
 sim: $(READY)  ## SEEDS=10000 runs of the pipeline on a broker that crashes, repeats and delays
 	@$(BIN)/python -m tests.sim --seeds $(SEEDS)
+
+chaos: $(READY)  ## KILLS=25 processes of a real pipeline killed under load, one every EVERY=3 seconds, then the oracle
+	@$(BIN)/python -m tests.chaos --kills $(KILLS) --every $(EVERY)
+	@$(BIN)/python -m tests.chaos.recovery
+
+bench: $(READY)  ## lines a second through one detect process on the embedded broker, counts checked
+	@$(BIN)/python -m benchmarks.w1
 
 lock: $(READY)  ## resolve pyproject.toml again: requirements.lock, and deploy/runtime.lock without what developers need
 	$(BIN)/python -c 'import tomllib; \

@@ -10,14 +10,14 @@ from typing import Any, Final, Self
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaConnectionError, KafkaError, for_code
+from aiokafka.errors import KafkaError, for_code
 from aiokafka.structs import TopicPartition as TheirPartition
 from msgspec import Struct
 
 from streams.core.errors import InputError
 from streams.ports import TopicPartition
 from streams.runtime.address import bootstrap
-from streams.runtime.kafka import CONNECT_S, no_broker, reach
+from streams.runtime.kafka import CONNECT_S, connected
 from streams.settings import Settings
 from streams.topics import Topic
 
@@ -61,13 +61,11 @@ class Admin:
 
     async def __aenter__(self) -> Self:
         address = bootstrap(self._settings)
-        await reach(address, self._connect_seconds)
-        self._client = AIOKafkaAdminClient(bootstrap_servers=address, request_timeout_ms=REQUEST_MS)
-        try:
-            await self._client.start()
-        except KafkaConnectionError as error:
-            await self._client.close()
-            raise no_broker(address) from error
+        self._client = await connected(
+            lambda: AIOKafkaAdminClient(bootstrap_servers=address, request_timeout_ms=REQUEST_MS),
+            address,
+            self._connect_seconds,
+        )
         return self
 
     async def __aexit__(

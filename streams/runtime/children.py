@@ -23,7 +23,8 @@ DELAY_FIRST_S: Final = 0.1
 DELAY_FACTOR: Final = 3.0
 DELAY_MAX_S: Final = 30.0
 SETTLED_S: Final = 60.0
-"""A process that lived this long begins again with the shortest delay."""
+SETTLED_READY_S: Final = 2.0
+"""A process that lived this long, or was ready and lived that long, begins again with the shortest delay."""
 LOG_BYTES_MAX: Final = 8 * 1024 * 1024
 
 
@@ -47,8 +48,6 @@ class Child:
 
     def __init__(self, settings: Settings, role: str, number: int, metrics_port: int) -> None:
         self.role = role
-        self.awaited = number == 1
-        """The others of a role share its work or stand by, which may leave them without any."""
         self.name = role if number == 1 else f"{role}-{number}"
         self.log = settings.data_dir / "run" / f"{self.name}.log"
         self._settings = settings
@@ -57,6 +56,7 @@ class Child:
         self._process: subprocess.Popen[bytes] | None = None
         self._restarts = 0
         self._started = 0.0
+        self._was_ready = False
         self._delay = DELAY_FIRST_S
         self._due = 0.0
 
@@ -92,6 +92,7 @@ class Child:
         """Start the process."""
         self._ready_file.unlink(missing_ok=True)
         self._started = time.monotonic()
+        self._was_ready = False
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 tethered(_command(self.role), signal.SIGKILL),
@@ -105,11 +106,12 @@ class Child:
     def look_after(self) -> None:
         """Start the process again when it has died and its delay has passed; keep its log small."""
         _cut(self.log)
+        self._was_ready = self._was_ready or self.ready
         if self.running or self._process is None:
             return
         now = time.monotonic()
         if not self._due:
-            if now - self._started >= SETTLED_S:
+            if now - self._started >= (SETTLED_READY_S if self._was_ready else SETTLED_S):
                 self._delay = DELAY_FIRST_S
             self._due = now + self._delay
             telemetry.child_restarted(self.name, self._process.returncode, self._delay)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -66,14 +66,8 @@ class KafkaLog:
 
     async def start(self) -> None:
         """Connect. Raises ``InputError`` when no broker answers within ``connect_seconds``."""
-        self._address = bootstrap(self._settings)
-        await reach(self._address, self._connect_seconds)
-        self._offsets = _consumer(self._address)
-        try:
-            await self._offsets.start()
-        except KafkaConnectionError as error:
-            await self.stop()
-            raise no_broker(self._address) from error
+        self._address = address = bootstrap(self._settings)
+        self._offsets = await connected(lambda: _consumer(address), address, self._connect_seconds)
 
     async def stop(self) -> None:
         """Wait for what was sent, and disconnect."""
@@ -148,13 +142,33 @@ async def reach(address: str, seconds: float = CONNECT_S) -> None:
         for broker in address.split(","):
             host, _, port = broker.rpartition(":")
             with contextlib.suppress(OSError, TimeoutError):
-                async with asyncio.timeout(seconds):
+                async with asyncio.timeout(max(seconds, CONNECT_RETRY_S)):
                     _, writer = await asyncio.open_connection(host, int(port))
                 writer.close()
                 return
         if time.monotonic() >= deadline:
             raise no_broker(address)
         await asyncio.sleep(CONNECT_RETRY_S)
+
+
+async def connected(make: Callable[[], Any], address: str, seconds: float = CONNECT_S) -> Any:
+    """Return a new client of aiokafka's, started; ``InputError`` when no broker takes it in within ``seconds``.
+
+    A broker that comes up accepts connections, and closes them again, before it serves.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        await reach(address, max(deadline - time.monotonic(), 0.0))
+        client = make()
+        try:
+            await client.start()
+        except KafkaConnectionError as error:
+            await (client.close() if hasattr(client, "close") else client.stop())
+            if time.monotonic() >= deadline:
+                raise no_broker(address) from error
+            await asyncio.sleep(CONNECT_RETRY_S)
+        else:
+            return client
 
 
 def no_broker(address: str) -> InputError:
@@ -248,4 +262,6 @@ async def _start_producer(address: str) -> Any:
         retry_backoff_ms=RETRY_MS,
     )
     await producer.start()
+    # aiokafka drops a batch that finds no leader for request_timeout_ms, and sends the next: a hole. Better wait.
+    producer._message_accumulator._batch_ttl = float("inf")  # noqa: SLF001 - there is no public one
     return producer

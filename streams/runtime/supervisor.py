@@ -108,7 +108,7 @@ class Supervisor:
     async def _until_ready(self) -> None:
         deadline = time.monotonic() + READY_S
         said: set[str] = set()
-        while waiting := [child for child in self._children if child.awaited and not child.ready]:
+        while waiting := self._waiting():
             for child in waiting:
                 child.look_after()
                 if child.restarts >= STARTS_MAX:
@@ -121,6 +121,11 @@ class Supervisor:
                 self._progress(f"ready: {', '.join(sorted(now))}")
                 said = now
             await asyncio.sleep(POLL_S)
+
+    def _waiting(self) -> list[Child]:
+        """Return the children of roles of which none is ready: the others share its work, or stand by without any."""
+        served = {child.role for child in self._children if child.ready}
+        return [child for child in self._children if child.role not in served]
 
     async def _keep(self) -> None:
         """Start again what dies: children each for itself, the broker on the same data and, if it can, address."""

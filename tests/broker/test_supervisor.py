@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from streams.core.errors import InputError
+from streams.runtime import children
 from streams.runtime.address import read_address
 from streams.runtime.admin import Admin
 from streams.runtime.children import LOG_BYTES_MAX, Child, ChildState
@@ -79,7 +80,7 @@ async def test_everything_starts_stays_and_stops(tmp_path: Path) -> None:
         broker = read_address(tmp_path)
         assert broker is not None
         os.kill(broker.pid, signal.SIGKILL)
-        await _until(lambda: (found := read_address(tmp_path)) is not None and found.running)
+        await _until(lambda: (now := read_address(tmp_path)) is not None and now.running and now.pid != broker.pid)
         async with Admin(supervisor.settings) as admin:
             assert await admin.problems() == []
         pids = [state.pid for state in supervisor.states]
@@ -128,3 +129,47 @@ def test_a_childs_log_stays_small(tmp_path: Path) -> None:
         child.look_after()
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["detect.log", "detect.log.1"]
     assert child.log.stat().st_size == 0
+
+
+def _died_and_restarted(child: Child, clock: list[float], lived_s: float) -> float:
+    """Let a started child die at the age of ``lived_s``; return after how long it is started again."""
+    restarts = child.restarts
+    assert child._process is not None
+    child.look_after()
+    child._process.kill()
+    child._process.wait()
+    clock[0] += lived_s
+    child.look_after()
+    died = clock[0]
+    while child.restarts == restarts:
+        clock[0] += 0.05
+        child.look_after()
+    return clock[0] - died
+
+
+@pytest.mark.parametrize(("ready", "grows"), [(True, False), (False, True)])
+def test_only_what_never_worked_is_kept_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, ready: bool, grows: bool
+) -> None:
+    """A stage that was ready and is killed again and again comes back at once; one that fails waits longer."""
+    (tmp_path / "run").mkdir()
+    clock = [1_000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(children, "_command", lambda _role: [sys.executable, "-c", "input()"])
+    monkeypatch.setattr(Child, "ready", property(lambda self: ready and self.running))
+    child = Child(Settings(data_dir=tmp_path), "detect", 1, 0)
+    child.start()
+    delays = [_died_and_restarted(child, clock, 5.0) for _ in range(4)]
+    child.end()
+    assert (delays[-1] > 2 * delays[0]) is grows
+
+
+def test_one_process_of_a_role_is_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A start waits for one process of each role, whichever of them gets the work."""
+    settings = Settings(data_dir=tmp_path)
+    supervisor = Supervisor(settings, roles=("decide", "decide"))
+    supervisor._children = [Child(settings, "decide", number, 0) for number in (1, 2)]
+    monkeypatch.setattr(Child, "ready", property(lambda self: False))
+    assert [child.name for child in supervisor._waiting()] == ["decide", "decide-2"]
+    monkeypatch.setattr(Child, "ready", property(lambda self: self.name == "decide-2"))
+    assert supervisor._waiting() == []
