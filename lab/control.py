@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import threading
 import time
 import uuid
 import warnings
@@ -26,12 +27,14 @@ from streams.workers.roles import handler
 
 STOP_GRACE_MS: Final = 2_000
 PAUSE_S: Final = 0.02
+_ACTING: Final = threading.Lock()
+"""One action at a time: the filters of ``warnings`` are the whole process's."""
 
 
 def act(site: Site, service: str, action_id: str, **values: ParameterValue) -> Result:
     """Run an action of the pool on a service, here and now; the result says how it went."""
     order = order_of(_command(site.spec(service), action_id, values))
-    with warnings.catch_warnings():
+    with _ACTING, warnings.catch_warnings():
         # the pool acts in short-lived children that leave services behind on purpose; here it is this process
         warnings.simplefilter("ignore", ResourceWarning)
         return handler(action_id)(order, Surroundings(checkpoints=str(site.root)))

@@ -78,12 +78,12 @@ async def running(settings: Settings, say: Say, *, halted: bool = False) -> Asyn
         tasks = await stack.enter_async_context(_background())
         tasks(lab.watch.run())
         await _clear(lab, people, before, say)
-        say("applying the lab's policy and inventory")
-        stack.push_async_callback(_leave, lab, people, before)
-        await _join(lab, people, before, halted=halted)
         say("starting the lab's services")
         await asyncio.to_thread(control.stop_all, site)  # what an old command may have started meanwhile
         await asyncio.to_thread(control.start_all, site)
+        say("applying the lab's policy and inventory")
+        stack.push_async_callback(_leave, lab, people, before)
+        await _join(lab, people, before, halted=halted)  # after the start: so the first probe finds them well
         tasks(_shipper(lab).run())
         tasks(_traffic(site))
         yield lab
