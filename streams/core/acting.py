@@ -239,8 +239,9 @@ def reopen(turn: Turn, incident: Incident) -> None:
 
 
 def ask_again(turn: Turn) -> None:
-    """Give every withheld incident a new answer: configuration or kill switch changed."""
+    """Look at every waiting incident anew: configuration or kill switch changed."""
     for incident in turn.state.incidents.by_id.values():
         if incident.status == OPEN and incident.withheld:
             incident.not_before_ms = turn.now_ms
+        if incident.status in {OPEN, ESCALATED}:
             turn.state.incidents.wake(incident, turn.now_ms)

@@ -60,6 +60,8 @@ def _message(turn: Turn, message: Message, fact: Slice) -> None:
             approve(turn, answer)
         case ConfigApplied() as applied:
             in_force = turn.state.directory.sha256_of(applied.kind) == applied.sha256
+            if in_force and applied.kind == "inventory":
+                turn.state.services.forget_probes()
             reason = f"{applied.kind} {'by' if in_force else 'refused, from'} {applied.author}"
             _people(turn, message, fact, "config_applied", reason)
         case ActionHalted() as halt:

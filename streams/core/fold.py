@@ -101,6 +101,11 @@ class Fold:
         return self._state.incidents.next_due_ms < NEVER_MS
 
     @property
+    def incidents_open(self) -> int:
+        """How many incidents are open."""
+        return len(self._state.incidents.by_id)
+
+    @property
     def next_seq(self) -> int:
         """Sequence number of the next decision."""
         return self._state.book.next_seq

@@ -38,6 +38,8 @@ class Attempt(Struct):
     finished_at_ms: int = 0
     failed_at_ms: int = 0
     """The first symptom that came back (or came new) after the action."""
+    failed_by_echo: bool = False
+    """It may be the echo of a dependency that has not spoken yet."""
 
 
 class Incident(Struct):

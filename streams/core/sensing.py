@@ -66,7 +66,7 @@ def sense(turn: Turn, symptom: Symptom) -> None:
     if turn.append_ms - symptom.at_ms > turn.policy.old_evidence_ms:
         return
     row = turn.catalogue.pattern(symptom.pattern)
-    incident = turn.state.incidents.find(symptom.service, row.group) or _of_dependency(turn, symptom, row)
+    incident = _of_dependency(turn, symptom, row) or turn.state.incidents.find(symptom.service, row.group)
     if incident is not None:
         _join(turn, incident, symptom, row)
     elif len(turn.state.incidents.by_id) < INCIDENTS_MAX:
@@ -113,10 +113,16 @@ def _open(turn: Turn, symptom: Symptom, row: PatternRow) -> Incident:
 
 
 def _absorb_echoes(turn: Turn, incident: Incident) -> None:
-    """Merge what dependents reported before their dependency spoke, unless it is acted on already."""
+    """Merge what dependents reported before their dependency spoke, unless it is acted on already.
+
+    What only echoed while a dependent's own action was being verified does not count against that action.
+    """
     for other in list(turn.state.incidents.by_id.values()):
-        echo = other.rank == 0 and other.status == OPEN and not other.attempts and other.group == incident.group
-        if not echo or incident.service not in turn.fleet.dependencies(other.service):
+        if other.group != incident.group or incident.service not in turn.fleet.dependencies(other.service):
+            continue
+        if other.attempt is not None and other.attempt.failed_by_echo:
+            other.attempt.failed_at_ms, other.attempt.failed_by_echo = 0, False
+        if other.rank > 0 or other.status != OPEN or other.attempts:
             continue
         draft = turn.about(other, "incident_merged", "echo of a dependency")
         draft.refers_to = incident.id
@@ -143,7 +149,7 @@ def _join(turn: Turn, incident: Incident, symptom: Symptom, row: PatternRow) -> 
         draft = turn.about(incident, "symptom_joined", f"{symptom.service} {symptom.pattern}")
         draft.causes = symptom.causes
         turn.write(draft)
-    _came_back(turn, incident, symptom, new_cause=first and own and row.rank == CAUSE_RANK)
+    _came_back(turn, incident, symptom, row, new=first and own)
     if incident.status == OPEN:
         if "fresh_evidence" in incident.withheld:
             incident.not_before_ms, incident.withheld = turn.now_ms, ""
@@ -158,17 +164,23 @@ def _leads(incident: Incident, symptom: Symptom, row: PatternRow) -> bool:
     return row.rank == incident.rank == CAUSE_RANK and incident.attempts > 0 and symptom.pattern != incident.pattern
 
 
-def _came_back(turn: Turn, incident: Incident, symptom: Symptom, *, new_cause: bool) -> None:
-    """Note that an action did not help: a new cause at once, a known symptom once the verification has begun."""
+def _came_back(turn: Turn, incident: Incident, symptom: Symptom, row: PatternRow, *, new: bool) -> None:
+    """Note that an action did not help: a new cause at once, a known symptom once the verification has begun.
+
+    What may be the echo of a dependency waits for that dependency to speak.
+    """
     attempt = incident.attempt
     if attempt is None or incident.status not in {ACTING, VERIFYING} or attempt.failed_at_ms:
         return
-    if (new_cause and symptom.at_ms >= attempt.issued_at_ms) or (
-        attempt.finished_at_ms and symptom.at_ms > attempt.finished_at_ms + turn.policy.verify_after_ms
-    ):
-        attempt.failed_at_ms = symptom.at_ms
-    if attempt.failed_at_ms and incident.status == VERIFYING:
-        turn.state.incidents.wake(incident, turn.now_ms)
+    new_cause = new and row.rank == CAUSE_RANK and symptom.at_ms >= attempt.issued_at_ms
+    window_ms = attempt.finished_at_ms + turn.policy.verify_after_ms
+    if not new_cause and not (attempt.finished_at_ms and symptom.at_ms > window_ms):
+        return
+    attempt.failed_at_ms = symptom.at_ms
+    attempt.failed_by_echo = row.rank == 0 and bool(turn.fleet.dependencies(symptom.service))
+    if incident.status == VERIFYING:
+        wait_ms = turn.policy.grouping_wait_ms if attempt.failed_by_echo else 0
+        turn.state.incidents.wake(incident, turn.now_ms + wait_ms)
 
 
 def hear_lines(turn: Turn, fact: Slice) -> None:

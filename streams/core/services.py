@@ -54,6 +54,11 @@ class Services(Struct):
         self.live[name] = entry
         return entry
 
+    def forget_probes(self) -> None:
+        """Begin to count probes anew: another inventory has other probes."""
+        for entry in self.live.values():
+            entry.probe_failures, entry.probe_ok = {}, True
+
     def evict(self) -> str | None:
         """Take out the longest silent service when there are too many; return its name."""
         if len(self.live) <= SERVICES_MAX:

@@ -36,7 +36,7 @@ def _follow_up(turn: Turn, incident: Incident, attempt: Attempt, outcome: Outcom
         attempt.ended_ms = turn.now_ms
         attempt.finished_at_ms = outcome.finished_ms
         turn.state.incidents.wake(incident, turn.now_ms + LOOK_EVERY_MS)
-    elif outcome.status == "in_doubt":
+    elif outcome.status == "in_doubt" or outcome.effect == "unknown":
         escalate(turn, incident, "in doubt whether it was done")
     else:
         _failed(turn, incident, attempt, teaches=outcome.status == "done")

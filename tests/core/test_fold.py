@@ -358,3 +358,68 @@ def test_invalid_configuration_is_refused_and_recorded() -> None:
     decided = world.apply("policy", Policy(cooldown_factor=0.5))
     assert decided[0].reason == "policy refused, from ada"
     assert world.fold.directory.policy == QUICK
+
+
+def _two_tiers() -> World:
+    world = World()
+    world.apply("policy", QUICK)
+    world.apply("inventory", Inventory(services=(spec("api"), spec("proxy", depends_on=("api",)))))
+    return world
+
+
+def test_echo_goes_to_the_dependency_and_not_to_its_own_incident() -> None:
+    """While a dependency's incident is open, a dependent's transport symptom is no relapse of the dependent."""
+    world = _two_tiers()
+    own = only(world.detect("proxy", "configuration_error"), "commanded")
+    world.outcome(own.id)
+    world.wait(4)
+    world.detect("api", "process_crash")
+    decided = world.detect("proxy", "service_unavailable")
+    assert [(d.kind, d.service) for d in decided] == [("symptom_joined", "api")]
+
+
+def test_echo_before_the_dependency_speaks_is_no_relapse() -> None:
+    """An echo during a verification waits for the dependency, and is forgiven when that speaks."""
+    world = _two_tiers()
+    own = only(world.detect("proxy", "configuration_error"), "commanded")
+    world.outcome(own.id)
+    world.wait(4)
+    world.detect("proxy", "service_unavailable")
+    world.ms += 300
+    world.detect("api", "process_crash")
+    world.wait(3)
+    assert "verification_failed" not in kinds(world.decisions)
+
+
+def test_echo_without_a_culprit_is_a_relapse() -> None:
+    """When no dependency speaks, the symptom counts against the action."""
+    world = _two_tiers()
+    own = only(world.detect("proxy", "configuration_error"), "commanded")
+    world.outcome(own.id)
+    world.wait(4)
+    world.detect("proxy", "service_unavailable")
+    assert "verification_failed" in kinds(world.wait(2))
+
+
+def test_shorter_quiet_time_reaches_what_is_escalated() -> None:
+    """A new policy is looked at at once, not when the old one's timer ends."""
+    world = a_world("api", mode="approve")
+    request = only(world.detect("api", "process_crash"), "approval_requested")
+    world.answer(request, approved=False)
+    world.wait(5)
+    assert kinds(world.apply("policy", Policy(quiet_close_ms=1_000))) == ["config_applied", "incident_closed"]
+
+
+def test_another_inventory_begins_to_count_probes_anew() -> None:
+    """Failures that were counted under an earlier inventory are not added to."""
+    world = a_world("api")
+    world.probe("api", ok=False)
+    world.apply("inventory", Inventory(services=(spec("api"), spec("web"))))
+    assert world.probe("api", ok=False) == []
+
+
+def test_outcome_that_may_have_touched_the_world_goes_to_a_person() -> None:
+    """Whatever the status says: an effect that is unknown is in doubt."""
+    world = a_world("api")
+    command = only(world.detect("api", "process_crash"), "commanded")
+    assert kinds(world.outcome(command.id, status="expired", effect="unknown")) == ["command_ended", "escalated"]

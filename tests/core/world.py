@@ -158,7 +158,7 @@ class World:
         )
         return self.say(given)
 
-    def outcome(self, command_id: str, *, status: str = "done", ok: bool = True) -> list[Decision]:
+    def outcome(self, command_id: str, *, status: str = "done", ok: bool = True, effect: str = "") -> list[Decision]:
         """Report how a command ended."""
         event = OutcomeReported(
             command_id=command_id,
@@ -168,7 +168,7 @@ class World:
             status=status,
             ok=ok,
             code="",
-            effect="once" if status == "done" else "none",
+            effect=effect or ("once" if status == "done" else "none"),
             started_ms=self.ms,
             finished_ms=self.ms,
             skew_ms=0,
