@@ -19,8 +19,8 @@ OUTCOME_SLACK_MS = 10_000
 
 def consider(turn: Turn, incident: Incident) -> None:
     """Decide on an open incident whose time has come; write exactly one decision, or none if nothing changed."""
-    spec = turn.fleet.spec(incident.service, incident.host)
-    gates = ask(turn.state.guard, turn.policy, _situation(turn, incident, spec))
+    spec = turn.fleet.spec(incident.service)
+    gates = ask(turn.state.guard, turn.policy, _situation(turn, incident, spec, turn.append_ms))
     said_no = failed(gates)
     if spec is None:
         _withhold(turn, incident, gates, (), said_no)
@@ -35,17 +35,15 @@ def consider(turn: Turn, incident: Incident) -> None:
     chosen = choose(options, turn.next_id())
     if chosen.strategy == "escalate":
         escalate(turn, incident, "no action promises more", options=options, gates=gates)
-    elif len(turn.state.commands_open) >= COMMANDS_OPEN_MAX:
-        escalate(turn, incident, "too many commands without an outcome", options=options, gates=gates)
     else:
         _issue(turn, incident, spec, chosen, options, gates, prior)
 
 
-def _situation(turn: Turn, incident: Incident, spec: ServiceSpec | None) -> Situation:
+def _situation(turn: Turn, incident: Incident, spec: ServiceSpec | None, by_ms: int) -> Situation:
     return Situation(
         spec=spec,
         now_ms=turn.now_ms,
-        evidence_age_ms=turn.append_ms - incident.last_at_ms,
+        evidence_age_ms=max(by_ms - incident.last_at_ms, 0),
         halted=bool(turn.state.directory.halted_by),
         attempts=incident.attempts,
         under_way=turn.state.incidents.under_way(),
@@ -135,7 +133,10 @@ def _issue(
 def _sent(turn: Turn, incident: Incident, spec: ServiceSpec) -> None:
     incident.attempts += 1
     turn.state.guard.count_issued(turn.now_ms, spec, turn.policy)
-    turn.state.commands_open[turn.next_id()] = incident.service
+    commands_open = turn.state.commands_open
+    if len(commands_open) >= COMMANDS_OPEN_MAX:
+        del commands_open[next(iter(commands_open))]  # the oldest; it is long overdue
+    commands_open[turn.next_id()] = incident.service
 
 
 def _command(turn: Turn, incident: Incident, spec: ServiceSpec, chosen: Option) -> Command:
@@ -185,11 +186,17 @@ def approve(turn: Turn, answer: ApprovalGiven) -> None:
     command = incident.attempt.command
     if command.sha256 != answer.command_sha256:
         return
+    if turn.now_ms >= incident.attempt.deadline_ms:
+        approval_expired(turn, incident)
+        return
     if not answer.approved:
         _deny(turn, incident, f"denied by {answer.author}")
         return
-    spec = turn.fleet.spec(incident.service, incident.host)
-    gates = ask(turn.state.guard, turn.policy, _situation(turn, incident, spec))
+    spec = turn.fleet.spec(incident.service)
+    asked_ms = (
+        incident.attempt.issued_at_ms
+    )  # evidence was fresh when the person was asked; that it waited is no reason
+    gates = ask(turn.state.guard, turn.policy, _situation(turn, incident, spec, asked_ms))
     if spec is None or failed(gates):
         _deny(turn, incident, f"approved, but {' '.join(failed(gates))}")
         return

@@ -17,6 +17,8 @@ from streams.core.events import CATEGORIES, MODES, SEVERITIES, ConfigApplied
 
 SERVICES_MAX: Final = 10_000
 SERVICE_TYPES: Final = ("process", "http")
+LIMIT_MAX: Final = 10_000_000_000
+"""Largest value of a policy's limit: 115 days in milliseconds."""
 PROBE_KINDS: Final = ("process", "http", "tcp")
 
 
@@ -76,7 +78,9 @@ class ProbeSpec(Applied, frozen=True):
 
 
 class ServiceSpec(Applied, frozen=True):
-    """A service that Logmend may act on. ``type``: process, http.
+    """A service that Logmend may act on; each has one host, so instances on several hosts have names of their own.
+
+    ``type`` is process or http.
 
     process: ``argv``, ``cwd``, ``environment``, ``pid_file``, ``log_file``; optional ``port`` and ``lock_files`` that a
     blocker may hold, ``config_files`` that a checkpoint covers and ``checkpoint_dir``. http: ``base_url`` and the
@@ -180,8 +184,10 @@ def check(value: Policy | Inventory | RuleSet) -> None:
 
 def _check_policy(policy: Policy) -> None:
     for name in policy.__struct_fields__:
-        if getattr(policy, name) < 0:
-            raise InputError(f"policy: {name} is negative; give 0 or more")
+        if not 0 <= getattr(policy, name) <= LIMIT_MAX:
+            raise InputError(f"policy: {name} is not in 0..{LIMIT_MAX:,}")
+    if policy.prior_weight <= 0:
+        raise InputError("policy: prior_weight is 0, so there is nothing to begin with; give more than 0")
     for name in ("blast_radius_share", "exploration_rate", "learned_confidence_min"):
         if getattr(policy, name) > 1:
             raise InputError(f"policy: {name} is a share; give 0..1")
@@ -192,7 +198,7 @@ def _check_policy(policy: Policy) -> None:
 def _check_inventory(inventory: Inventory) -> None:
     if len(inventory.services) > SERVICES_MAX:
         raise InputError(f"inventory: more than {SERVICES_MAX} services; split them over several fleets")
-    _unique("service and host", [f"{spec.name} on {spec.host}" for spec in inventory.services])
+    _unique("service", [spec.name for spec in inventory.services])
     for spec in inventory.services:
         _one_of(f"service {spec.name}: type", spec.type, SERVICE_TYPES)
         _one_of(f"service {spec.name}: mode", spec.mode, MODES)

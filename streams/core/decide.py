@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from streams.core.acting import approve, ask_again
+from streams.core.directory import may_say
 from streams.core.events import (
     ActionHalted,
     ActionResumed,
@@ -16,6 +17,7 @@ from streams.core.events import (
     ProbeReported,
     Slice,
 )
+from streams.core.fleet import Fleet
 from streams.core.sensing import hear_lines, hear_probe
 from streams.core.slices import Verdict
 from streams.core.state import Draft, Turn
@@ -51,6 +53,10 @@ def _slice(turn: Turn, fact: Slice) -> None:
 
 
 def _message(turn: Turn, message: Message, fact: Slice) -> None:
+    """Take one message into account, after those before it and before those after it."""
+    if not may_say(fact.source, message.event):
+        return
+    turn.state.directory.hear(message.event)
     match message.event:
         case OutcomeReported() as outcome:
             ended(turn, outcome)
@@ -61,6 +67,7 @@ def _message(turn: Turn, message: Message, fact: Slice) -> None:
         case ConfigApplied() as applied:
             in_force = turn.state.directory.sha256_of(applied.kind) == applied.sha256
             if in_force and applied.kind == "inventory":
+                turn.fleet = Fleet(turn.state.directory.inventory)
                 turn.state.services.forget_probes()
             reason = f"{applied.kind} {'by' if in_force else 'refused, from'} {applied.author}"
             _people(turn, message, fact, "config_applied", reason)

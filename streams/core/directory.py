@@ -6,12 +6,36 @@ the fold contains one. It is a part of every snapshot, so a new reader needs the
 
 from __future__ import annotations
 
+from typing import Final
+
 from msgspec import Struct, field
 
 from streams.core.config import Inventory, Policy, RuleSet, decode_config
 from streams.core.errors import InputError
-from streams.core.events import ActionHalted, ActionResumed, ConfigApplied, Fact, InboxEvent, Slice
+from streams.core.events import (
+    ActionHalted,
+    ActionResumed,
+    ApprovalGiven,
+    ConfigApplied,
+    Fact,
+    InboxEvent,
+    OutcomeReported,
+    ProbeReported,
+    Slice,
+)
 from streams.core.slices import Ledger, Verdict
+
+SPOKEN_IN: Final[dict[str, tuple[type[InboxEvent], ...]]] = {
+    ".inbox.workers": (OutcomeReported, ProbeReported),
+    ".inbox.people": (ConfigApplied, ActionHalted, ActionResumed, ApprovalGiven),
+    ".inbox.advice": (),
+}
+"""What may be said in an inbox, by the end of its topic's name: each has an access list of its own."""
+
+
+def may_say(source: str, event: InboxEvent) -> bool:
+    """Tell whether an event counts when it comes from ``source``."""
+    return any(source.endswith(inbox) and isinstance(event, allowed) for inbox, allowed in SPOKEN_IN.items())
 
 
 class Directory(Struct):
@@ -33,11 +57,17 @@ class Directory(Struct):
         """
         if offset < self.facts_offset:
             return Verdict.REPEATED
-        verdict = self.ledger.judge(fact)
-        self.facts_offset = offset + 1
+        verdict = self.judge(fact, offset)
         if verdict is Verdict.ACCEPTED and isinstance(fact, Slice):
             for message in fact.messages:
-                self.hear(message.event)
+                if may_say(fact.source, message.event):
+                    self.hear(message.event)
+        return verdict
+
+    def judge(self, fact: Fact, offset: int) -> Verdict:
+        """Take the place of a fact into account, and nothing that it says: the fold hears message by message."""
+        verdict = self.ledger.judge(fact)
+        self.facts_offset = offset + 1
         return verdict
 
     def hear(self, event: InboxEvent) -> bool:

@@ -10,17 +10,13 @@ class Fleet:
 
     def __init__(self, inventory: Inventory) -> None:
         self.inventory = inventory
-        self._by_name: dict[str, list[ServiceSpec]] = {}
-        for spec in inventory.services:
-            self._by_name.setdefault(spec.name, []).append(spec)
+        self._by_name = {spec.name: spec for spec in inventory.services}
         self._dependencies: dict[str, frozenset[str]] = {}
+        self._depended_on = frozenset(name for spec in inventory.services for name in spec.depends_on)
 
-    def spec(self, service: str, host: str) -> ServiceSpec | None:
-        """Return a service's entry: the one on the host where it was seen, else the first of its name."""
-        entries = self._by_name.get(service)
-        if not entries:
-            return None
-        return next((spec for spec in entries if spec.host == host), entries[0])
+    def spec(self, service: str) -> ServiceSpec | None:
+        """Return a service's entry, None for one that is only observed."""
+        return self._by_name.get(service)
 
     def dependencies(self, service: str) -> frozenset[str]:
         """Return all services that a service depends on, directly or not, by declaration."""
@@ -28,6 +24,10 @@ class Fleet:
         if found is None:
             found = self._dependencies[service] = self._reach(service)
         return found
+
+    def is_depended_on(self, service: str) -> bool:
+        """Tell whether any service declares that it depends on this one."""
+        return service in self._depended_on
 
     def _reach(self, service: str) -> frozenset[str]:
         found: set[str] = set()
@@ -40,7 +40,8 @@ class Fleet:
         return frozenset(found)
 
     def _direct(self, service: str) -> list[str]:
-        return [name for spec in self._by_name.get(service, ()) for name in spec.depends_on]
+        spec = self._by_name.get(service)
+        return list(spec.depends_on) if spec else []
 
     def __len__(self) -> int:
         return len(self._by_name)

@@ -63,10 +63,8 @@ class Fold:
         if offset < directory.facts_offset:
             return []
         turn = self._turn(offset, append_ms)
-        verdict = directory.take(fact, offset)
-        if self._fleet.inventory is not directory.inventory:
-            turn.fleet = self._fleet = Fleet(directory.inventory)
-        step(turn, fact, verdict)
+        step(turn, fact, directory.judge(fact, offset))
+        self._fleet = turn.fleet
         return turn.decisions
 
     def reject(self, fact: Fact | None, offset: int, append_ms: int, reason: str) -> list[Decision]:

@@ -21,7 +21,9 @@ from streams.core.events import CAUSES_MAX, SEVERITIES, Command, Coordinate
 NEVER_MS: Final = 1 << 62
 SYMPTOMS_MAX: Final = 16
 INCIDENTS_MAX: Final = 20_000
-"""Open incidents; more are counted and not opened."""
+"""Open incidents; more are in the facts and not opened."""
+STRANGERS_MAX: Final = 1_000
+"""Open incidents of services that are not in the inventory."""
 
 OPEN, WAITING, ACTING, VERIFYING, ESCALATED = "open", "waiting", "acting", "verifying", "escalated"
 
@@ -65,6 +67,8 @@ class Incident(Struct):
     causes: tuple[Coordinate, ...]
     symptoms: dict[str, int]
     """Lines by ``service pattern``."""
+    stranger: bool = False
+    """The service was not in the inventory when it was opened."""
     attempts: int = 0
     failed: dict[str, int] = {}
     """Failures in this incident by action."""
@@ -79,6 +83,9 @@ class Incidents(Struct):
     by_id: dict[str, Incident] = {}
     by_key: dict[str, str] = {}
     next_due_ms: int = NEVER_MS
+    strangers: int = 0
+    full_said_ms: int = -NEVER_MS
+    """When it was last recorded that there is no room for more strangers."""
 
     def find(self, service: str, group: str) -> Incident | None:
         """Return the open incident of a service and group."""
@@ -87,6 +94,7 @@ class Incidents(Struct):
     def add(self, incident: Incident) -> None:
         """Open an incident."""
         self.by_id[incident.id] = incident
+        self.strangers += incident.stranger
         self.by_key[f"{incident.service}|{incident.group}"] = incident.id
         self.wake(incident, incident.due_ms)
 
@@ -98,6 +106,7 @@ class Incidents(Struct):
     def close(self, incident: Incident) -> None:
         """Take an incident out of the state; what is to be known of it later is in the event log."""
         del self.by_id[incident.id]
+        self.strangers -= incident.stranger
         self.by_key.pop(f"{incident.service}|{incident.group}", None)
 
     def due(self, now_ms: int) -> Iterator[Incident]:
@@ -121,13 +130,16 @@ class Incidents(Struct):
 
 
 def add_symptom(incident: Incident, service: str, pattern: str, count: int) -> bool:
-    """Count a symptom; True when it is the first of its kind in the incident."""
+    """Count a symptom; True when it is the first of its kind in the incident. The kinds have a limit."""
     key = f"{service} {pattern}"
-    known = key in incident.symptoms
-    if known or len(incident.symptoms) < SYMPTOMS_MAX:
-        incident.symptoms[key] = incident.symptoms.get(key, 0) + count
     incident.count += count
-    return not known
+    if key in incident.symptoms:
+        incident.symptoms[key] += count
+        return False
+    if len(incident.symptoms) >= SYMPTOMS_MAX:
+        return False
+    incident.symptoms[key] = count
+    return True
 
 
 def add_causes(incident: Incident, causes: Iterable[Coordinate]) -> None:

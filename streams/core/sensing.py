@@ -10,6 +10,7 @@ from streams.core.incidents import (
     INCIDENTS_MAX,
     NEVER_MS,
     OPEN,
+    STRANGERS_MAX,
     VERIFYING,
     Incident,
     add_causes,
@@ -20,6 +21,7 @@ from streams.core.state import Draft, Turn
 from streams.core.strategy import PatternRow
 
 CAUSE_RANK = 2
+FULL_SAID_EVERY_MS = 3_600_000
 
 
 class Symptom(Struct, frozen=True, kw_only=True):
@@ -37,7 +39,7 @@ class Symptom(Struct, frozen=True, kw_only=True):
     probed: bool
 
 
-def of_detection(detection: Detection, source: str, partition: int) -> Symptom:
+def of_detection(turn: Turn, detection: Detection, source: str, partition: int) -> Symptom:
     """Return a detection as a symptom."""
     return Symptom(
         service=detection.service,
@@ -47,7 +49,7 @@ def of_detection(detection: Detection, source: str, partition: int) -> Symptom:
         severity=detection.severity,
         confidence=detection.confidence,
         count=detection.count,
-        at_ms=detection.at_last_ms,
+        at_ms=turn.seen_ms(detection.at_last_ms),
         causes=tuple(
             Coordinate(topic=source, partition=partition, offset=line.offset, index=line.index)
             for line in detection.lines
@@ -69,8 +71,22 @@ def sense(turn: Turn, symptom: Symptom) -> None:
     incident = _of_dependency(turn, symptom, row) or turn.state.incidents.find(symptom.service, row.group)
     if incident is not None:
         _join(turn, incident, symptom, row)
-    elif len(turn.state.incidents.by_id) < INCIDENTS_MAX:
+    elif _has_room(turn, symptom):
         _absorb_echoes(turn, _open(turn, symptom, row))
+
+
+def _has_room(turn: Turn, symptom: Symptom) -> bool:
+    """Tell whether an incident may be opened. Anybody can make up the name of a service: strangers have a limit."""
+    incidents = turn.state.incidents
+    if turn.fleet.spec(symptom.service) is not None:
+        return len(incidents.by_id) < INCIDENTS_MAX
+    if incidents.strangers < STRANGERS_MAX:
+        return True
+    if turn.now_ms >= incidents.full_said_ms + FULL_SAID_EVERY_MS:
+        incidents.full_said_ms = turn.now_ms
+        reason = f"{STRANGERS_MAX} incidents of services that are not in the inventory are open; no more are opened"
+        turn.write(Draft(kind="withheld", reason=reason, service=symptom.service, pattern=symptom.pattern))
+    return False
 
 
 def _of_dependency(turn: Turn, symptom: Symptom, row: PatternRow) -> Incident | None:
@@ -78,6 +94,8 @@ def _of_dependency(turn: Turn, symptom: Symptom, row: PatternRow) -> Incident | 
     if row.rank > 0:
         return None
     depends_on = turn.fleet.dependencies(symptom.service)
+    if not depends_on:
+        return None
     return next(
         (one for one in turn.state.incidents.by_id.values() if one.service in depends_on and one.group == row.group),
         None,
@@ -105,6 +123,7 @@ def _open(turn: Turn, symptom: Symptom, row: PatternRow) -> Incident:
         count=0,
         causes=symptom.causes,
         symptoms={},
+        stranger=turn.fleet.spec(symptom.service) is None,
     )
     add_symptom(incident, symptom.service, symptom.pattern, symptom.count)
     turn.state.incidents.add(incident)
@@ -117,6 +136,8 @@ def _absorb_echoes(turn: Turn, incident: Incident) -> None:
 
     What only echoed while a dependent's own action was being verified does not count against that action.
     """
+    if not turn.fleet.is_depended_on(incident.service):
+        return
     for other in list(turn.state.incidents.by_id.values()):
         if other.group != incident.group or incident.service not in turn.fleet.dependencies(other.service):
             continue
@@ -191,22 +212,23 @@ def hear_lines(turn: Turn, fact: Slice) -> None:
         service = turn.state.services.touch(tally.service)
         service.heard_in(source)
         if tally.severity == "info" and not tally.pattern:
-            service.normal_at_ms = max(service.normal_at_ms, tally.at_ms)
+            service.normal_at_ms = max(service.normal_at_ms, turn.seen_ms(tally.at_ms))
     while (evicted := turn.state.services.evict()) is not None:
         turn.write(Draft(kind="service_evicted", reason="longest silent", service=evicted))
     for detection in fact.detections:
-        sense(turn, of_detection(detection, fact.source, fact.partition))
+        sense(turn, of_detection(turn, detection, fact.source, fact.partition))
 
 
 def hear_probe(turn: Turn, probe: ProbeReported, message: Message, fact: Slice) -> None:
     """Take a probe into account; enough failures in a row are a symptom."""
-    source = f"{fact.source}/{fact.partition}"
-    turn.state.watermarks.hear(source, probe.at_ms, turn.state.clock)
+    row = turn.catalogue.probe(probe.kind)
+    if row is None:
+        return
+    source, at_ms = f"{fact.source}/{fact.partition}", turn.seen_ms(probe.at_ms)
+    turn.state.watermarks.hear(source, at_ms, turn.state.clock)
     service = turn.state.services.touch(probe.service)
     service.heard_in(source)
-    failures = service.probed(probe)
-    row = turn.catalogue.probe(probe.kind)
-    if row is None or failures < turn.policy.probe_failures:
+    if service.probed(probe, at_ms) < turn.policy.probe_failures:
         return
     where = Coordinate(topic=fact.source, partition=fact.partition, offset=message.offset, index=0)
     sense(
@@ -219,7 +241,7 @@ def hear_probe(turn: Turn, probe: ProbeReported, message: Message, fact: Slice) 
             severity=row.severity,
             confidence=1.0,
             count=1,
-            at_ms=probe.at_ms,
+            at_ms=at_ms,
             causes=(where,),
             probed=True,
         ),

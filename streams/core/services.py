@@ -28,12 +28,12 @@ class Service(Struct):
         if source not in self.sources and len(self.sources) < SOURCES_PER_SERVICE_MAX:
             self.sources.append(source)
 
-    def probed(self, probe: ProbeReported) -> int:
-        """Take a probe into account; return how many of its kind have failed in a row."""
+    def probed(self, probe: ProbeReported, at_ms: int) -> int:
+        """Take a probe of ``at_ms`` into account; return how many of its kind have failed in a row."""
         failures = 0 if probe.ok else self.probe_failures.get(probe.kind, 0) + 1
         self.probe_failures[probe.kind] = failures
         self.probe_ok = not any(self.probe_failures.values())
-        self.probe_at_ms = max(self.probe_at_ms, probe.at_ms)
+        self.probe_at_ms = max(self.probe_at_ms, at_ms)
         return failures
 
     def alive_since(self, at_ms: int) -> bool:

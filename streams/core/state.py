@@ -93,6 +93,10 @@ class Turn:
         """Append time of this fact, in the broker's clock."""
         return self.state.clock.append_ms
 
+    def seen_ms(self, at_ms: int) -> int:
+        """Return when something was seen: its event time, but never later than it was appended."""
+        return min(at_ms, self.append_ms)
+
     def next_id(self) -> str:
         """Return the id that the next decision of this fact will carry."""
         return f"{self.epoch}-{self.offset}-{len(self.decisions)}"

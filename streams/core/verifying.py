@@ -34,7 +34,7 @@ def _follow_up(turn: Turn, incident: Incident, attempt: Attempt, outcome: Outcom
     if outcome.status == "done" and outcome.ok:
         incident.status = VERIFYING
         attempt.ended_ms = turn.now_ms
-        attempt.finished_at_ms = outcome.finished_ms
+        attempt.finished_at_ms = turn.seen_ms(max(outcome.finished_ms, attempt.issued_at_ms))
         turn.state.incidents.wake(incident, turn.now_ms + LOOK_EVERY_MS)
     elif outcome.status == "in_doubt" or outcome.effect == "unknown":
         escalate(turn, incident, "in doubt whether it was done")
@@ -106,7 +106,8 @@ def _verify(turn: Turn, incident: Incident) -> None:
     passed_ms = turn.state.watermarks.passed_ms(
         service.sources if service else (), turn.state.clock, policy.lateness_ms, policy.source_silent_ms
     )
-    if passed_ms >= attempt.finished_at_ms + window_ms and service and service.alive_since(attempt.finished_at_ms):
+    passed = passed_ms >= attempt.finished_at_ms + window_ms and turn.now_ms >= attempt.ended_ms + window_ms
+    if passed and service is not None and service.alive_since(attempt.finished_at_ms):
         _healed(turn, incident, attempt)
     elif turn.now_ms >= attempt.ended_ms + window_ms + policy.unverified_after_ms:
         _report(turn, incident, attempt, "unverified", "nothing positive was seen")

@@ -158,22 +158,22 @@ class World:
         )
         return self.say(given)
 
-    def outcome(self, command_id: str, *, status: str = "done", ok: bool = True, effect: str = "") -> list[Decision]:
+    def outcome(self, command_id: str, *, status: str = "done", ok: bool = True, **fields: Any) -> list[Decision]:
         """Report how a command ended."""
-        event = OutcomeReported(
-            command_id=command_id,
-            command_seq=0,
-            host="h1",
-            worker="executor_001",
-            status=status,
-            ok=ok,
-            code="",
-            effect=effect or ("once" if status == "done" else "none"),
-            started_ms=self.ms,
-            finished_ms=self.ms,
-            skew_ms=0,
-        )
-        return self.say(event, "workers")
+        values: dict[str, Any] = {
+            "command_id": command_id,
+            "command_seq": 0,
+            "host": "h1",
+            "worker": "executor_001",
+            "status": status,
+            "ok": ok,
+            "code": "",
+            "effect": "once" if status == "done" else "none",
+            "started_ms": self.ms,
+            "finished_ms": self.ms,
+            "skew_ms": 0,
+        }
+        return self.say(OutcomeReported(**{**values, **fields}), "workers")
 
     def probe(self, service: str, *, ok: bool, kind: str = "http") -> list[Decision]:
         """Report a probe."""
