@@ -45,8 +45,15 @@ class _Bounds(NamedTuple):
     end: int
 
 
+class _Decided(NamedTuple):
+    """A decision that waits to be appended, with its bytes."""
+
+    decision: Decision
+    data: bytes
+
+
 class _PoisonError(Exception):
-    """The fold failed on a fact; its state is worthless now."""
+    """A fact could not be folded, or what it led to can't be recorded; the fold's state is worthless now."""
 
 
 class DecideEngine:
@@ -71,7 +78,7 @@ class DecideEngine:
         self._clock_ms = clock_ms
         self._fold = fold_factory(None)
         self._tail = Tail(log, self._decisions, Chain(), 0, 0)
-        self._pending: list[Decision] = []
+        self._pending: list[_Decided] = []
         self._poisonous: dict[int, str] = {}
         self._heard_ms = 0
         self._kept = [_Kept() for _ in snapshots]
@@ -129,10 +136,10 @@ class DecideEngine:
             raise
         except Exception as error:
             raise _PoisonError(f"the fold failed on fact {record.offset}") from error
-        telemetry.fact_taken(type(fact).__name__)
         for decision in decisions:
             if not await self._tail.holds(decision):
-                self._pending.append(decision)
+                self._pending.append(_Decided(decision, _encoded(decision)))
+        telemetry.fact_taken(type(fact).__name__)
 
     async def _reason_against(self, offset: int, fact: Fact | None) -> str:
         """Return why a fact must not be applied: it was rejected before, or it can't be read; ``""`` if it may be."""
@@ -144,10 +151,11 @@ class DecideEngine:
     async def _flush(self) -> None:
         if not self._pending:
             return
-        out = [Outgoing(self._topics.decisions, encode(one), one.incident.encode()) for one in self._pending]
+        decisions = [one.decision for one in self._pending]
+        out = [Outgoing(self._topics.decisions, data, one.incident.encode()) for one, data in self._pending]
         offsets = await self._log.append(out)
-        await self._tail.appended(self._pending, offsets)
-        for decision in self._pending:
+        await self._tail.appended(decisions, offsets)
+        for decision in decisions:
             telemetry.decided(decision.kind)
         self._pending = []
 
@@ -209,7 +217,8 @@ class DecideEngine:
     async def _keep(self) -> None:
         """Save a snapshot wherever one is due and something has changed; all of it is acknowledged.
 
-        A place that can't take it (a full disk) gets the next one: without snapshots a restart is slower, not wrong.
+        A place that can't take it (a full disk) gets the next one, and so does every place when the state holds an
+        integer beyond 64 bits: without snapshots a restart is slower, not wrong.
         """
         now_ms, facts_offset = self._clock_ms(), self._fold.directory.facts_offset
         due = [
@@ -220,16 +229,25 @@ class DecideEngine:
         decisions_offset = self._tail.chain.offset_of(self._fold.next_seq - 1)
         if not due or (self._fold.next_seq and decisions_offset < 0):
             return
-        data = pack(Saved(facts_offset, decisions_offset, self._fold.snapshot()))
         for i in due:
             try:
-                await self._snapshots[i].store.save(data)
-            except InputError as error:
+                await self._snapshots[i].store.save(pack(Saved(facts_offset, decisions_offset, self._fold.snapshot())))
+            except (InputError, OverflowError) as error:
                 telemetry.handled("snapshot", str(error))
                 self._kept[i] = _Kept(now_ms, self._kept[i].facts_offset)
             else:
                 self._kept[i] = _Kept(now_ms, facts_offset)
         self._poisonous = {offset: why for offset, why in self._poisonous.items() if offset >= facts_offset}
+
+
+def _encoded(decision: Decision) -> bytes:
+    """Return the bytes of a decision; those that no reader would take make its fact a poisonous one."""
+    try:
+        return encode(decision)
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise _PoisonError(f"decision {decision.id} can't be recorded") from error
 
 
 def _fact_in(record: Record) -> Fact | None:

@@ -10,7 +10,7 @@ from streams.codec import decode_decision, encode
 from streams.core.chain import sha256_of
 from streams.core.config import Inventory
 from streams.core.errors import InputError, InvariantError
-from streams.core.events import Decision, Fact, Ticked
+from streams.core.events import ActionHalted, Decision, Fact, Ticked
 from streams.core.fold import Fold
 from streams.core.saved import unpack
 from streams.ports import Outgoing
@@ -243,6 +243,20 @@ def test_a_recorded_rejection_holds() -> None:
     assert [one.kind for one in stage.decisions] == ["config_applied", "fact_rejected"]
 
 
+def test_a_decision_that_can_not_be_recorded_makes_its_fact_poisonous() -> None:
+    """A fact whose decision would be too large is rejected, and the next owner goes on after it."""
+    stage = Stage()
+    stage.story.say(ActionHalted(author="ann", reason="x" * 999_800))
+    stage.tell()
+    stage.work(stage.owner())
+    stage.story.detect("api", "process_crash")
+    stage.tell()
+    stage.work(stage.owner("two"))
+    kinds = [(one.kind, one.reason) for one in stage.decisions]
+    assert kinds[:2] == [("config_applied", kinds[0][1]), ("fact_rejected", "InvariantError")]
+    assert kinds[-1] == ("withheld", "not_halted")
+
+
 def _healthy() -> Fold:
     return Fold.new(CATALOGUE)
 
@@ -317,3 +331,29 @@ def test_a_full_disk_costs_a_snapshot_and_no_decision() -> None:
     stage.tell()
     stage.go_on(decide, unpack(stage.places[1].kept[-1]).facts_offset)
     assert stage.decisions[-1].service == "db"
+
+
+class TooLarge(Fold):
+    """A fold whose state holds an integer beyond 64 bits."""
+
+    def snapshot(self) -> bytes:
+        """Refuse, as the encoder does."""
+        raise OverflowError("can't serialize ints >= 2**64 or < -(2**63)")
+
+
+def test_a_state_that_can_not_be_saved_costs_a_snapshot_and_no_decision() -> None:
+    """Decide goes on without the snapshot, and tries the next one when it is due."""
+    stage = Stage()
+    keeping = [Keeping(stage.places[0], FILE_MS)]
+    decide = DecideEngine(
+        stage.log, TOPICS, keeping, lambda _: TooLarge.new(CATALOGUE), "one", lambda: stage.world.now_ms
+    )
+    some(stage)
+    start = len(stage.records(FACTS))
+    stage.work(decide)
+    stage.snapshot(decide)
+    stage.story.detect("db", "out_of_memory")
+    stage.tell()
+    stage.go_on(decide, start)
+    assert stage.decisions[-1].service == "db"
+    assert stage.places[0].kept == []

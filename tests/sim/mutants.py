@@ -84,7 +84,8 @@ class DecideThatDispatches(DecideEngine):
 
     async def _flush(self) -> None:
         end = (await self._log.bounds(self._decisions))[1]
-        out = [self._command(one, end + n) for n, one in enumerate(self._pending) if one.kind == "commanded"]
+        decisions = [one.decision for one in self._pending]
+        out = [self._command(one, end + n) for n, one in enumerate(decisions) if one.kind == "commanded"]
         if out:
             await self._log.append(out)
         await super()._flush()
