@@ -54,8 +54,8 @@ class _Work(NamedTuple):
 class DetectEngine:
     """The stage; see ``streams.ports.Engine``.
 
-    ``slicer_for`` compiles applied rules (``InputError`` when it can't); ``nonce`` gives a new unique word each time;
-    ``directory`` is what is known of the facts already, from a snapshot.
+    ``slicer_for`` compiles applied rules (``InputError`` when it can't: then the shipped ones hold); ``nonce`` gives a
+    new unique word each time; ``directory`` is what is known of the facts already, from a snapshot.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class DetectEngine:
         self._nonce = nonce
         self._facts = Facts(log, topics, directory or Directory())
         self._rules = self._facts.directory.rules
-        self._slicer = slicer_for(self._rules)
+        self._slicer = self._compiled()
         self._held: dict[TopicPartition, _Held] = {}
 
     async def load(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
@@ -153,10 +153,15 @@ class DetectEngine:
         if rules is self._rules:
             return
         self._rules = rules
+        self._slicer = self._compiled()
+
+    def _compiled(self) -> Cutter:
+        """Return a slicer of the applied rules; of the shipped ones, everywhere alike, when those don't compile."""
         try:
-            self._slicer = self._slicer_for(rules)
+            return self._slicer_for(self._rules)
         except InputError as error:
-            telemetry.handled("rules", f"the rules before stay in force: {error}")
+            telemetry.handled("rules", f"the shipped rules are in force, the applied ones do not compile: {error}")
+            return self._slicer_for(RuleSet())
 
     # ---------------------------------------------------------------------------------------------------- cutting
 

@@ -10,6 +10,7 @@ import pytest
 from streams.agents.detect import DetectEngine, SupersededError
 from streams.codec import decode_fact, encode
 from streams.core.config import RuleSet
+from streams.core.directory import Directory
 from streams.core.errors import InputError, InvariantError
 from streams.core.events import Fact, LinesLost, Slice, Took
 from streams.ingest.slicer import Cut, Slicer
@@ -200,24 +201,48 @@ def test_applied_rules_hold_from_the_next_batch_on() -> None:
     assert [one.pattern for one in slices(alone)[-1].detections] == ["out_of_memory"]
 
 
-def test_rules_that_do_not_compile_leave_the_old_ones_in_force() -> None:
-    """A rule set that the matcher refuses stops nothing."""
+SPACED = RuleSet(rules=(msgspec.structs.replace(RULE_SETS[1].rules[0], id="out_of_space"),))
+"""Rules that ``refusing`` does not compile."""
+
+
+def refusing(rules: RuleSet) -> Slicer:
+    """Return a slicer; refuse one set of rules."""
+    if rules == SPACED:
+        raise InputError("rule out_of_space: too large")
+    return slicer_for(rules)
+
+
+def told(alone: Alone, detect: DetectEngine, rules: RuleSet) -> None:
+    """Apply rules and let an engine hear of it from the facts."""
+    alone.land(message(INBOX_PEOPLE, applied(rules, "rules")))
+    other = DetectEngine(alone.log, TOPICS, slicer_for, "other", lambda: f"other-{len(alone.landed)}")
+    start = alone.run(other.load([INBOX_PEOPLE]))[INBOX_PEOPLE]
+    alone.run(other.process([(INBOX_PEOPLE, alone.records(INBOX_PEOPLE, start))]))
+    alone.run(detect.idle())
+
+
+def test_rules_that_do_not_compile_leave_the_shipped_ones_in_force() -> None:
+    """A rule set that the matcher refuses stops nothing, and the rules before it are not in force any more."""
     alone = Alone()
-
-    def refusing(rules: RuleSet) -> Slicer:
-        if rules.rules:
-            raise InputError("rule out_of_memory: too large")
-        return slicer_for(rules)
-
     detect = DetectEngine(alone.log, TOPICS, refusing, "one", lambda: "nonce")
     alone.run(detect.load([LOGS]))
-    other = engine(alone, "other")
-    alone.run(other.load([INBOX_PEOPLE]))
-    alone.land(message(INBOX_PEOPLE, applied(RULE_SETS[1], "rules")), say("segmentation fault"))
-    alone.run(other.process([(INBOX_PEOPLE, alone.records(INBOX_PEOPLE))]))
-    alone.run(detect.idle())
+    told(alone, detect, RULE_SETS[1])
+    told(alone, detect, SPACED)
+    alone.land(say("segmentation fault"), say("no space on heap"))
     process(alone, detect)
     assert [one.pattern for one in slices(alone)[-1].detections] == ["process_crash"]
+    assert slices(alone)[-1].rules_sha256 == slicer_for(RuleSet()).matcher.rules_sha256
+
+
+def test_a_start_with_rules_that_do_not_compile_takes_the_shipped_ones() -> None:
+    """A process that starts after the rules were applied cuts as one that has been running does."""
+    alone = Alone()
+    alone.land(say("segmentation fault"))
+    known = Directory(rules=SPACED)
+    detect = DetectEngine(alone.log, TOPICS, refusing, "one", lambda: "nonce", known)
+    alone.run(detect.load([LOGS]))
+    process(alone, detect)
+    assert slices(alone)[-1].rules_sha256 == slicer_for(RuleSet()).matcher.rules_sha256
 
 
 def test_what_is_no_fact_counts_for_nobody() -> None:
