@@ -13,8 +13,9 @@ from typing import Final
 from msgspec import Struct
 
 from streams import codec
+from streams.core.directory import may_say
 from streams.core.errors import InputError
-from streams.core.events import Evidence, Message, Slice
+from streams.core.events import Evidence, InboxEvent, Message, Slice
 from streams.ingest.gather import Gatherer, Source
 from streams.ingest.groups import HeadOf
 from streams.ingest.json_lines import JsonReader
@@ -28,6 +29,8 @@ CHECK_EVERY_BYTES: Final = 65_536
 """How much is read between two looks at how large the slice has grown."""
 RECORD_OVERHEAD_BYTES: Final = 64
 REASON_CHARACTERS_MAX: Final = 120
+MESSAGE_TEXT_CHARACTERS_MAX: Final = 1_000
+"""How long a text in an inbox event may be; the body of a configuration is bytes and has a limit of its own."""
 
 
 class Cut(Struct, frozen=True):
@@ -104,12 +107,12 @@ def _take_lines(taker: LineTaker, gatherer: Gatherer, records: Sequence[Record])
 
 
 def _take_messages(gatherer: Gatherer, records: Sequence[Record]) -> list[tuple[Record, str]]:
-    """Decode an inbox's records into messages; return those that can't be decoded."""
+    """Decode an inbox's records into messages; return those that hold nothing that may be said there."""
     dead: list[tuple[Record, str]] = []
     for record in records:
         gatherer.append_max_ms = max(gatherer.append_max_ms, record.timestamp)
         try:
-            event = codec.decode_inbox(record.value or b"")
+            event = _said_in(record)
         except InputError as error:
             reason = f"inbox: {error}"[:REASON_CHARACTERS_MAX]
             gatherer.reject(record.offset, 0, reason)
@@ -121,6 +124,18 @@ def _take_messages(gatherer: Gatherer, records: Sequence[Record]) -> list[tuple[
             gatherer.close(record.offset + 1)
     _close_rest(gatherer, records)
     return dead
+
+
+def _said_in(record: Record) -> InboxEvent:
+    """Return the event in an inbox's record; ``InputError`` when it is none, too long, or belongs elsewhere."""
+    event = codec.decode_inbox(record.value or b"")
+    if not may_say(record.topic, event):
+        raise InputError(f"{type(event).__name__} may not be said here")
+    values = (getattr(event, name) for name in event.__struct_fields__)
+    longest = max((len(value) for value in values if isinstance(value, str)), default=0)
+    if longest > MESSAGE_TEXT_CHARACTERS_MAX:
+        raise InputError(f"text of {longest} characters, at most {MESSAGE_TEXT_CHARACTERS_MAX}")
+    return event
 
 
 def _close_rest(gatherer: Gatherer, records: Sequence[Record]) -> None:

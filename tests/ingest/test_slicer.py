@@ -1,15 +1,43 @@
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from streams import codec
-from streams.core.events import ActionHalted, LineAt, ProbeReported
+from streams.core.events import (
+    ActionHalted,
+    ActionResumed,
+    ApprovalGiven,
+    ConfigApplied,
+    InboxEvent,
+    LineAt,
+    OutcomeReported,
+    ProbeReported,
+)
 from streams.ingest.gather import SLICE_BYTES_MAX
 from streams.ingest.lines import CHECK_EVERY_LINES, RECORD_LINES_MAX
 from streams.topics import Topics
 from tests.ingest.given import APPEND_MS, Given, cut, cut_values, json, only, records, slicer, tallied
 
 FULL = b"write failed: No space left on device"
+OUTCOME = OutcomeReported(
+    command_id="1-2-0",
+    command_seq=2,
+    host="h",
+    worker="w",
+    status="done",
+    ok=True,
+    code="started",
+    effect="once",
+    started_ms=1,
+    finished_ms=2,
+    skew_ms=0,
+)
+PROBE = ProbeReported(host="h", service="s", kind="http", ok=False, code="503", at_ms=1, latency_ms=2)
+CONFIG = ConfigApplied(kind="policy", sha256="", author="ann", body=b"{}")
+HALTED = ActionHalted(author="ann", reason="drill")
+RESUMED = ActionResumed(author="ann", reason="over")
+APPROVAL = ApprovalGiven(decision_id="1-2-0", command_sha256="", approved=True, author="ann", reason="")
 
 
 def test_equal_detections_merge() -> None:
@@ -136,14 +164,15 @@ def test_rejects(name: str) -> None:
 
 def test_inbox_becomes_messages() -> None:
     """Inbox records travel inside the slice as what they say, with offset and append time."""
-    event = ActionHalted(author="ann", reason="drill")
-    probe = ProbeReported(host="h", service="s", kind="http", ok=False, code="503", at_ms=1, latency_ms=2)
     given = [
-        Given(codec.encode(event), offset=7, topic=Topics().inbox_people),
-        Given(codec.encode(probe), offset=9, topic=Topics().inbox_people),
+        Given(codec.encode(HALTED), offset=7, topic=Topics().inbox_people),
+        Given(codec.encode(RESUMED), offset=9, topic=Topics().inbox_people),
     ]
     piece = only(cut(*given))
-    assert [(m.offset, m.append_ms, m.event) for m in piece.messages] == [(7, APPEND_MS, event), (9, APPEND_MS, probe)]
+    assert [(m.offset, m.append_ms, m.event) for m in piece.messages] == [
+        (7, APPEND_MS, HALTED),
+        (9, APPEND_MS, RESUMED),
+    ]
     assert (piece.from_offset, piece.to_offset, piece.lines) == (7, 10, 0)
 
 
@@ -155,6 +184,41 @@ def test_inbox_rejects() -> None:
     result = cut(*given)
     assert [r.offset for r in only(result).rejects] == [record.offset for record, _ in result.dead] == [0, 1, 2]
     assert [m.offset for m in only(result).messages] == [3]
+
+
+@pytest.mark.parametrize(
+    ("topic", "heard"),
+    [
+        (Topics().inbox_workers, [OUTCOME, PROBE]),
+        (Topics().inbox_people, [CONFIG, HALTED, RESUMED, APPROVAL]),
+        (Topics().inbox_advice, []),
+    ],
+)
+def test_each_inbox_has_its_own_events(topic: str, heard: list[InboxEvent]) -> None:
+    """What belongs into another inbox is a reject and a dead letter: who may write here may not say that."""
+    said = [OUTCOME, PROBE, CONFIG, HALTED, RESUMED, APPROVAL]
+    result = cut(*(Given(codec.encode(event), offset=n, topic=topic) for n, event in enumerate(said)))
+    piece = only(result)
+    assert [message.event for message in piece.messages] == heard
+    foreign = [event for event in said if event not in heard]
+    reasons = [f"inbox: {type(event).__name__} may not be said here" for event in foreign]
+    assert [reject.reason for reject in piece.rejects] == [reason for _, reason in result.dead] == reasons
+    assert [record.value for record, _ in result.dead] == [codec.encode(event) for event in foreign]
+    assert piece.to_offset == len(said)
+
+
+def test_long_texts_stay_out_of_the_facts() -> None:
+    """A message with a text of more than 1000 characters is a reject; one of 1000, and a long body, are heard."""
+    fits = ActionHalted(author="ann", reason="x" * 1000)
+    body = msgspec.structs.replace(CONFIG, body=b" " * 2000)
+    events = [fits, body, ActionHalted(author="ann", reason="x" * 1001), ActionResumed(author="x" * 5000, reason="")]
+    given = [Given(codec.encode(event), offset=n, topic=Topics().inbox_people) for n, event in enumerate(events)]
+    result = cut(*given)
+    assert [message.event for message in only(result).messages] == [fits, body]
+    assert [(record.offset, reason) for record, reason in result.dead] == [
+        (2, "inbox: text of 1001 characters, at most 1000"),
+        (3, "inbox: text of 5000 characters, at most 1000"),
+    ]
 
 
 def test_holes_and_repeats() -> None:
