@@ -12,8 +12,6 @@ import json
 import logging
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
@@ -49,7 +47,7 @@ _position = Gauge("logmend_position", "Next offset to work on.", ["topic", "part
 _broker_up = Gauge("logmend_broker_up", "1 while the embedded broker serves.", registry=REGISTRY)
 _halted = Gauge("logmend_action_halted", "1 while the kill switch is on.", registry=REGISTRY)
 _incidents = Gauge("logmend_incidents_open", "Incidents that are open.", registry=REGISTRY)
-_in_flight = Gauge("logmend_actions_in_flight", "Actions that run now.", ["role"], registry=REGISTRY)
+_in_flight = Gauge("logmend_actions_in_flight", "Actions that run now.", registry=REGISTRY)
 
 _batch_seconds = Histogram(
     "logmend_batch_seconds", "One batch, read to durable.", ["stage"], buckets=SECONDS, registry=REGISTRY
@@ -65,11 +63,11 @@ _snapshot_seconds = Histogram(
     "logmend_snapshot_seconds", "Saving one snapshot.", ["store"], buckets=SECONDS, registry=REGISTRY
 )
 _snapshot_bytes = Gauge("logmend_snapshot_bytes", "Size of the last snapshot.", ["store"], registry=REGISTRY)
-_line_to_command = Histogram(
-    "logmend_line_to_command_seconds", "Line appended to command sent.", buckets=SECONDS, registry=REGISTRY
-)
-_action_seconds = Histogram(
-    "logmend_action_seconds", "One action of the pool.", ["action"], buckets=SECONDS, registry=REGISTRY
+_fact_to_command = Histogram(
+    "logmend_fact_to_command_seconds",
+    "Fact appended to its command's decision durable.",
+    buckets=SECONDS,
+    registry=REGISTRY,
 )
 _heal_seconds = Histogram("logmend_heal_seconds", "Incident opened to verified.", buckets=SECONDS, registry=REGISTRY)
 
@@ -138,9 +136,12 @@ def command_sent(strategy: str) -> None:
     _commands.labels(strategy).inc()
 
 
-def line_to_command(seconds: float) -> None:
-    """Observe the time from a line's append to its command's."""
-    _line_to_command.observe(seconds)
+def commanded(append_ms: int) -> None:
+    """Observe the time from a fact's append (the broker's clock, ms) to now, when its command's decision is durable.
+
+    Where this host's clock is behind the broker's, it counts as 0.
+    """
+    _fact_to_command.observe(max(0.0, time.time() - append_ms / 1_000))
 
 
 def outcome_reported(status: str, *, ok: bool) -> None:
@@ -192,16 +193,9 @@ def action_halted(*, halted: bool) -> None:
     _halted.set(halted)
 
 
-@contextmanager
-def action_running(role: str, action: str) -> Iterator[None]:
-    """Count an action of the pool as in flight, and observe how long it took."""
-    began = time.monotonic()
-    _in_flight.labels(role).inc()
-    try:
-        yield
-    finally:
-        _in_flight.labels(role).dec()
-        _action_seconds.labels(_bounded("action", action)).observe(time.monotonic() - began)
+def actions_running(count: int) -> None:
+    """Set how many actions of this pool run now."""
+    _in_flight.set(count)
 
 
 # -------------------------------------------------------------------------------------------------------- log events
@@ -305,16 +299,6 @@ def handled(where: str, problem: str) -> None:
     """Say that something failed, was met and is tried again or left out; ``where`` is a word of the code's own."""
     _errors.labels(_bounded("where", where)).inc()
     _say(logging.WARNING, "handled", where=where, problem=problem[:500])
-
-
-def config_differs(kind: str, file: str) -> None:
-    """Warn that a local file differs from what is applied: the log's is used."""
-    _say(logging.WARNING, "config_differs", kind=kind, file=file)
-
-
-def epoch_differs(ours: int, fleets: int) -> None:
-    """Say that this process takes no part: the fleet runs another epoch."""
-    _say(logging.ERROR, "epoch_differs", ours=ours, fleets=fleets)
 
 
 def snapshot_damaged(store: str, which: str, problem: str) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from streams import telemetry
+from streams.agents.healing import Healing
 from streams.agents.reading import Chain, Tail, decision_of
 from streams.codec import decode_fact, encode
 from streams.core.chain import sha256_of
@@ -80,6 +81,7 @@ class DecideEngine:
         self._tail = Tail(log, self._decisions, Chain(), 0, 0)
         self._pending: list[_Decided] = []
         self._poisonous: dict[int, str] = {}
+        self._healing = Healing()
         self._heard_ms = 0
         self._kept = [_Kept() for _ in snapshots]
 
@@ -88,6 +90,7 @@ class DecideEngine:
         if self._facts not in partitions:
             return {}
         await self._restore()
+        self._healing = Healing()
         self._heard_ms = self._clock_ms()
         self._kept = [_Kept(self._heard_ms, self._fold.directory.facts_offset) for _ in self._snapshots]
         return {self._facts: self._fold.directory.facts_offset}
@@ -99,6 +102,7 @@ class DecideEngine:
                 for record in records:
                     await self._take(record)
         await self._flush()
+        telemetry.incidents_open(self._fold.incidents_open)
         telemetry.action_halted(halted=bool(self._fold.directory.halted_by))
         self._heard_ms = self._clock_ms()
         await self._keep()
@@ -157,6 +161,9 @@ class DecideEngine:
         await self._tail.appended(decisions, offsets)
         for decision in decisions:
             telemetry.decided(decision.kind)
+            if decision.kind == "commanded":
+                telemetry.commanded(decision.append_ms)
+            self._healing.see(decision)
         self._pending = []
 
     async def _refold(self, end: int) -> None:

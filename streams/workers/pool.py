@@ -196,6 +196,7 @@ class Pool:
         del self._waiting[command.id]
         if self._journal.start(command.id):
             self._under_way[command.id] = entry._replace(state=STARTED, tries=entry.tries + 1)
+            telemetry.actions_running(len(self._under_way))
             self.crew.give(worker, self._run(command))
         return True
 
@@ -242,6 +243,7 @@ class Pool:
         entry = self._under_way.pop(ended.command_id, None)
         if entry is None:
             return
+        telemetry.actions_running(len(self._under_way))
         command = entry.command
         if ended.result.code == "dry_run":
             telemetry.action_logged(command.id, command.action, command.service)
@@ -256,6 +258,7 @@ class Pool:
             entry = self._under_way.pop(command_id, None)
             if entry is not None:
                 self._again_or_in_doubt(entry, worker)
+        telemetry.actions_running(len(self._under_way))
         self._waiting = dict(sorted(self._waiting.items(), key=lambda item: item[1].command.seq))
 
     def _recover(self) -> None:
