@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import logging
 import re
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from streams import telemetry
 from streams.core.errors import InputError
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(autouse=True)
@@ -88,3 +92,21 @@ def test_a_taken_metrics_port_is_named() -> None:
     """A metrics port that is in use gives one line that names the setting."""
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(InputError, match="LOGMEND_METRICS_PORT"):
         telemetry.serve(taken.getsockname()[1])
+
+
+def test_every_function_of_telemetry_is_called() -> None:
+    """What nobody calls would be a metric that never moves, and a panel that stays empty."""
+    ours = ast.parse(Path(telemetry.__file__).read_text())
+    public = {node.name for node in ours.body if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")}
+    called = {
+        node.func.attr
+        for room in ("streams", "analytics", "lab", "benchmarks")
+        for path in (ROOT / room).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and isinstance(node.func.value, ast.Name)
+        and node.func.value.id == "telemetry"
+    }
+    assert public
+    assert public <= called, f"never called: {', '.join(sorted(public - called))}"

@@ -14,7 +14,9 @@ from lab.demo import run_demo, run_lab
 from lab.faults import FAULTS
 from lab.report import DemoReport, to_json
 from streams import telemetry
+from streams.cli.comparing import compare
 from streams.cli.output import json_option
+from streams.core.errors import InputError
 from streams.runtime.supervisor import ROLES
 from streams.runtime.supervisor import run as supervise
 from streams.settings import Settings
@@ -76,6 +78,7 @@ def up(detect: int, decide: int) -> None:
 
     Without LOGMEND_BROKERS a Kafka of Logmend's own is started first. Another shell can ship, query and apply
     meanwhile. With LOGMEND_METRICS_PORT=9100, up serves its metrics there, and the processes on the ports after it.
+    A file named by LOGMEND_POLICY, LOGMEND_RULES or LOGMEND_SERVICES is compared with what is in force.
 
     \b
     Example:
@@ -88,12 +91,21 @@ def up(detect: int, decide: int) -> None:
     roles = ["detect"] * detect + ["decide"] * decide + [role for role in ROLES if role not in ("detect", "decide")]
     actions = "are only logged (LOGMEND_DRY_RUN)" if settings.dry_run else "are carried out"
     say(f"data in {settings.data_dir}; actions {actions}; Ctrl-C ends")
-    asyncio.run(supervise(settings, say, roles))
+    asyncio.run(supervise(settings, say, roles, _say_what_differs))
 
 
 def say(text: str) -> None:
     """Tell a person at the terminal what is being done."""
     click.echo(f"logmend: {text}", err=True)
+
+
+async def _say_what_differs(settings: Settings) -> None:
+    """Warn of local files that are not in force; a broker that is gone again is the supervisor's business."""
+    try:
+        for line in await compare(settings):
+            say(line)
+    except InputError as error:
+        telemetry.handled("compare", str(error))
 
 
 def _tell(run: Coroutine[Any, Any, DemoReport], *, as_json: bool) -> None:

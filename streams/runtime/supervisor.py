@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
 from typing import Final, Self
 
@@ -32,6 +32,8 @@ STOP_S: Final = 10.0
 POLL_S: Final = 0.05
 
 Progress = Callable[[str], None]
+OnReady = Callable[[Settings], Awaitable[None]]
+"""Given the settings of the children, with the broker's address."""
 
 
 class Supervisor:
@@ -167,13 +169,21 @@ class Supervisor:
             child.end()
 
 
-async def run(settings: Settings, progress: Progress | None = None, roles: Sequence[str] = ROLES) -> None:
-    """Run everything until SIGINT or SIGTERM, which also ends a start under way. Raises ``InputError`` as ``start``."""
+async def run(
+    settings: Settings,
+    progress: Progress | None = None,
+    roles: Sequence[str] = ROLES,
+    on_ready: OnReady | None = None,
+) -> None:
+    """Run everything until SIGINT or SIGTERM, which also ends a start under way. Raises ``InputError`` as ``start``.
+
+    ``on_ready`` is called once, when everything is ready; what it raises ends everything.
+    """
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     supervisor = Supervisor(settings, progress, roles)
-    starting = asyncio.ensure_future(supervisor.start())
+    starting = asyncio.ensure_future(_start(supervisor, on_ready))
     stopping = asyncio.ensure_future(stop.wait())
     try:
         await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
@@ -187,3 +197,9 @@ async def run(settings: Settings, progress: Progress | None = None, roles: Seque
     finally:
         stopping.cancel()
         await supervisor.stop()
+
+
+async def _start(supervisor: Supervisor, on_ready: OnReady | None) -> None:
+    await supervisor.start()
+    if on_ready is not None:
+        await on_ready(supervisor.settings)
