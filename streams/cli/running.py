@@ -7,6 +7,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 import click
+from aiokafka.errors import KafkaError
 from rich.console import Console
 
 from lab import display
@@ -104,7 +105,7 @@ async def _say_what_differs(settings: Settings) -> None:
     try:
         for line in await compare(settings):
             say(line)
-    except InputError as error:
+    except (InputError, KafkaError) as error:
         telemetry.handled("compare", str(error))
 
 

@@ -7,6 +7,7 @@ import signal
 from pathlib import Path
 
 import pytest
+from aiokafka.errors import KafkaError
 from click.testing import CliRunner
 
 from streams.cli import comparing, files, main, running
@@ -76,9 +77,9 @@ def test_without_files_no_log_is_read(tmp_path: Path) -> None:
     assert asyncio.run(comparing.compare(nobody)) == []
 
 
-@pytest.mark.parametrize("failure", [None, InputError("no broker")])
+@pytest.mark.parametrize("failure", [None, InputError("no broker"), KafkaError("gone")])
 def test_up_says_what_differs_when_all_is_ready(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch, failure: InputError | None
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, failure: InputError | KafkaError | None
 ) -> None:
     """The line is said after the start, with the broker's address known; that it can't be found out ends nothing."""
     for name, value in settings.environment().items():

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from streams.cli import main, steering
+from streams.cli import comparing, main, steering
 from streams.codec import encode
 from streams.core.events import Slice, Took
 from streams.ports import Outgoing, Record, TopicPartition
@@ -113,7 +113,7 @@ def test_a_gzip_file_can_not_be_followed(fleet: Settings, tmp_path: Path) -> Non
 
 
 def test_what_people_say_is_in_force_when_the_command_returns(fleet: Settings, tmp_path: Path) -> None:
-    """apply, halt and resume return once their event is a fact; diff and services list show what is in force."""
+    """apply, halt and resume return once their event is a fact; diff, services list and up's comparison go by it."""
     policy, services = tmp_path / "policy.toml", tmp_path / "services.toml"
     policy.write_text("cooldown_ms = 5\n")
     services.write_text('[[services]]\nname = "shop"\nhost = "a"\n')
@@ -131,6 +131,10 @@ def test_what_people_say_is_in_force_when_the_command_returns(fleet: Settings, t
         directory = steering.directory_now(fleet)
         assert directory.halted_by == ""
         assert directory.applied["inventory"].author == "ada"
+        policy.write_text("cooldown_ms = 6\n")
+        local = fleet.model_copy(update={"policy": policy, "services": services})
+        (line,) = asyncio.run(comparing.compare(local))
+        assert line.startswith(f"{policy} is not the policy in force")
 
 
 def test_what_nobody_records_is_said(fleet: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
