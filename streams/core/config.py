@@ -206,6 +206,18 @@ def _check_inventory(inventory: Inventory) -> None:
             raise InputError(f"service {spec.name!r}: name and host must not be empty")
         for probe in spec.probes:
             _one_of(f"service {spec.name}: probe kind", probe.kind, PROBE_KINDS)
+    _check_cycles({spec.name: spec.depends_on for spec in inventory.services})
+
+
+def _check_cycles(depends_on: dict[str, tuple[str, ...]]) -> None:
+    """Refuse services that depend on themselves by way of others: each would be taken for the other's echo."""
+    left = dict(depends_on)
+    while left:
+        free = [name for name, others in left.items() if not any(other in left for other in others)]
+        if not free:
+            raise InputError(f"inventory: depends_on goes round in a circle among {', '.join(sorted(left)[:5])}")
+        for name in free:
+            del left[name]
 
 
 def _one_of(what: str, value: str, allowed: tuple[str, ...]) -> None:

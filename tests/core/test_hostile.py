@@ -157,6 +157,14 @@ def test_service_has_one_host() -> None:
     assert [one.name for one in world.fold.directory.inventory.services] == ["api"]
 
 
+def test_dependencies_have_no_circle() -> None:
+    """Services that depend on each other are refused: each would be the other's echo, and neither healed."""
+    circle = (spec("a", depends_on=("b",)), spec("b", depends_on=("c",)), spec("c", depends_on=("a",)), spec("d"))
+    with pytest.raises(InputError, match="in a circle among a, b, c"):
+        check(Inventory(services=circle))
+    check(Inventory(services=(spec("a", depends_on=("b", "c")), spec("b", depends_on=("c",)), spec("c"))))
+
+
 def test_open_commands_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """Commands whose outcomes never come make room for new ones, the oldest first."""
     monkeypatch.setattr("streams.core.acting.COMMANDS_OPEN_MAX", 2)
