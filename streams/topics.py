@@ -105,7 +105,7 @@ class Topics(Struct, frozen=True):
             (self.inbox_advice, 1, week, "advisors' opinions"),
             (self.facts, 1, forever, "every input of the fold"),
             (self.decisions, 1, forever, "the event log"),
-            (self.commands, 1, week, "commands, each naming its host"),
+            (self.commands, 1, forever, "commands, each naming its host"),
             (self.evidence, 1, week, "redacted text of the lines that detections name"),
             (self.snapshots, 1, compacted, "state of the fold"),
             (self.heartbeats, 1, compacted, "liveness of the pool"),

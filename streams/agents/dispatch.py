@@ -1,8 +1,7 @@
 """Dispatch: sends the commands that the log of decisions holds, in order, and nothing else.
 
 It keeps no state: each command carries the offset of its decision in a header, so the last record of the commands'
-topic says where to go on. When retention has deleted that one too, dispatch begins anew with the commands that have
-not expired. What a crash or a second owner sends again is equal byte by byte.
+topic says where to go on. What a crash or a second owner sends again is equal byte by byte.
 """
 
 from __future__ import annotations
@@ -40,23 +39,15 @@ class DispatchEngine:
         self._chain: Chain | None = None
         self._sent = _Sent(-1, -1)
         self._unknown = False
-        self._expired_ms = 0
 
     async def load(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
-        """Go on with the decision of the last command that was sent, or with the first decision there is.
-
-        When retention has emptied the commands' topic, the commands that had expired by the newest decision are left
-        out: nobody would run them, and most of them were sent.
-        """
+        """Go on with the decision of the last command that was sent, or with the first decision there is."""
         if self._decisions not in partitions:
             return {}
         self._chain = None
-        first, last = await self._log.bounds(self._commands)
-        earliest, end = await self._log.bounds(self._decisions)
-        emptied = first == last > 0
-        self._sent = await self._last_sent(last) if first < last else _Sent(-1, -1)
-        self._unknown = self._sent.seq < 0 and (emptied or earliest > 0)
-        self._expired_ms = await self._newest_ms(end) if emptied and earliest < end else 0
+        self._sent = await self._last_sent()
+        earliest, _ = await self._log.bounds(self._decisions)
+        self._unknown = earliest > 0 and self._sent.seq < 0
         return {self._decisions: max(self._sent.decisions_offset, earliest)}
 
     async def process(self, batch: Sequence[tuple[TopicPartition, Sequence[Record]]]) -> None:
@@ -78,11 +69,10 @@ class DispatchEngine:
     async def idle(self) -> None:
         """Do nothing: commands come from the log only."""
 
-    async def _newest_ms(self, end: int) -> int:
-        """Return when the last decision was appended, in the broker's clock."""
-        return (await self._log.read(self._decisions, end - 1, end))[-1].timestamp
-
-    async def _last_sent(self, end: int) -> _Sent:
+    async def _last_sent(self) -> _Sent:
+        earliest, end = await self._log.bounds(self._commands)
+        if earliest == end:
+            return _Sent(-1, -1)
         last = (await self._log.read(self._commands, end - 1, end))[-1]
         headers = dict(last.headers)
         try:
@@ -99,8 +89,6 @@ class DispatchEngine:
         accepted = self._accept(decision, record.offset)
         command = decision.command
         if not accepted or command is None or decision.kind != "commanded" or command.seq <= self._sent.seq:
-            return None
-        if self._unknown and command.expires_ms < self._expired_ms:
             return None
         if command.previous_seq != self._sent.seq and not self._unknown:
             raise InvariantError(f"command {command.seq} follows {command.previous_seq}, but {self._sent.seq} was sent")

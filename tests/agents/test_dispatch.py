@@ -6,33 +6,26 @@ import msgspec
 import pytest
 
 from streams.agents.dispatch import DECISIONS_OFFSET, DispatchEngine
-from streams.codec import decode_command, decode_decision, encode
+from streams.codec import decode_command, encode
 from streams.core.config import Inventory
 from streams.core.errors import InvariantError
 from streams.core.events import Decision
 from streams.ports import Outgoing
-from tests.core.world import START_MS, spec
 from tests.core.world import World as Story
+from tests.core.world import spec
 from tests.sim.alone import Alone
-from tests.sim.broker import Stored
 from tests.sim.scene import COMMANDS, DECISIONS, TOPICS
-
-HOUR_MS = 3_600_000
 
 
 def story() -> list[Decision]:
     """Return decisions with three commands among them."""
-    return telling().decisions
-
-
-def telling() -> Story:
-    """Return a story with three commands in it, which may go on."""
     told = Story()
-    names = ("api", "db", "web", "mail", "cart", "pay", *(f"other-{number}" for number in range(6)))
-    told.apply("inventory", Inventory(services=tuple(spec(name) for name in names)))
+    told.apply(
+        "inventory", Inventory(services=tuple(spec(name) for name in ("api", "db", "web", "mail", "cart", "pay")))
+    )
     for name in ("api", "db", "web"):
         told.detect(name, "process_crash")
-    return told
+    return told.decisions
 
 
 def written(decisions: list[Decision]) -> Alone:
@@ -137,77 +130,14 @@ def test_a_command_that_went_missing_with_its_decision_stops_dispatch() -> None:
         work(alone, DispatchEngine(alone.log, TOPICS))
 
 
-def test_without_any_command_the_first_decision_there_is_is_believed() -> None:
-    """Where older decisions are archived and nothing was sent, the first command may follow one that is not there."""
+def test_commands_whose_topic_was_emptied_begin_anew() -> None:
+    """Without a command to go on from, the first decision that is there is believed."""
     decisions = story()
     _, second, third = commands(decisions)
     alone = written(decisions)
     alone.broker[DECISIONS].earliest = second + 1
     work(alone, DispatchEngine(alone.log, TOPICS))
     assert sent(alone) == [third]
-
-
-def emptied(told: Story) -> Alone:
-    """Return a broker whose commands were all sent, and deleted by retention since."""
-    alone = written(told.decisions)
-    work(alone, DispatchEngine(alone.log, TOPICS))
-    alone.broker[COMMANDS].records.clear()
-    alone.broker[COMMANDS].earliest = alone.broker[COMMANDS].end
-    return alone
-
-
-def later(alone: Alone, told: Story, service: str) -> list[int]:
-    """Let an hour pass and detect something; return the numbers of the commands that were decided then."""
-    alone.world.run(alone.world.now_ms + HOUR_MS)
-    told.ms = START_MS + alone.world.now_ms
-    before = len(told.decisions)
-    told.detect(service, "process_crash")
-    alone.land(*(Outgoing(TOPICS.decisions, encode(one)) for one in told.decisions[before:]))
-    return commands(told.decisions[before:])
-
-
-def test_a_topic_of_commands_that_was_emptied_gets_no_old_ones_again() -> None:
-    """Commands that expired before the newest decision are not sent when the last one that was sent is not known."""
-    told = telling()
-    alone = emptied(told)
-    fresh = later(alone, told, "mail")
-    dispatch = DispatchEngine(alone.log, TOPICS)
-    work(alone, dispatch)
-    assert sent(alone) == fresh
-    assert len(fresh) == 1
-    start = alone.broker[DECISIONS].end
-    fresh += later(alone, told, "cart")
-    alone.run(dispatch.process([(DECISIONS, alone.records(DECISIONS, start))]))
-    assert sent(alone) == fresh
-    assert len(fresh) == 2
-
-
-def test_a_topic_of_commands_that_was_emptied_gets_what_may_still_be_run() -> None:
-    """A command that has not expired is sent, again or not: who ran it knows it by its id."""
-    told = telling()
-    alone = emptied(told)
-    work(alone, DispatchEngine(alone.log, TOPICS))
-    assert sent(alone) == commands(told.decisions)
-
-
-def test_behind_the_first_command_of_an_emptied_topic_none_is_left_out() -> None:
-    """Once one was sent the next ones must follow it, also one that expired since."""
-    told = telling()
-    alone = emptied(told)
-    _, second, third = commands(told.decisions)
-    alone.broker[DECISIONS].records[third] = stored(alone, third, expires_ms=1)
-    alone.broker[DECISIONS].earliest = second
-    work(alone, DispatchEngine(alone.log, TOPICS))
-    assert sent(alone) == [second, third]
-
-
-def stored(alone: Alone, offset: int, expires_ms: int) -> Stored:
-    """Return the record of the last decision with another expiry of its command."""
-    record = alone.broker[DECISIONS].records[offset]
-    decision = decode_decision(record.value or b"")
-    assert decision.command is not None
-    command = msgspec.structs.replace(decision.command, expires_ms=expires_ms)
-    return msgspec.structs.replace(record, value=encode(msgspec.structs.replace(decision, command=command)))
 
 
 def test_a_record_that_is_no_command_of_ours_stops_dispatch() -> None:
