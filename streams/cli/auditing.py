@@ -118,6 +118,10 @@ def why(id_: str, as_json: bool) -> None:  # noqa: FBT001 - click passes it
       logmend sql "select id, service, action from commands"
       logmend why 1-4711-0
     """
+    if not id_.strip():
+        raise click.UsageError(
+            'give an id, such as 1-4711-0: see logmend sql "select id, service, action from commands"'
+        )
     with EventLog(Settings.load().data_dir / "log") as log:
         explanation = explain(log, id_)
     if as_json:

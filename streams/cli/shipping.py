@@ -8,9 +8,10 @@ import time
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import click
+import msgspec
 from msgspec import Struct
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -20,9 +21,11 @@ from streams.cli import tailing
 from streams.cli.output import json_option, print_json
 from streams.cli.shift import Shift
 from streams.cli.tailing import Tail
+from streams.core.errors import InputError
 from streams.runtime.admin import Admin
 from streams.runtime.kafka import KafkaLog
 from streams.settings import Settings
+from streams.topics import Topics
 
 BATCH_LINES: Final = 2_000
 BATCH_BYTES_MAX: Final = 4_000_000
@@ -31,47 +34,64 @@ FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 class Shipped(Struct):
-    """What Kafka has acknowledged."""
+    """What Kafka has acknowledged of one file, and why it is not all of it."""
 
+    file: str
     lines: int = 0
     bytes: int = 0
+    problem: str = ""
+
+
+class Job(NamedTuple):
+    """A file, the service that its lines are of, and what became of it."""
+
+    path: Path
+    service: str
+    shipped: Shipped
 
 
 class Sender:
-    """Sends a file's lines to one topic, and counts in ``shipped`` and on a progress bar."""
+    """Sends files' lines to one topic, and counts in each job's ``shipped`` and on a progress bar."""
 
-    def __init__(self, log: KafkaLog, topic: str, partitions: int, shipped: Shipped, bar: Progress) -> None:
+    def __init__(self, log: KafkaLog, topic: str, partitions: int, bar: Progress) -> None:
         self._log = log
         self._topic = topic
         self._partitions = partitions
-        self._shipped = shipped
         self._bar = bar
 
-    async def whole(self, path: Path, service: str, move: Shift | None) -> None:
-        """Send a file from its start to its end."""
-        task = self._bar.add_task(path.name, total=await asyncio.to_thread(_count, path))
-        for batch in _batches(tailing.lines(path)):
-            await self._send(service, batch, move)
+    async def send(self, job: Job, *, follow: bool, live_ms: int) -> None:
+        """Send a job's file, its stamps moved to ``live_ms`` if that is not 0; a damaged file is noted, not raised."""
+        try:
+            move = await asyncio.to_thread(tailing.to_now, job.path, live_ms) if live_ms else None
+            await (self.growing(job, move) if follow else self.whole(job, move))
+        except InputError as error:
+            job.shipped.problem = str(error)
+
+    async def whole(self, job: Job, move: Shift | None) -> None:
+        """Send a file from its start to its end; nothing of one that can't be read to its end."""
+        task = self._bar.add_task(job.path.name, total=await asyncio.to_thread(_count, job.path))
+        for batch in _batches(tailing.lines(job.path)):
+            await self._send(job, batch, move)
             self._bar.advance(task, len(batch))
 
-    async def growing(self, path: Path, service: str, move: Shift | None) -> None:
+    async def growing(self, job: Job, move: Shift | None) -> None:
         """Send what a file holds and then, as it is, what it gains; until cancelled."""
-        task = self._bar.add_task(path.name, total=None)
-        tail = Tail(path, position=0)
+        task = self._bar.add_task(job.path.name, total=None)
+        tail = Tail(job.path, position=0)
         while True:
             new = await asyncio.to_thread(tail.new)
             for batch in _batches(iter(new)):
-                await self._send(service, batch, move)
+                await self._send(job, batch, move)
                 self._bar.advance(task, len(batch))
             if not new:
                 move = None
                 await asyncio.sleep(FOLLOW_EVERY_S)
 
-    async def _send(self, service: str, lines: list[bytes], move: Shift | None) -> None:
-        records = outgoing(self._topic, self._partitions, service, [move(line) for line in lines] if move else lines)
-        await self._log.append(records)
-        self._shipped.lines += len(lines)
-        self._shipped.bytes += sum(map(len, lines))
+    async def _send(self, job: Job, lines: list[bytes], move: Shift | None) -> None:
+        moved = [move(line) for line in lines] if move else lines
+        await self._log.append(outgoing(self._topic, self._partitions, job.service, moved))
+        job.shipped.lines += len(lines)
+        job.shipped.bytes += sum(map(len, lines))
 
 
 def _count(path: Path) -> int:
@@ -116,31 +136,37 @@ def ship(
     if follow and any(tailing.is_gzip(path) for path in files):
         raise click.UsageError("--follow is for files that grow, and a gzip file does not")
     settings = Settings.load()
+    topic = topic or settings.logs[0]
+    if topic in _own(settings.topics):
+        raise click.UsageError(f"{topic} is Logmend's own; ship to one of LOGMEND_LOGS ({', '.join(settings.logs)})")
     began = time.monotonic()
-    shipped = Shipped()
-    jobs = [(path, service or tailing.service_of(path)) for path in files]
+    jobs = [Job(path, service or tailing.service_of(path), Shipped(file=str(path))) for path in files]
     try:
-        asyncio.run(_ship(settings, jobs, topic or settings.logs[0], shipped, follow=follow, live=live))
+        asyncio.run(_ship(settings, jobs, topic, follow=follow, live=live))
     except KeyboardInterrupt:
         if not follow:
             raise
-    _tell(len(files), shipped, time.monotonic() - began, as_json=as_json)
+    shipped = [job.shipped for job in jobs]
+    _tell(shipped, time.monotonic() - began, as_json=as_json)
+    if problems := [each.problem for each in shipped if each.problem]:
+        raise InputError("; ".join(problems))
 
 
-async def _ship(
-    settings: Settings, jobs: list[tuple[Path, str]], topic: str, shipped: Shipped, *, follow: bool, live: bool
-) -> None:
-    now_ms = int(time.time() * 1000)
+def _own(topics: Topics) -> set[str]:
+    """Return the topics that only Logmend's processes write."""
+    return {topic.name for topic in topics.all()}.difference(topics.logs, topics.metrics)
+
+
+async def _ship(settings: Settings, jobs: list[Job], topic: str, *, follow: bool, live: bool) -> None:
+    live_ms = int(time.time() * 1000) if live else 0
     async with Admin(settings) as admin:
         partitions = len(await admin.partitions([topic]))
     async with KafkaLog(settings) as log:
         with _bar() as bar:
-            sender = Sender(log, topic, partitions, shipped, bar)
-            send = sender.growing if follow else sender.whole
+            sender = Sender(log, topic, partitions, bar)
             async with asyncio.TaskGroup() as group:
-                for path, service in jobs:
-                    move = await asyncio.to_thread(tailing.to_now, path, now_ms) if live else None
-                    group.create_task(send(path, service, move))
+                for job in jobs:
+                    group.create_task(sender.send(job, follow=follow, live_ms=live_ms))
 
 
 def _bar() -> Progress:
@@ -148,10 +174,16 @@ def _bar() -> Progress:
     return Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
 
 
-def _tell(files: int, shipped: Shipped, seconds: float, *, as_json: bool) -> None:
-    rate = round(shipped.lines / seconds)
+def _tell(shipped: list[Shipped], seconds: float, *, as_json: bool) -> None:
+    lines, size = sum(each.lines for each in shipped), sum(each.bytes for each in shipped)
+    rate = round(lines / seconds)
     if as_json:
-        figures = {"files": files, "lines": shipped.lines, "bytes": shipped.bytes}
-        print_json({**figures, "seconds": round(seconds, 3), "lines_per_second": rate})
-    else:
-        click.echo(f"{shipped.lines} lines of {files} files in {seconds:.1f} s, all acknowledged ({rate} lines/s)")
+        figures = {"files": len(shipped), "lines": lines, "bytes": size, "seconds": round(seconds, 3)}
+        print_json({**figures, "lines_per_second": rate, "each": msgspec.to_builtins(shipped)})
+        return
+    whole = not any(each.problem for each in shipped)
+    if len(shipped) > 1 or not whole:
+        for each in shipped:
+            click.echo(f"{each.file}: {each.lines} lines acknowledged{', not all' if each.problem else ''}")
+    all_ = "all acknowledged" if whole else "acknowledged"
+    click.echo(f"{lines} lines of {len(shipped)} files in {seconds:.1f} s, {all_} ({rate} lines/s)")

@@ -140,3 +140,10 @@ def test_why_of_nothing_is_one_line() -> None:
     result = CliRunner().invoke(main, ["why", "9-9-9"])
     assert result.exit_code == 1
     assert "nothing in the event log has the id '9-9-9'" in result.stderr
+
+
+def test_why_needs_an_id() -> None:
+    """An empty id is wrong usage; it does not stand for the decisions that belong to no incident."""
+    result = CliRunner().invoke(main, ["why", ""])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "give an id" in result.stderr
