@@ -18,6 +18,9 @@ from pathlib import Path
 import msgspec
 from aiokafka import AIOKafkaProducer
 
+from streams.codec import encode
+from streams.core.config import Policy, canonical, sha256
+from streams.core.events import ConfigApplied
 from streams.ports import TopicPartition
 from streams.runtime.admin import create_topics
 from streams.runtime.broker import EmbeddedBroker
@@ -27,6 +30,7 @@ from tests.chaos.fleet import Fleet
 from tests.chaos.load import TROUBLE
 
 LINE_SECONDS = 0.02
+QUIET_CLOSE_MS = 5_000
 LOOK_SECONDS = 0.005
 DYING_SECONDS = 0.05
 """What a killed process had sent has landed by then."""
@@ -36,8 +40,11 @@ RECOVERED_SECONDS_MAX = 5.0
 
 
 async def speak(settings: Settings) -> None:
-    """Say that yet another service has crashed, for ever."""
+    """Say that yet another service has crashed, for ever; what is quiet closes soon, so there is always room."""
+    body = canonical(Policy(quiet_close_ms=QUIET_CLOSE_MS))
+    policy = ConfigApplied(kind="policy", sha256=sha256(body), author="recovery", body=body)
     async with AIOKafkaProducer(bootstrap_servers=settings.brokers, acks="all") as producer:
+        await producer.send_and_wait(settings.topics.inbox_people, encode(policy))
         number = 0
         while True:
             said = {"ts": time.time_ns() // 1_000_000, "service": f"crashed-{number}", "message": TROUBLE}
