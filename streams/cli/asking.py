@@ -7,14 +7,22 @@ import sys
 from typing import Final
 
 import click
+import duckdb
 import polars as pl
 
 from analytics.views import EventLog
 from streams.cli.output import json_option, print_json, print_table
 from streams.cli.shell import converse
+from streams.core.errors import InputError
 from streams.settings import Settings
 
 FORMATS: Final = ("table", "csv", "json")
+DECIMALS: Final = 9
+"""Of a number in a table; CSV and JSON have all that it has."""
+INTERRUPTED: Final = "Query interrupted"
+"""DuckDB's words when Ctrl-C meets it between two steps of a query."""
+SMALL: Final = 1e-6
+"""A number below this keeps its digits however far behind the point they are."""
 
 
 def open_log(settings: Settings) -> EventLog:
@@ -23,6 +31,16 @@ def open_log(settings: Settings) -> EventLog:
     if log.manifest.version == 0:
         click.echo(f"no event log in {settings.data_dir} yet: run logmend demo or logmend up", err=True)
     return log
+
+
+def ask(log: EventLog, question: str) -> pl.DataFrame:
+    """Answer a question; ``KeyboardInterrupt`` however DuckDB words that it was interrupted."""
+    try:
+        return log.query(question)
+    except (InputError, RuntimeError) as error:
+        if isinstance(error.__cause__, duckdb.InterruptException) or str(error) == INTERRUPTED:
+            raise KeyboardInterrupt from error
+        raise
 
 
 def show(frame: pl.DataFrame, form: str) -> None:
@@ -47,7 +65,7 @@ def _flat(frame: pl.DataFrame) -> pl.DataFrame:
 
 def _cell(value: object) -> object:
     if isinstance(value, float):
-        return f"{value:.6g}"
+        return f"{round(value, DECIMALS) if abs(value) >= SMALL else value:.15g}"
     return "" if value is None else value
 
 
@@ -66,8 +84,10 @@ def sql(question: str, form: str, as_json: bool) -> None:  # noqa: FBT001 - clic
       logmend sql "select * from commands where status <> 'done'" --format csv
     """
     text = sys.stdin.read() if question == "-" else question
+    if not text.strip():
+        raise click.UsageError('give a question, such as "select kind, count(*) from decisions group by all"')
     with open_log(Settings.load()) as log:
-        show(log.query(text), "json" if as_json else form)
+        show(ask(log, text), "json" if as_json else form)
 
 
 @click.command()
@@ -75,10 +95,14 @@ def sql(question: str, form: str, as_json: bool) -> None:  # noqa: FBT001 - clic
 def shell(form: str) -> None:
     r"""Ask the event log question after question, each over its newest state.
 
+    Exit status 1 when a question that was not typed but piped in can't be answered.
+
     \b
     Example:
       logmend shell
       echo "select count(*) from lines;" | logmend shell --format csv
     """
     with open_log(Settings.load()) as log:
-        converse(log, lambda reader, question: show(reader.query(question), form))
+        answered = converse(log, lambda reader, question: show(ask(reader, question), form))
+    if not (answered or sys.stdin.isatty()):
+        raise click.exceptions.Exit(1)

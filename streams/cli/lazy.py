@@ -83,6 +83,11 @@ def _said(error: BaseException) -> str:
     return f"unexpected {type(error).__name__}: {error}; run logmend --debug for the traceback"
 
 
+def _one_line(text: str) -> str:
+    """Return a text in one line, without the marker under a place that is on another line."""
+    return " ".join(" ".join(line for line in text.splitlines() if line.strip(" ^")).split())
+
+
 def _keep_lines(command: click.Command) -> None:
     r"""Turn ``\b`` of a raw docstring into the character that tells click not to wrap what follows."""
     command.help = (command.help or "").replace("\\b\n", "\b\n")
@@ -91,5 +96,5 @@ def _keep_lines(command: click.Command) -> None:
 def _end(ctx: click.Context, error: BaseException) -> NoReturn:
     if ctx.params.get("debug"):
         traceback.print_exception(error, file=sys.stderr)
-    click.echo(f"error: {' '.join(_said(_first(error)).split())}", err=True)
+    click.echo(f"error: {_one_line(_said(_first(error)))}", err=True)
     raise click.exceptions.Exit(FAILED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -23,8 +24,19 @@ def json_option(command: F) -> F:
 
 
 def print_json(value: Any) -> None:
-    """Print one JSON document; times and other values that JSON lacks become text."""
-    click.echo(json.dumps(value, indent=2, default=str, ensure_ascii=False))
+    """Print one JSON document; times and other values that JSON lacks become text, what is no number becomes null."""
+    click.echo(json.dumps(_finite(value), indent=2, default=str, ensure_ascii=False, allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    match value:
+        case float():
+            return value if math.isfinite(value) else None
+        case dict():
+            return {key: _finite(held) for key, held in value.items()}
+        case list() | tuple():
+            return [_finite(held) for held in value]
+    return value
 
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

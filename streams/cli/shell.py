@@ -18,18 +18,28 @@ FIRST: Final = "logmend> "
 NEXT: Final = "    ...> "
 
 
-def converse(log: EventLog, show: Callable[[EventLog, str], None]) -> None:
-    """Answer until the end of the input; an error is said in one line and the conversation goes on."""
+def converse(log: EventLog, show: Callable[[EventLog, str], None]) -> bool:
+    """Answer until the end of the input; True when all was answered.
+
+    An error is said and the conversation goes on; so it does when a typed question is interrupted.
+    """
+    answered = True
     if sys.stdin.isatty():
         import_module("readline")  # input() gets history and arrow keys by its mere presence
         click.echo(HELP)
     for said in _statements():
         if said == ".quit":
-            return
+            break
         try:
             _answer(log, said, show)
         except InputError as error:
+            answered = False
             click.echo(f"error: {error}", err=True)
+        except KeyboardInterrupt:
+            if not sys.stdin.isatty():
+                raise
+            click.echo("interrupted", err=True)
+    return answered
 
 
 def _answer(log: EventLog, said: str, show: Callable[[EventLog, str], None]) -> None:

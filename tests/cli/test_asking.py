@@ -8,10 +8,13 @@ import io
 import json
 from pathlib import Path
 
+import duckdb
 import pytest
 from click.testing import CliRunner
 
+from analytics.views import EventLog
 from streams.cli import main
+from streams.core.errors import InputError
 from tests.analytics.archive import archive
 from tests.analytics.history import History
 
@@ -66,13 +69,59 @@ def test_sql_reads_a_question_from_stdin() -> None:
     assert json.loads(run("sql", "-", "--json", said="select\n 7 as x")) == [{"x": 7}]
 
 
-@pytest.mark.parametrize("question", ["select * from nothing", "drop view decisions", "copy decisions to 'x'", ""])
+@pytest.mark.parametrize(
+    "question", ["select * from nothing", "drop view decisions", "copy decisions to 'x'", "selec 1"]
+)
 def test_a_wrong_question_is_one_line(question: str) -> None:
     """What can't be answered, or would write, is an error of one line and status 1."""
     result = CliRunner().invoke(main, ["sql", question])
     assert result.exit_code == 1
     assert result.stderr.startswith("error: ")
     assert len(result.stderr.splitlines()) == 1
+    assert "^" not in result.stderr
+
+
+@pytest.mark.parametrize("question", ["", " \n"])
+def test_no_question_is_wrong_usage(question: str) -> None:
+    """Without a question there is an example of one, and status 2."""
+    for arguments, said in ((["sql", question], ""), (["sql", "-"], question)):
+        result = CliRunner().invoke(main, arguments, input=said)
+        assert result.exit_code == 2
+        assert "give a question" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("number", "shown"),
+    [
+        ("123456789.0", "123456789"),
+        ("0.1::double + 0.2::double", "0.3"),
+        ("1.5e-12", "1.5e-12"),
+        ("1234567.125", "1234567.125"),
+    ],
+)
+def test_a_table_shows_numbers_whole(number: str, shown: str) -> None:
+    """A double has its digits, without the noise of its last bit."""
+    assert run("sql", f"select ({number})::double as n").split() == ["n", shown]
+
+
+def test_what_is_no_number_is_null_in_json() -> None:
+    """JSON has no NaN and no infinity, alone or inside a list."""
+    text = run("sql", "select 'nan'::double as a, ['inf'::double, 1] as b, {'c': '-inf'::double} as d", "--json")
+    assert json.loads(text, parse_constant=pytest.fail) == [{"a": None, "b": [None, 1.0], "d": {"c": None}}]
+
+
+@pytest.mark.parametrize("words", [RuntimeError("Query interrupted"), duckdb.InterruptException("INTERRUPT Error")])
+def test_ctrl_c_in_a_question_ends_quietly(monkeypatch: pytest.MonkeyPatch, words: Exception) -> None:
+    """However DuckDB words an interruption, the status is 130 and nothing is said."""
+
+    def interrupted(*_: object) -> None:
+        if isinstance(words, duckdb.Error):
+            raise InputError(str(words)) from words
+        raise words
+
+    monkeypatch.setattr(EventLog, "query", interrupted)
+    result = CliRunner().invoke(main, ["sql", "select 1"])
+    assert (result.exit_code, result.output) == (130, "")
 
 
 def test_an_empty_home_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -87,12 +136,17 @@ def test_the_shell_answers_and_goes_on_after_an_error() -> None:
     """Statements end with a semicolon and may take several lines; an error does not end the conversation."""
     said = "select 1\n as one;\nselect nonsense;\n.columns lines\n.views\n.quit\nselect 2 as two;\n"
     result = CliRunner().invoke(main, ["shell", "--format", "csv"], input=said)
-    assert result.exit_code == 0
+    assert result.exit_code == 1
     assert result.stdout.startswith("one\n1\n")
     assert "record_offset" in result.stdout
     assert "incidents" in result.stdout.splitlines()
     assert "two" not in result.stdout
     assert result.stderr.startswith("error: ")
+
+
+def test_the_shell_exits_with_0_when_all_was_answered() -> None:
+    """A script can tell whether its questions were all answered."""
+    assert run("shell", "--format", "csv", said="select 1 as one;\nselect 2 as two;\n") == "one\n1\ntwo\n2\n"
 
 
 def test_verify_says_that_the_log_is_clean() -> None:
