@@ -268,8 +268,8 @@ def process_stopped(role: str, reason: str) -> None:
 
 
 def process_failed(role: str, error: BaseException) -> None:
-    """Say with its traceback that a process ends because of ``error``."""
-    info = (type(error), error, error.__traceback__)
+    """Say that a process ends because of ``error``: with its traceback, unless it is what a person can put right."""
+    info = None if isinstance(error, InputError) else (type(error), error, error.__traceback__)
     _log.error("process_failed", exc_info=info, extra={"fields": {"role": role, "error": f"{error}"}})
 
 

@@ -79,6 +79,15 @@ def test_repeated_events_are_limited(capsys: pytest.CaptureFixture[str]) -> None
     assert 0 < len(lines) <= telemetry.EVENTS_PER_SECOND_MAX * len(seconds)
 
 
+def test_what_a_person_can_put_right_has_no_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    """A process that ends by a wrong input says so in a line; one that ends by a fault of ours shows where."""
+    telemetry.configure_logging()
+    telemetry.process_failed("detect", InputError("no broker at b:1"))
+    telemetry.process_failed("detect", KeyError("x"))
+    wrong, fault = map(json.loads, capsys.readouterr().err.splitlines())
+    assert (wrong["error"], "traceback" in wrong, "KeyError" in fault["traceback"]) == ("no broker at b:1", False, True)
+
+
 def test_a_librarys_message_becomes_an_event(capsys: pytest.CaptureFixture[str]) -> None:
     """What a library logs comes out in the same form, and its chatter does not come out at all."""
     telemetry.configure_logging()
