@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol
@@ -8,9 +8,10 @@ from typing import Protocol
 import pytest
 
 from analytics.files import Files
+from analytics.views import EventLog
 from analytics.writer import EventLogWriter
-from tests.analytics.archive import Clock, Hearing
-from tests.analytics.history import History
+from tests.analytics.archive import Clock, Hearing, archive
+from tests.analytics.history import History, story
 
 
 class MakesWriters(Protocol):
@@ -48,3 +49,12 @@ def writer_of() -> Iterator[MakesWriters]:
             return stack.enter_context(writer)
 
         yield make
+
+
+@pytest.fixture
+async def told(tmp_path: Path) -> AsyncIterator[tuple[History, EventLog]]:
+    """Return the story and a reader of its archive."""
+    history = story()
+    await archive(history, tmp_path)
+    with EventLog(tmp_path) as log:
+        yield history, log

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,15 +17,6 @@ from analytics.writer import EventLogWriter
 from streams.core.errors import InputError
 from tests.analytics.archive import Clock, archive
 from tests.analytics.history import History, story, wander
-
-
-@pytest.fixture
-async def told(tmp_path: Path) -> AsyncIterator[tuple[History, EventLog]]:
-    """Return the story and a reader of its archive."""
-    history = story()
-    await archive(history, tmp_path)
-    with EventLog(tmp_path) as log:
-        yield history, log
 
 
 async def test_an_empty_log_has_every_column(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import msgspec
@@ -13,16 +12,7 @@ from analytics.why_text import render
 from streams.core.errors import InputError
 from streams.core.events import ProbeReported
 from tests.analytics.archive import archive
-from tests.analytics.history import History, story, wander
-
-
-@pytest.fixture
-async def told(tmp_path: Path) -> AsyncIterator[tuple[History, EventLog]]:
-    """Return the story and a reader of its archive."""
-    history = story()
-    await archive(history, tmp_path)
-    with EventLog(tmp_path) as log:
-        yield history, log
+from tests.analytics.history import History, wander
 
 
 def steps_of(explanation: Explanation) -> list[Step]:
