@@ -78,6 +78,7 @@ class EventLog:
     def query(self, sql: str, parameters: dict[str, Any] | list[Any] | None = None) -> pl.DataFrame:
         """Answer one SELECT from the newest state of the log.
 
+        INTERVAL comes back as DuckDB's text of it, such as ``00:00:04.5``: Polars has no type for it.
         Raises ``InputError`` for anything but one SELECT (or DESCRIBE, SUMMARIZE, SHOW), with DuckDB's own words for
         what it can't answer, and when a segment is missing for good.
         """
@@ -85,7 +86,8 @@ class EventLog:
         self.refresh()
         for _ in range(RETRIES_MAX):
             try:
-                return _plain_numbers(pl.DataFrame(self.connection.sql(sql, params=parameters).to_arrow_table()))
+                answer = _without_intervals(self.connection.sql(sql, params=parameters))
+                return _plain_numbers(pl.DataFrame(answer.to_arrow_table()))
             except duckdb.IOException as error:
                 if not self.refresh():
                     raise InputError(f"{error}: run logmend verify") from error
@@ -147,6 +149,18 @@ def _lay(connection: duckdb.DuckDBPyConnection, directory: Path, manifest: Manif
             source = f"SELECT {columns} WHERE false"
         connection.execute(f"CREATE OR REPLACE VIEW segments.{table} AS {source}")
     connection.execute("COMMIT")
+
+
+def _without_intervals(answer: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+    """Return an answer whose columns of INTERVAL, or of lists and structs with one in them, are VARCHAR."""
+    kinds = [str(kind) for kind in answer.types]
+    if not any("INTERVAL" in kind for kind in kinds):
+        return answer
+    columns = []
+    for place, (name, kind) in enumerate(zip(answer.columns, kinds, strict=True), start=1):
+        quoted = '"' + name.replace('"', '""') + '"'
+        columns.append(f"CAST(#{place} AS VARCHAR) AS {quoted}" if "INTERVAL" in kind else f"#{place} AS {quoted}")
+    return answer.project(", ".join(columns))
 
 
 def _plain_numbers(frame: pl.DataFrame) -> pl.DataFrame:

@@ -159,6 +159,27 @@ async def test_sums_are_plain_integers(told: tuple[History, EventLog]) -> None:
     assert frame.schema == {"lines": pl.Int64}
 
 
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        ("SELECT INTERVAL 1 DAY AS d, 7 AS n", [("1 day", 7)]),
+        ("SELECT [INTERVAL 90 SECOND] AS d", [("['00:01:30']",)]),
+        (
+            'SELECT i * INTERVAL 1 HOUR AS "a ""b""" FROM range(3) t(i) ORDER BY i DESC LIMIT 2',
+            [("02:00:00",), ("01:00:00",)],
+        ),
+        (
+            "SELECT decided_at - happened_at AS took FROM decisions WHERE took IS NOT NULL ORDER BY seq LIMIT 1",
+            [("00:00:00.01",)],
+        ),
+    ],
+)
+async def test_intervals_are_text(told: tuple[History, EventLog], sql: str, expected: list[tuple[object, ...]]) -> None:
+    """The difference of two times, alone or in a list, is its text, and names and order stay as they were asked."""
+    _, log = told
+    assert log.query(sql).rows() == expected
+
+
 async def test_odd_directory_names_are_read(tmp_path: Path) -> None:
     """Quotes, blanks and brackets in the directory's name are only a name."""
     history = story()
