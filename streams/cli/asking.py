@@ -11,6 +11,7 @@ import duckdb
 import polars as pl
 
 from analytics.views import EventLog
+from streams.cli.home import log_directory
 from streams.cli.output import json_option, print_json, print_table
 from streams.cli.shell import converse
 from streams.core.errors import InputError
@@ -27,7 +28,7 @@ SMALL: Final = 1e-6
 
 def open_log(settings: Settings) -> EventLog:
     """Return a reader of this data directory's event log; say so when there is none yet."""
-    log = EventLog(settings.data_dir / "log")
+    log = EventLog(log_directory(settings))
     if log.manifest.version == 0:
         click.echo(f"no event log in {settings.data_dir} yet: run logmend demo or logmend up", err=True)
     return log

@@ -17,6 +17,7 @@ from analytics.views import EventLog
 from analytics.why import why as explain
 from analytics.why_text import render
 from streams.catalogue import strategies
+from streams.cli.home import log_directory
 from streams.cli.output import json_option, print_json, printable
 from streams.core.errors import InputError
 from streams.core.fold import Fold
@@ -45,7 +46,7 @@ def verify(offline: bool, as_json: bool) -> None:  # noqa: FBT001 - click passes
 
 
 async def _verified(settings: Settings, *, offline: bool) -> Report:
-    directory = settings.data_dir / "log"
+    directory = log_directory(settings)
     if offline or not _has_broker(settings):
         return await verify_log(directory)
     async with KafkaLog(settings) as log:
@@ -83,7 +84,7 @@ def replay(verify_first: bool, as_json: bool) -> None:  # noqa: FBT001 - click p
       logmend replay
       logmend replay --verify --json
     """
-    directory = Settings.load().data_dir / "log"
+    directory = log_directory(Settings.load())
     checked = asyncio.run(verify_log(directory)) if verify_first else None
     if checked is not None and not checked.ok:
         _tell_verified(checked, as_json=as_json)
@@ -122,7 +123,7 @@ def why(id_: str, as_json: bool) -> None:  # noqa: FBT001 - click passes it
         raise click.UsageError(
             'give an id, such as 1-4711-0: see logmend sql "select id, service, action from commands"'
         )
-    with EventLog(Settings.load().data_dir / "log") as log:
+    with EventLog(log_directory(Settings.load())) as log:
         explanation = explain(log, id_)
     if as_json:
         click.echo(explanation.to_json())

@@ -19,6 +19,7 @@ import psutil
 from msgspec import Struct
 from packaging.requirements import Requirement
 
+from streams.cli.home import DATA_DIR_ADVICE, nearest
 from streams.cli.output import json_option, print_json, print_table
 from streams.core.errors import InputError
 from streams.runtime.address import bootstrap
@@ -74,18 +75,18 @@ def packages(_settings: Settings) -> Iterator[Finding]:
 
 
 def data_directory(settings: Settings) -> Iterator[Finding]:
-    """Try to write where everything local is kept, and look for room."""
+    """Try to write where everything local is kept, or where that will be made, and look for room."""
     directory = settings.data_dir
+    there = nearest(directory)
     try:
-        directory.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=directory) as file:
+        with tempfile.TemporaryFile(dir=there) as file:
             file.write(b"x")
             file.flush()
     except OSError as error:
-        yield _bad("data", f"{directory}: {error.strerror}; set LOGMEND_DATA_DIR to a directory of yours")
+        yield _bad("data", f"{directory}: {error.strerror}; {DATA_DIR_ADVICE}")
         return
-    free = shutil.disk_usage(directory).free
-    room = f"{free / 2**30:.1f} GiB free in {directory}"
+    free = shutil.disk_usage(there).free
+    room = f"{free / 2**30:.1f} GiB free in {directory}{'' if there == directory else ', which will be made'}"
     yield _good("data", room) if free >= DISK_FREE_MIN else _warning("data", f"{room}: the log will soon have no room")
 
 

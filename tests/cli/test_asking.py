@@ -201,3 +201,20 @@ def test_why_needs_an_id() -> None:
     result = CliRunner().invoke(main, ["why", ""])
     assert (result.exit_code, result.stdout) == (2, "")
     assert "give an id" in result.stderr
+
+
+@pytest.mark.parametrize("below", ["", "deeper/down"])
+@pytest.mark.parametrize(
+    "command", [["sql", "select 1"], ["why", "1-1-0"], ["verify"], ["verify", "--offline"], ["replay"], ["shell"]]
+)
+def test_a_data_directory_that_is_a_file_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: list[str], below: str
+) -> None:
+    """What LOGMEND_DATA_DIR names must be a directory, and the error says what to set."""
+    path = tmp_path / "file"
+    path.touch()
+    monkeypatch.setenv("LOGMEND_DATA_DIR", str(path / below))
+    result = CliRunner().invoke(main, command)
+    assert (result.exit_code, result.stdout) == (1, "")
+    wanted = f"error: {path / below}: Not a directory; set LOGMEND_DATA_DIR to a directory of yours\n"
+    assert result.stderr == wanted

@@ -104,6 +104,13 @@ def test_a_data_directory_that_is_a_file_is_bad(tmp_path: Path) -> None:
     assert "set LOGMEND_DATA_DIR" in finding.text
 
 
+def test_a_data_directory_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    """Doctor looks at the nearest directory above it, and leaves everything as it is."""
+    (finding,) = doctor.data_directory(Settings(data_dir=tmp_path / "deeper" / "down"))
+    assert finding.text.endswith(f"{tmp_path}/deeper/down, which will be made")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_little_room_is_worth_a_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk that will soon be full works for now."""
     monkeypatch.setattr(doctor, "DISK_FREE_MIN", 1 << 62)
