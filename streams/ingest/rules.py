@@ -80,6 +80,7 @@ def lint(path: Path | None = None) -> list[Finding]:
     findings = _doubled(rules)
     for rule in rules:
         findings += _lint_fields(rule)
+    findings += _replacing(rules) if path else []
     findings += _lint_expressions(rules)
     if any(finding.level == ERROR for finding in findings):
         return findings
@@ -93,6 +94,16 @@ def _matcher(path: Path | None) -> Matcher:
 def _doubled(rules: tuple[RuleSpec, ...]) -> list[Finding]:
     ids = [rule.id for rule in rules]
     return [Finding(name, ERROR, "is defined more than once") for name in sorted({i for i in ids if ids.count(i) > 1})]
+
+
+def _replacing(rules: tuple[RuleSpec, ...]) -> list[Finding]:
+    """Say of which shipped rule nothing is left: its expressions may be more than the author had in mind."""
+    shipped = {rule.id: len(rule.expressions) for rule in patterns().rules}
+    return [
+        Finding(rule.id, WARNING, f"replaces the shipped {rule.id} ({shipped[rule.id]} expressions)")
+        for rule in rules
+        if rule.id in shipped
+    ]
 
 
 def _lint_fields(rule: RuleSpec) -> list[Finding]:

@@ -37,6 +37,15 @@ def test_good_file(tmp_path: Path) -> None:
     assert (listed[0].id, listed[0].origin, len(listed)) == ("warp_core", "own", len(patterns().rules) + 1)
 
 
+def test_a_replaced_shipped_rule_is_said(tmp_path: Path) -> None:
+    """Who takes a shipped id is warned how many expressions go with the old rule; the shipped rules warn of nothing."""
+    shipped = patterns().rules[0]
+    found = rules.lint(written(tmp_path, GOOD.replace('"warp_core"', f'"{shipped.id}"')))
+    text = f"replaces the shipped {shipped.id} ({len(shipped.expressions)} expressions)"
+    assert rules.Finding(shipped.id, rules.WARNING, text) in found
+    assert not any("replaces" in finding.problem for finding in rules.lint())
+
+
 LINT = {
     "dead": (GOOD.replace("warp core breach in 5", "all well"), "error", "dead"),
     "bad regular expression": (GOOD.replace("(breach|", "((breach|"), "error", "expression 1"),
