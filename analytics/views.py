@@ -39,8 +39,10 @@ RETRIES_MAX: Final = 5
 _SETTINGS: Final = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
+    "memory_limit": "1GB",
     "python_enable_replacements": "false",
     "temp_directory": "",
+    "threads": "2",
 }
 
 
@@ -91,6 +93,8 @@ class EventLog:
             except duckdb.IOException as error:
                 if not self.refresh():
                     raise InputError(f"{error}: run logmend verify") from error
+            except duckdb.OutOfMemoryException as error:
+                raise InputError("this needs more than 1 GB: add a LIMIT or aggregate") from error
             except duckdb.Error as error:
                 raise InputError(str(error)) from error
         raise InputError("the log's files are replaced faster than they can be read: ask again")

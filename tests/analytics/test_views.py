@@ -152,6 +152,15 @@ async def test_a_wrong_question_is_answered_in_words(told: tuple[History, EventL
         log.query("SELECT nope FROM decisions")
 
 
+async def test_a_question_has_one_gigabyte(told: tuple[History, EventLog]) -> None:
+    """A question that needs more memory is refused in one line, and the next one is answered, by two threads."""
+    _, log = told
+    with pytest.raises(InputError, match=r"^this needs more than 1 GB: add a LIMIT or aggregate$"):
+        log.query("SELECT list(range) FROM range(300000000)")
+    limits = "SELECT current_setting('memory_limit'), current_setting('threads')"
+    assert log.query(limits).row(0) == ("953.6 MiB", 2)
+
+
 async def test_sums_are_plain_integers(told: tuple[History, EventLog]) -> None:
     """A sum of integers is a 64-bit integer, not a decimal."""
     _, log = told
