@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import math
+import re
 import tomllib
 from collections import Counter
 from collections.abc import Iterator
@@ -12,13 +14,16 @@ from typing import Any, Final
 import msgspec
 
 from streams.core import config
-from streams.core.config import Inventory, Policy, RuleSet, ServiceSpec
+from streams.core.config import Inventory, Policy, ProbeSpec, RuleSet, RuleSpec, ServiceSpec
 from streams.core.errors import InputError
 from streams.core.events import MODES, ConfigApplied
 
 Config = Policy | Inventory | RuleSet
 SERVICE_TYPES: Final = ("process", "http")
 PROBE_KINDS: Final = ("process", "http", "tcp")
+UNKNOWN: Final = re.compile(r"unknown field `(?P<field>[^`]*)`(?:.*\.(?P<part>services|rules|probes)\[)?")
+"""msgspec's words for a field that is not known, with the list that it stands in."""
+PARTS: Final = {"services": ServiceSpec, "rules": RuleSpec, "probes": ProbeSpec}
 FILE_BYTES_MAX: Final = 600_000
 """What is applied travels as one event, which is at most 1 MB."""
 
@@ -37,14 +42,26 @@ def read(path: Path) -> Config:
         raise InputError(f"{path}: not TOML: {error}") from error
     if len(data) > FILE_BYTES_MAX:
         raise InputError(f"{path}: {len(data)} bytes of at most {FILE_BYTES_MAX}: split the fleet")
+    kind = _type_of(table, path)
     try:
-        value = msgspec.convert(table, _type_of(table, path))
+        value = msgspec.convert(table, kind)
     except msgspec.ValidationError as error:
-        raise InputError(f"{path}: {error}") from error
+        raise InputError(f"{path}: {error}{_nearest(str(error), kind)}") from error
     faults = [f"{path}: {fault}" for fault in lint(value)]
     if faults:
         raise InputError("; ".join(faults))
     return value
+
+
+def _nearest(error: str, kind: type[Config]) -> str:
+    """Return what to write instead of a field that is not known, or all that are; nothing for any other error."""
+    found = UNKNOWN.search(error)
+    if not found:
+        return ""
+    struct = PARTS[found["part"]] if found["part"] else kind
+    known = struct.__struct_fields__
+    close = difflib.get_close_matches(found["field"], known, n=1)
+    return f": did you mean {close[0]}?" if close else f": there are {', '.join(known)}"
 
 
 def _type_of(table: dict[str, Any], path: Path) -> type[Config]:

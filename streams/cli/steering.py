@@ -12,7 +12,7 @@ from typing import Any, Final
 import click
 
 from streams.cli import files
-from streams.cli.output import json_option, print_json
+from streams.cli.output import json_option, print_json, printable
 from streams.codec import encode
 from streams.core.config import RuleSet
 from streams.core.directory import Directory
@@ -87,11 +87,11 @@ def apply(file: Path, author: str, as_json: bool) -> None:  # noqa: FBT001 - cli
     if changes:
         say(settings, event, lambda directory: directory.sha256_of(event.kind) == event.sha256)
     if as_json:
-        print_json({"kind": event.kind, "sha256": event.sha256, "changes": len(changes), "author": event.author})
+        figures = {"kind": event.kind, "sha256": event.sha256, "changes": len(changes), "author": event.author}
+        print_json(figures | _by_change(changes))
     elif changes:
-        click.echo(
-            f"{event.kind} {event.sha256[:12]} is in force; changed: {', '.join(what for what, _, _ in changes)}"
-        )
+        said = [f"{change}: {', '.join(names)}" for change, names in _by_change(changes).items() if names]
+        click.echo(f"{event.kind} {event.sha256[:12]} is in force; {'; '.join(said)}")
     else:
         click.echo(f"{event.kind} {event.sha256[:12]} was in force already")
 
@@ -109,10 +109,15 @@ def diff(file: Path, as_json: bool) -> None:  # noqa: FBT001 - click passes it
     settings = Settings.load()
     changes = _changes(settings, _read(file))
     if as_json:
-        print_json([{"what": what, "before": before, "after": after} for what, before, after in changes])
+        rows = [
+            {"what": what, "change": _change(before, after), "before": before, "after": after}
+            for what, before, after in changes
+        ]
+        print_json(rows)
         return
     for what, before, after in changes:
-        click.echo(f"{what}: {_shown(before)} -> {_shown(after)}")
+        shown = [_shown(value) for value in (before, after) if value is not None]
+        click.echo(f"{_change(before, after)} {what}: {' -> '.join(shown)}")
     if not changes:
         click.echo("no change")
 
@@ -133,8 +138,22 @@ def _changes(settings: Settings, value: files.Config) -> list[tuple[str, Any, An
     return files.differences(before, value)
 
 
+def _change(before: Any, after: Any) -> str:
+    if before is None:
+        return "added"
+    return "removed" if after is None else "changed"
+
+
+def _by_change(changes: list[tuple[str, Any, Any]]) -> dict[str, list[str]]:
+    """Return the names of what was added, changed and removed."""
+    names: dict[str, list[str]] = {"added": [], "changed": [], "removed": []}
+    for what, before, after in changes:
+        names[_change(before, after)].append(what)
+    return names
+
+
 def _shown(value: Any) -> str:
-    return "nothing" if value is None else json.dumps(value, ensure_ascii=False)
+    return json.dumps(value, ensure_ascii=False)
 
 
 @click.command()
@@ -148,6 +167,9 @@ def halt(reason: str, author: str) -> None:
       logmend halt --reason "change freeze"
     """
     settings = Settings.load()
+    if by := directory_now(settings).halted_by:
+        click.echo(f"the kill switch was on already, by {printable(by)}: nothing is acted on until logmend resume")
+        return
     event = ActionHalted(author=named(author, settings), reason=reason)
     say(settings, event, lambda directory: bool(directory.halted_by))
     click.echo("halted: nothing is acted on until logmend resume")
@@ -157,7 +179,9 @@ def halt(reason: str, author: str) -> None:
 @click.option("--reason", default="", help="Why; it is recorded.")
 @author_option
 def resume(reason: str, author: str) -> None:
-    r"""Release the kill switch.
+    r"""Release the kill switch; also after Logmend stopped all action by itself, because a fact could not be taken.
+
+    Whether anything is acted on then, is up to the modes of the services, the policy and LOGMEND_DRY_RUN.
 
     \b
     Example:
@@ -166,4 +190,4 @@ def resume(reason: str, author: str) -> None:
     settings = Settings.load()
     event = ActionResumed(author=named(author, settings), reason=reason)
     say(settings, event, lambda directory: not directory.halted_by)
-    click.echo("resumed: commands are carried out again")
+    click.echo("resumed: the kill switch is off")

@@ -118,7 +118,7 @@ def test_what_people_say_is_in_force_when_the_command_returns(fleet: Settings, t
     policy.write_text("cooldown_ms = 5\n")
     services.write_text('[[services]]\nname = "shop"\nhost = "a"\n')
     with detecting(fleet):
-        assert run("diff", str(policy)).stdout == "cooldown_ms: 30000 -> 5\n"
+        assert run("diff", str(policy)).stdout == "changed cooldown_ms: 30000 -> 5\n"
         assert "is in force; changed: cooldown_ms" in run("apply", str(policy)).stdout
         assert "was in force already" in run("apply", str(policy)).stdout
         assert run("diff", str(policy)).stdout == "no change\n"
@@ -127,7 +127,10 @@ def test_what_people_say_is_in_force_when_the_command_returns(fleet: Settings, t
         assert (listed["name"], listed["mode"]) == ("shop", "observe")
         run("halt", "--author", "ada", "--reason", "freeze")
         assert steering.directory_now(fleet).halted_by == "ada"
-        run("resume")
+        said = len(read(fleet, fleet.topics.inbox_people))
+        assert "was on already, by ada" in run("halt", "--author", "bob").stdout
+        assert len(read(fleet, fleet.topics.inbox_people)) == said
+        assert run("resume").stdout == "resumed: the kill switch is off\n"
         directory = steering.directory_now(fleet)
         assert directory.halted_by == ""
         assert directory.applied["inventory"].author == "ada"
