@@ -6,6 +6,8 @@ one manifest: one moment of the log. ``sql/`` holds one view a file; all their t
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 from types import TracebackType
@@ -36,6 +38,7 @@ VIEWS: Final = (
 """Every view, in the order in which they can be made."""
 RETRIES_MAX: Final = 5
 """How often a query is asked again because a merge removed a file under it."""
+_TOO_FAST: Final = "the log's files are replaced faster than they can be read: ask again"
 _SETTINGS: Final = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
@@ -50,12 +53,21 @@ class EventLog:
     """A reader of one log directory. Not for several threads at once: each makes its own."""
 
     def __init__(self, directory: Path) -> None:
-        """Connect; ``InputError`` when the manifest is damaged."""
+        """Connect; ``InputError`` when the manifest or a segment is damaged."""
         self.directory = directory.resolve()
         self.manifest = Manifest()
         self._stamp: tuple[int, ...] = ()
+        self._laid = -1
+        """The version of the manifest that the views show."""
         self._manifest_now()
-        self.connection = _connected(self.directory, self.manifest)
+        self.connection = _connected(self.directory)
+        try:
+            self._lay()
+            for view in VIEWS:
+                self.connection.execute(files("analytics").joinpath("sql", f"{view}.sql").read_text("utf-8"))
+        except BaseException:
+            self.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -70,11 +82,14 @@ class EventLog:
         self.connection.close()
 
     def refresh(self) -> bool:
-        """Take the newest manifest into account; True when there was a newer one."""
-        known = self.manifest.version
-        if not self._manifest_now() or self.manifest.version == known:
+        """Take the newest manifest into account; True when there was a newer one.
+
+        Raises ``InputError`` when it is damaged, or a segment is missing or damaged.
+        """
+        self._manifest_now()
+        if self.manifest.version == self._laid:
             return False
-        _lay(self.connection, self.directory, self.manifest)
+        self._lay()
         return True
 
     def query(self, sql: str, parameters: dict[str, Any] | list[Any] | None = None) -> pl.DataFrame:
@@ -92,12 +107,27 @@ class EventLog:
                 return _plain_numbers(pl.DataFrame(answer.to_arrow_table()))
             except duckdb.IOException as error:
                 if not self.refresh():
-                    raise InputError(f"{error}: run logmend verify") from error
+                    raise _damage(error, self.manifest) from error
+            except duckdb.InvalidInputException as error:
+                raise _damage(error, self.manifest) from error
             except duckdb.OutOfMemoryException as error:
                 raise InputError("this needs more than 1 GB: add a LIMIT or aggregate") from error
             except duckdb.Error as error:
                 raise InputError(str(error)) from error
-        raise InputError("the log's files are replaced faster than they can be read: ask again")
+        raise InputError(_TOO_FAST)
+
+    def _lay(self) -> None:
+        """Put the newest manifest under the views, again when a merge removes a file meanwhile."""
+        for _ in range(RETRIES_MAX):
+            try:
+                _lay(self.connection, self.directory, self.manifest)
+            except (duckdb.IOException, duckdb.InvalidInputException) as error:
+                if not self._manifest_now():
+                    raise _damage(error, self.manifest) from error
+            else:
+                self._laid = self.manifest.version
+                return
+        raise InputError(_TOO_FAST)
 
     def _check(self, sql: str) -> None:
         """Let nothing pass that could write: COPY and ATTACH may reach into the log directory."""
@@ -127,7 +157,7 @@ def connect(directory: Path) -> duckdb.DuckDBPyConnection:
     return EventLog(directory).connection
 
 
-def _connected(directory: Path, manifest: Manifest) -> duckdb.DuckDBPyConnection:
+def _connected(directory: Path) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(":memory:", config=dict(_SETTINGS))
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("CREATE SCHEMA segments")
@@ -135,15 +165,34 @@ def _connected(directory: Path, manifest: Manifest) -> duckdb.DuckDBPyConnection
     connection.execute(f"SET allowed_directories = [{_literal(f'{directory / SEGMENTS}/')}]")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
-    _lay(connection, directory, manifest)
-    for view in VIEWS:
-        connection.execute(files("analytics").joinpath("sql", f"{view}.sql").read_text("utf-8"))
     return connection
 
 
+def _damage(error: duckdb.Error, manifest: Manifest) -> InputError:
+    """Return what to say of a file that DuckDB can't read; its own words when that is none of the log's."""
+    said = str(error)
+    name = next((name for name in sorted(manifest.names()) if name in said), "")
+    return InputError(f"{name} is missing or damaged: run logmend verify" if name else said.splitlines()[0])
+
+
 def _lay(connection: duckdb.DuckDBPyConnection, directory: Path, manifest: Manifest) -> None:
-    """Put every table of the manifest under the views, all at once."""
-    connection.execute("BEGIN")
+    """Put every table of the manifest under the views, all at once or, when a file can't be read, not at all."""
+    with _transaction(connection):
+        _replace_tables(connection, directory, manifest)
+
+
+@contextmanager
+def _transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    connection.begin()
+    try:
+        yield
+    except BaseException:
+        connection.rollback()
+        raise
+    connection.commit()
+
+
+def _replace_tables(connection: duckdb.DuckDBPyConnection, directory: Path, manifest: Manifest) -> None:
     for table, schema in SCHEMAS.items():
         paths = [str(directory / SEGMENTS / file.name) for file in manifest.files(table)]
         if paths:
@@ -152,7 +201,6 @@ def _lay(connection: duckdb.DuckDBPyConnection, directory: Path, manifest: Manif
             columns = ", ".join(f'NULL::{_sql_type(field.type)} AS "{field.name}"' for field in schema)
             source = f"SELECT {columns} WHERE false"
         connection.execute(f"CREATE OR REPLACE VIEW segments.{table} AS {source}")
-    connection.execute("COMMIT")
 
 
 def _without_intervals(answer: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Final
 
 import duckdb
 import polars as pl
@@ -235,6 +237,37 @@ async def test_a_file_missing_for_good_says_verify(told: tuple[History, EventLog
     (log.directory / SEGMENTS / load(log.directory).files("decisions")[0].name).unlink()
     with pytest.raises(InputError, match="run logmend verify"):
         log.query("FROM decisions")
+
+
+DAMAGE: Final = r"^decisions-\d+-\d+\.parquet is missing or damaged: run logmend verify$"
+
+
+def cut(path: Path) -> None:
+    """Leave the first half of a file."""
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+@pytest.mark.parametrize("harm", [Path.unlink, cut])
+async def test_damage_says_verify_and_is_overcome(tmp_path: Path, harm: Callable[[Path], None]) -> None:
+    """A lost or cut segment is named by whoever meets it: a new reader, an old one, one that takes a newer manifest."""
+    history = story()
+    history.log.horizon_ms = 1_800_000_201_000
+    await archive(history, tmp_path)
+    segment = tmp_path / SEGMENTS / load(tmp_path).files("decisions")[0].name
+    whole = segment.read_bytes()
+    with EventLog(tmp_path) as log:
+        harm(segment)
+        with pytest.raises(InputError, match=DAMAGE):
+            log.query("FROM decisions")
+        with pytest.raises(InputError, match=DAMAGE):
+            EventLog(tmp_path)
+        history.log.horizon_ms = 1 << 62
+        await archive(history, tmp_path)
+        for _ in range(2):
+            with pytest.raises(InputError, match=DAMAGE):
+                log.refresh()
+        segment.write_bytes(whole)
+        assert log.query("SELECT count(*) FROM decisions").item() == len(history.decisions)
 
 
 async def test_a_damaged_manifest_says_so(told: tuple[History, EventLog]) -> None:
