@@ -14,7 +14,8 @@ import pytest
 
 from analytics.views import VIEWS
 from streams.cli import ENTRIES, files, main
-from streams.core.config import Inventory
+from streams.core.config import Inventory, Policy, RuleSet
+from streams.ingest import rules
 from streams.settings import PREFIX, Settings
 
 ROOT = Path(__file__).parents[2]
@@ -70,9 +71,23 @@ def test_every_view_is_listed() -> None:
 
 def test_the_example_inventory_can_be_applied() -> None:
     """The services in the README are an inventory without a fault."""
-    (text,) = blocks("toml")
+    text = blocks("toml")[0]
     value = msgspec.convert(tomllib.loads(text), Inventory)
     assert list(files.lint(value)) == []
+
+
+def test_the_example_rules_have_no_finding(tmp_path: Path) -> None:
+    """The rules in the README can be applied, and their examples hold."""
+    path = tmp_path / "rules.toml"
+    path.write_text(blocks("toml")[1])
+    assert isinstance(files.read(path), RuleSet)
+    assert rules.lint(path) == []
+    assert [result.ok for result in rules.test(path)] == [True, True]
+
+
+def test_the_example_policy_holds_the_defaults() -> None:
+    """The limits in the README are those that hold where nothing is applied."""
+    assert msgspec.convert(tomllib.loads(blocks("toml")[2]), Policy) == Policy()
 
 
 def test_the_change_log_names_commands_that_exist() -> None:
