@@ -71,8 +71,8 @@ class ReplayReport(Struct, frozen=True, kw_only=True):
 def replay(directory: Path, fold_factory: Callable[[], Fold]) -> ReplayReport:
     """Refold the archived facts with a new fold and compare its decisions with the archived ones.
 
-    Raises ``InputError`` when the manifest is damaged. A file that can't be read, a hole in the facts and a step that
-    raises end the replay with a ``problem``.
+    Raises ``InputError`` when there is no event log or its manifest is damaged. A file that can't be read, a hole in
+    the facts and a step that raises end the replay with a ``problem``.
     """
     run = _Replay(directory)
     try:
@@ -87,6 +87,8 @@ def replay(directory: Path, fold_factory: Callable[[], Fold]) -> ReplayReport:
 class _Replay:
     def __init__(self, directory: Path) -> None:
         manifest = load(directory)
+        if manifest.version == 0:
+            raise InputError(f"there is no event log in {directory}")
         self._facts = scan(directory, manifest, "facts", ["kafka_append_ms", "kafka_value"])
         self._recorded = _Lookahead(
             scan(directory, manifest, "decisions", ["facts_offset", "kind", "reason", "kafka_value"])

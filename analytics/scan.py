@@ -28,7 +28,8 @@ def scan(directory: Path, manifest: Manifest, name: str, columns: Sequence[str])
         except FileNotFoundError as error:
             newer = load(directory)
             if newer.version == manifest.version:
-                raise InputError(f"{error.filename or file} is missing: run logmend verify") from error
+                name = file.name if file else name
+                raise InputError(f"{name} is missing or damaged: run logmend verify") from error
             manifest = newer
             continue
         except (OSError, ValueError) as error:

@@ -10,11 +10,13 @@ import msgspec
 import pytest
 
 from analytics import compact
+from analytics.manifest import SEGMENTS, load
 from analytics.replay import ReplayReport, replay
 from analytics.verify import verify
 from streams.catalogue import strategies
 from streams.codec import decode_decision, encode
 from streams.core.chain import sha256_of
+from streams.core.errors import InputError
 from streams.core.events import Decision
 from streams.core.fold import Fold
 from streams.ports import Outgoing, TopicPartition
@@ -124,6 +126,20 @@ async def test_decisions_not_archived_yet_are_the_tail(tmp_path: Path) -> None:
     report = await replayed(history, tmp_path)
     assert report.ok
     assert report.tail == 3
+
+
+async def test_no_log_is_not_identical(tmp_path: Path) -> None:
+    """A directory without a manifest is no event log, rather than one in which nothing differs."""
+    with pytest.raises(InputError, match=r"there is no event log in .*/nowhere$"):
+        replay(tmp_path / "nowhere", new_fold)
+
+
+async def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    """A segment that is gone ends a replay with its name and what to do."""
+    await archive(story(), tmp_path)
+    name = load(tmp_path).files("facts")[0].name
+    (tmp_path / SEGMENTS / name).unlink()
+    assert replay(tmp_path, new_fold).problem == f"{name} is missing or damaged: run logmend verify"
 
 
 async def test_another_epoch_is_named(tmp_path: Path) -> None:
