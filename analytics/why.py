@@ -114,9 +114,12 @@ def why(log: EventLog, wanted: str) -> Explanation:
     """Explain the incident, decision or command of an id (such as ``1-4711-0``).
 
     An incident's explanation has all of its decisions; that of a decision or a command begins with what opened its
-    incident. Raises ``InputError`` when there is nothing of that id.
+    incident. Raises ``InputError`` when there is nothing of that id, or the id is blank.
     """
-    rows = log.query("SELECT incident FROM decisions WHERE id = $id OR incident = $id LIMIT 1", {"id": wanted})
+    if not wanted.strip():
+        raise InputError("give the id of an incident, a decision or a command: see logmend sql 'FROM decisions'")
+    sql = "SELECT incident FROM decisions WHERE id = $id OR (incident = $id AND incident <> '') LIMIT 1"
+    rows = log.query(sql, {"id": wanted})
     if rows.is_empty():
         raise InputError(f"nothing in the event log has the id {wanted!r}: see logmend sql 'FROM decisions'")
     incident = str(rows["incident"][0])

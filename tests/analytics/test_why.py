@@ -115,6 +115,15 @@ async def test_an_unknown_id_is_said_so(told: tuple[History, EventLog]) -> None:
         why(log, "9-9-9")
 
 
+@pytest.mark.parametrize("blank", ["", " "])
+async def test_a_blank_id_is_nobodys(told: tuple[History, EventLog], blank: str) -> None:
+    """A blank id is an input error, though decisions that belong to no incident have an empty one there."""
+    _, log = told
+    assert log.query("SELECT count(*) FROM decisions WHERE incident = ''").item() > 0
+    with pytest.raises(InputError, match="give the id of an incident, a decision or a command"):
+        why(log, blank)
+
+
 async def test_the_summary_adds_up(told: tuple[History, EventLog]) -> None:
     """The demo's figures are those of the history."""
     history, log = told
