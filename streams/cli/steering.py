@@ -27,8 +27,21 @@ from streams.settings import Settings
 WAIT_S: Final = 15.0
 LOOK_S: Final = 0.1
 FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
+TEXT_CHARACTERS_MAX: Final = 500
+"""Half of what detect takes from an inbox."""
 
-author_option = click.option("--author", default="", help="Who says so.  [default: this user at this host]")
+
+def _short(_context: click.Context, _parameter: click.Parameter, text: str) -> str:
+    """Refuse what detect would reject: a kill switch must not fail for a long reason."""
+    if len(text) > TEXT_CHARACTERS_MAX:
+        raise click.BadParameter(f"{len(text)} characters; give at most {TEXT_CHARACTERS_MAX}")
+    return text
+
+
+author_option = click.option(
+    "--author", default="", callback=_short, help="Who says so.  [default: this user at this host]"
+)
+reason_option = click.option("--reason", default="", callback=_short, help="Why; it is recorded.")
 
 
 def directory_now(settings: Settings) -> Directory:
@@ -157,7 +170,7 @@ def _shown(value: Any) -> str:
 
 
 @click.command()
-@click.option("--reason", default="", help="Why; it is recorded.")
+@reason_option
 @author_option
 def halt(reason: str, author: str) -> None:
     r"""Throw the kill switch: everything is detected, decided and recorded, nothing is acted on.
@@ -176,7 +189,7 @@ def halt(reason: str, author: str) -> None:
 
 
 @click.command()
-@click.option("--reason", default="", help="Why; it is recorded.")
+@reason_option
 @author_option
 def resume(reason: str, author: str) -> None:
     r"""Release the kill switch; also after Logmend stopped all action by itself, because a fact could not be taken.

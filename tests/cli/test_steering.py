@@ -76,3 +76,11 @@ def test_resume_claims_no_more_than_the_switch(said: list[InboxEvent]) -> None:
     """Commands may still not be carried out, for the policy's or the settings' sake."""
     assert run("resume") == "resumed: the kill switch is off\n"
     assert len(said) == 1
+
+
+def test_a_reason_that_detect_would_reject_is_refused(said: list[InboxEvent]) -> None:
+    """A kill switch with a reason that is too long fails at once, instead of being dead-lettered."""
+    result = CliRunner().invoke(main, ["halt", "--reason", "x" * 501])
+    assert result.exit_code == 2
+    assert "at most 500" in result.output
+    assert said == []
