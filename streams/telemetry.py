@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import threading
 import time
 from typing import Final
 
@@ -251,6 +252,14 @@ def configure_logging(level: int = logging.INFO) -> None:
     _log.setLevel(level)
     for name in CHATTY_LOGGERS:
         logging.getLogger(name).setLevel(logging.WARNING)
+    threading.excepthook = _thread_failed
+
+
+def _thread_failed(args: threading.ExceptHookArgs) -> None:
+    """Say that a thread of a library ended by an exception, as one line of JSON like everything else."""
+    info = (args.exc_type, args.exc_value or args.exc_type(), args.exc_traceback)
+    name = args.thread.name if args.thread else ""
+    _log.error("thread_failed", exc_info=info, extra={"fields": {"thread": name, "error": f"{args.exc_value}"}})
 
 
 def _say(level: int, event: str, **fields: object) -> None:

@@ -7,6 +7,7 @@ import json
 import logging
 import re
 import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,8 +22,9 @@ ROOT = Path(__file__).parents[1]
 @pytest.fixture(autouse=True)
 def _restore_logging() -> Iterator[None]:
     root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
+    handlers, level, hook = list(root.handlers), root.level, threading.excepthook
     yield
+    threading.excepthook = hook
     root.handlers[:], root.level = handlers, level
 
 
@@ -119,3 +121,15 @@ def test_every_function_of_telemetry_is_called() -> None:
     }
     assert public
     assert public <= called, f"never called: {', '.join(sorted(public - called))}"
+
+
+def test_a_thread_that_fails_is_a_line_of_json(capsys: pytest.CaptureFixture[str]) -> None:
+    """What ends a thread of a library is told like everything else, not printed over several lines."""
+    telemetry.configure_logging()
+    thread = threading.Thread(target={}.pop, args=("gone",), name="of a library")
+    thread.start()
+    thread.join()
+    told = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [(one["event"], one["thread"], one["error"]) for one in told] == [
+        ("thread_failed", "of a library", "'gone'")
+    ]

@@ -225,8 +225,9 @@ def test_a_process_without_a_broker_ends_and_says_so(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == EXIT_FAILED
     events = [json.loads(line) for line in done.stderr.splitlines()]
-    assert events[-1]["event"] == "process_failed"
-    assert "Unable to bootstrap" in events[-1]["error"]
+    failed = [event["error"] for event in events if event["event"] == "process_failed"]
+    assert len(failed) == 1
+    assert "Unable to bootstrap" in failed[0]
 
 
 async def test_a_clean_stop_ends_with_status_0_and_tells_lag_monitors_its_position(cluster: Cluster) -> None:
