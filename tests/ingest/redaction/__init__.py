@@ -1,0 +1,1 @@
+"""Whether secrets stay out of what is stored and shown."""
