@@ -58,6 +58,8 @@ class Policy(Applied, frozen=True):
     quiet_close_ms: int = 600_000
     grouping_wait_ms: int = 1_000
     """How long a symptom that may come from a dependency waits for that dependency to speak."""
+    burst_window_ms: int = 60_000
+    """Time (of event) in which a burst of lines raises a severity."""
     probe_failures: int = 2
     """Failed probes in a row that count as a detection."""
     exploration_rate: float = 0.02

@@ -351,6 +351,7 @@ class Decision(Event, frozen=True):
 DECISION_KINDS: Final = {
     "incident_opened": "a first symptom; service, pattern, causes",
     "symptom_joined": "another pattern or a dependent service belongs to an open incident",
+    "severity_raised": "an open incident became worse; reason: the symptom, or how many lines came in how short a time",
     "incident_merged": "the incident was a symptom of another; refers_to is that other incident",
     "commanded": "act: strategy, options, gates, command; dispatch sends it",
     "withheld": "would act, but a gate said no: strategy, options, gates",

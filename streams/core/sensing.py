@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from streams.core.bursts import raised
 from streams.core.events import SEVERITIES, Coordinate, Detection, Message, ProbeReported, Slice
 from streams.core.incidents import (
     ACTING,
@@ -37,16 +38,23 @@ class Symptom(Struct, frozen=True, kw_only=True):
     at_ms: int
     causes: tuple[Coordinate, ...]
     probed: bool
+    burst: str = ""
+    """How many lines came in how short a time, when that raised the severity."""
 
 
 def of_detection(turn: Turn, detection: Detection, source: str, partition: int) -> Symptom:
-    """Return a detection as a symptom."""
+    """Return a detection as a symptom; its slice's tallies are counted already."""
+    row = turn.catalogue.pattern(detection.pattern)
+    lines = turn.state.services.burst_lines(detection.service, row.id)
+    severity = raised(row, detection.severity, lines)
+    burst = f"{lines} lines of {row.id} within {turn.policy.burst_window_ms // 1000} s"
     return Symptom(
         service=detection.service,
         host=detection.host,
         pattern=detection.pattern,
         category=detection.category,
-        severity=detection.severity,
+        severity=severity,
+        burst="" if severity == detection.severity else burst,
         confidence=detection.confidence,
         count=detection.count,
         at_ms=turn.seen_ms(detection.at_last_ms),
@@ -127,7 +135,7 @@ def _open(turn: Turn, symptom: Symptom, row: PatternRow) -> Incident:
     )
     add_symptom(incident, symptom.service, symptom.pattern, symptom.count)
     turn.state.incidents.add(incident)
-    turn.write(turn.about(incident, "incident_opened"))
+    turn.write(turn.about(incident, "incident_opened", symptom.burst))
     return incident
 
 
@@ -159,7 +167,6 @@ def _join(turn: Turn, incident: Incident, symptom: Symptom, row: PatternRow) -> 
     own = symptom.service == incident.service
     incident.last_at_ms = max(incident.last_at_ms, symptom.at_ms)
     incident.last_now_ms = turn.now_ms
-    incident.severity = severer(incident.severity, symptom.severity)
     add_causes(incident, symptom.causes)
     if own and _leads(incident, symptom, row):
         incident.pattern, incident.category, incident.rank = symptom.pattern, symptom.category, row.rank
@@ -170,12 +177,24 @@ def _join(turn: Turn, incident: Incident, symptom: Symptom, row: PatternRow) -> 
         draft = turn.about(incident, "symptom_joined", f"{symptom.service} {symptom.pattern}")
         draft.causes = symptom.causes
         turn.write(draft)
+    _worsen(turn, incident, symptom)
     _came_back(turn, incident, symptom, row, new=first and own)
     if incident.status == OPEN:
         if "fresh_evidence" in incident.withheld:
             incident.not_before_ms, incident.withheld = turn.now_ms, ""
         if incident.not_before_ms < NEVER_MS:
             turn.state.incidents.wake(incident, max(turn.now_ms, incident.not_before_ms))
+
+
+def _worsen(turn: Turn, incident: Incident, symptom: Symptom) -> None:
+    """Raise the incident's severity to that of a symptom, and say why."""
+    severity = severer(incident.severity, symptom.severity)
+    if severity == incident.severity:
+        return
+    incident.severity = severity
+    draft = turn.about(incident, "severity_raised", symptom.burst or f"{symptom.service} {symptom.pattern}")
+    draft.causes = symptom.causes
+    turn.write(draft)
 
 
 def _leads(incident: Incident, symptom: Symptom, row: PatternRow) -> bool:
@@ -213,6 +232,8 @@ def hear_lines(turn: Turn, fact: Slice) -> None:
         service.heard_in(source)
         if tally.severity == "info" and not tally.pattern:
             service.normal_at_ms = max(service.normal_at_ms, turn.seen_ms(tally.at_ms))
+        elif tally.pattern and turn.catalogue.pattern(tally.pattern).burst_lines:
+            service.count(tally.pattern, tally.count, turn.seen_ms(tally.at_ms), turn.policy.burst_window_ms)
     while (evicted := turn.state.services.evict()) is not None:
         turn.write(Draft(kind="service_evicted", reason="longest silent", service=evicted))
     for detection in fact.detections:

@@ -6,6 +6,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from streams.core.bursts import Burst
 from streams.core.config import SERVICES_MAX
 from streams.core.events import ProbeReported
 
@@ -22,11 +23,17 @@ class Service(Struct):
     probe_failures: dict[str, int] = {}
     """Failed probes in a row, by kind of probe."""
     sources: list[str] = []
+    bursts: dict[str, Burst] = {}
+    """How fast lines come, by pattern; only of patterns that a burst raises."""
 
     def heard_in(self, source: str) -> None:
         """Remember a source partition in which the service speaks."""
         if source not in self.sources and len(self.sources) < SOURCES_PER_SERVICE_MAX:
             self.sources.append(source)
+
+    def count(self, pattern: str, lines: int, at_ms: int, window_ms: int) -> None:
+        """Count lines of a pattern that a burst raises."""
+        self.bursts.setdefault(pattern, Burst()).add(at_ms, lines, window_ms)
 
     def probed(self, probe: ProbeReported, at_ms: int) -> int:
         """Take a probe of ``at_ms`` into account; return how many of its kind have failed in a row."""
@@ -53,6 +60,11 @@ class Services(Struct):
         entry = self.live.pop(name, None) or Service()
         self.live[name] = entry
         return entry
+
+    def burst_lines(self, name: str, pattern: str) -> int:
+        """Return how many lines of a pattern the newest window of a service holds; 0 when nothing is known of it."""
+        entry = self.live.get(name)
+        return entry.bursts[pattern].lines() if entry and pattern in entry.bursts else 0
 
     def forget_probes(self) -> None:
         """Begin to count probes anew: another inventory has other probes."""

@@ -54,12 +54,15 @@ class PatternRow(Struct, frozen=True, forbid_unknown_fields=True):
     """How a pattern takes part in an incident.
 
     ``rank``: 0 may be the echo of a dependency, 1 an effect, 2 a cause (the default); the highest leads an incident.
-    ``group``: incidents of one service are kept apart by it.
+    ``group``: incidents of one service are kept apart by it. ``burst_lines`` of it within ``policy.burst_window_ms``
+    make it ``burst_severity`` (0: no number of lines does).
     """
 
     id: str
     rank: int = 2
     group: str = "health"
+    burst_lines: int = 0
+    burst_severity: str = "critical"
 
 
 class ProbeRow(Struct, frozen=True, forbid_unknown_fields=True):

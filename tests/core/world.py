@@ -35,6 +35,7 @@ CATEGORY = {
     "connection_refused": ("network", "error"),
     "service_unavailable": ("service", "error"),
     "database_lock": ("database", "error"),
+    "database_connection": ("database", "error"),
     "configuration_error": ("configuration", "error"),
     "health_check_failure": ("service", "error"),
     "disk_full": ("disk", "critical"),
@@ -115,11 +116,19 @@ class World:
         return self.feed(Slice(**{**values, **parts}))
 
     def detect(self, service: str, pattern: str, **fields: Any) -> list[Decision]:
-        """Append a slice with one detection, now."""
+        """Append a slice with one detection, now, and its tally."""
         found = detection(
             service, pattern, fields.pop("at_ms", self.ms), offset=self._positions.get("logs", 0), **fields
         )
-        return self.slice(detections=(found,))
+        tally = Tally(
+            at_ms=found.at_last_ms - found.at_last_ms % 1000,
+            service=service,
+            severity=found.severity,
+            pattern=pattern,
+            template="",
+            count=found.count,
+        )
+        return self.slice(detections=(found,), tallies=(tally,))
 
     def normal(self, service: str) -> list[Decision]:
         """Append a slice in which a service says that all is well."""

@@ -2,7 +2,7 @@
 
     service api depends_on=db      (all services of the inventory first)
     policy cooldown_ms=2000
-    detect api process_crash       age=MS makes the line older
+    detect api process_crash       age=MS makes the line older, count=N is a line N times
     probe api down | up
     normal api
     outcome api ok | failed | refused | expired | in_doubt
@@ -59,7 +59,8 @@ class _Stage:
         if verb == "policy":
             return self.world.apply("policy", Policy(**_typed(given, Policy)))
         if verb == "detect":
-            return self.world.detect(*plain, at_ms=self.world.ms - int(given.get("age", "0")))
+            at_ms = self.world.ms - int(given.get("age", "0"))
+            return self.world.detect(*plain, at_ms=at_ms, count=int(given.get("count", "1")))
         simple: dict[str, Callable[[], list[Decision]]] = {
             "probe": lambda: self.world.probe(plain[0], ok=plain[1] == "up"),
             "normal": lambda: self.world.normal(plain[0]),
