@@ -18,7 +18,7 @@ BASE64 = ALNUM + "+/"
 URLSAFE = ALNUM + "-_"
 HEX = "0123456789abcdef"
 
-type Make = Callable[[Random], str]
+Make = Callable[[Random], str]
 
 
 @dataclass(frozen=True, slots=True)
