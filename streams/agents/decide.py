@@ -16,8 +16,8 @@ from streams.agents.reading import Chain, Tail, decision_of
 from streams.codec import decode_fact, encode
 from streams.core.chain import sha256_of
 from streams.core.errors import InputError, InvariantError
-from streams.core.events import Decision, Fact, Ticked
-from streams.core.fold import Fold
+from streams.core.events import ActionHalted, Decision, Fact, Ticked
+from streams.core.fold import REJECTED_BY, Fold
 from streams.core.saved import Saved, pack, unpack
 from streams.ports import Log, Outgoing, Record, SnapshotStore, TopicPartition
 from streams.topics import Topics
@@ -82,6 +82,7 @@ class DecideEngine:
         self._pending: list[_Decided] = []
         self._poisonous: dict[int, str] = {}
         self._healing = Healing()
+        self._halt_told = False
         self._heard_ms = 0
         self._kept = [_Kept() for _ in snapshots]
 
@@ -91,6 +92,7 @@ class DecideEngine:
             return {}
         await self._restore()
         self._healing = Healing()
+        self._halt_told = False
         self._heard_ms = self._clock_ms()
         self._kept = [_Kept(self._heard_ms, self._fold.directory.facts_offset) for _ in self._snapshots]
         return {self._facts: self._fold.directory.facts_offset}
@@ -102,6 +104,7 @@ class DecideEngine:
                 for record in records:
                     await self._take(record)
         await self._flush()
+        await self._tell_halt()
         telemetry.incidents_open(self._fold.incidents_open)
         telemetry.action_halted(halted=bool(self._fold.directory.halted_by))
         self._heard_ms = self._clock_ms()
@@ -165,6 +168,18 @@ class DecideEngine:
                 telemetry.commanded(decision.append_ms)
             self._healing.see(decision)
         self._pending = []
+
+    async def _tell_halt(self) -> None:
+        """Say that action is halted where the pool hears it: what a rejected fact did is in the fold's state alone.
+
+        It may be said twice, by us and by who takes over; the second time changes nothing.
+        """
+        if self._fold.directory.halted_by != REJECTED_BY:
+            self._halt_told = False
+        elif not self._halt_told:
+            said = ActionHalted(author="logmend", reason="a fact was rejected; see decisions of kind fact_rejected")
+            await self._log.append([Outgoing(self._topics.inbox_people, encode(said), b"")])
+            self._halt_told = True
 
     async def _refold(self, end: int) -> None:
         """Fold everything below ``end`` again."""

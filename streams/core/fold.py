@@ -22,6 +22,9 @@ from streams.core.strategy import Catalogue
 EPOCH: Final = 1
 """Raise it with every change that makes the same facts give other bytes (a golden log fails without)."""
 
+REJECTED_BY: Final = "logmend: a fact was rejected"
+"""Who halted action when it was the fold itself: only its own state knows until that is said in a fact."""
+
 SNAPSHOT_VERSION: Final = 1
 
 
@@ -82,7 +85,7 @@ class Fold:
         else:
             directory.take(fact, offset)
         self._fleet = Fleet(directory.inventory)
-        directory.halted_by = "logmend: a fact was rejected"
+        directory.halted_by = REJECTED_BY
         turn.write(Draft(kind="fact_rejected", reason=reason))
         return turn.decisions
 

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from streams.agents.decide import DecideEngine, Keeping
-from streams.codec import decode_decision, encode
+from streams.codec import decode_decision, decode_inbox, encode
 from streams.core.chain import sha256_of
 from streams.core.config import Inventory
 from streams.core.errors import InputError, InvariantError
@@ -222,6 +222,26 @@ def test_a_poisonous_fact_is_rejected_in_its_place() -> None:
     kinds = [(one.kind, one.reason) for one in stage.decisions]
     assert ("fact_rejected", "ZeroDivisionError") in kinds
     assert kinds[-1] == ("withheld", "not_halted")
+
+
+def test_a_rejection_halts_where_the_pool_hears_it() -> None:
+    """After a rejected fact the kill switch is thrown in the inbox too, again by the next owner, until it is a fact."""
+    stage = Stage()
+    stage.story.normal(POISON)
+    stage.tell()
+    first = stage.owner()
+    stage.work(first)
+    stage.append(Ticked(owner="one"))
+    stage.go_on(first, len(stage.records(FACTS)) - 1)
+    stage.work(stage.owner("two"))
+    halted = [decode_inbox(value) for value in stage.values(TOPICS.inbox_people)]
+    assert [(type(event), event.author) for event in halted if isinstance(event, ActionHalted)] == [
+        (ActionHalted, "logmend")
+    ] * 2
+    stage.story.halt()
+    stage.tell()
+    stage.work(stage.owner("three"))
+    assert len(stage.values(TOPICS.inbox_people)) == 2
 
 
 def test_a_recorded_rejection_holds() -> None:
