@@ -6,7 +6,7 @@ in-memory broker that crashes at every await) can all host the same code.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 Headers = Sequence[tuple[str, bytes]]
@@ -91,6 +91,32 @@ class Log(Protocol):
 
     async def bounds(self, where: TopicPartition) -> tuple[int, int]:
         """Return (earliest offset, offset after the last record)."""
+        ...
+
+
+SchemaId = int | str
+"""The number that a registry gave a schema, or its GUID in the form with hyphens."""
+
+
+class Registered(NamedTuple):
+    """A schema as a registry holds it: its kind (``AVRO``, ``JSON``, ``PROTOBUF``) and its text.
+
+    ``references`` are the texts of all that it refers to, each behind what it refers to itself.
+    """
+
+    kind: str
+    text: str
+    references: tuple[str, ...] = ()
+
+
+class Schemas(Protocol):
+    """A schema registry."""
+
+    async def get(self, ids: Collection[SchemaId]) -> Mapping[SchemaId, Registered | str]:
+        """Return for each id its schema, or in a few words why there is none; within about ten seconds.
+
+        A schema is the same for ever; a reason may be another one a minute later. Never raises.
+        """
         ...
 
 

@@ -109,6 +109,13 @@ class Settings(BaseSettings):
     broker_port: int = Field(
         default=0, ge=0, le=65_535, description="port of the embedded broker; 0 chooses (9092 if free), else to 65535"
     )
+    schema_registry: str = Field(
+        default="",
+        repr=False,
+        pattern=r"^$|^https?://([^\s/@]+@)?(\[[0-9a-fA-F:.]+\]|[^\s/@:?#\[\]]+)(:\d{1,5})?(/[^\s?#]*)?$",
+        description="the schema registry of Confluent's producers, http[s]://[user:password@]host[:port][/path]; "
+        "empty is none",
+    )
     dry_run: bool = Field(default=True, description="true: actions are only logged; false: they are taken")
     policy: AbsolutePath | None = Field(default=None, description="a policy file that is compared with the applied one")
     rules: AbsolutePath | None = Field(default=None, description="a rules file that is compared with the applied one")
@@ -191,4 +198,5 @@ def _explain(error: ValidationError, given: Mapping[str, object]) -> str:
     if name not in given and variable not in os.environ:
         where = f"{name} in {_file()} (or {variable})"
     value = os.environ.get(variable, first["input"]) if name not in given else first["input"]
-    return f"{where} is {str(value)[:80]!r}; allowed: {field.description}"
+    said = f"{str(value)[:80]!r}" if field.repr else "not valid"  # what is not shown may hold a password
+    return f"{where} is {said}; allowed: {field.description}"

@@ -41,6 +41,7 @@ _archived = Counter("logmend_archived_records", "Records written to segments.", 
 _restarts = Counter("logmend_restarts", "Processes that the supervisor started again.", ["role"], registry=REGISTRY)
 _watchdog = Counter("logmend_watchdog", "Stalls that ended a process.", ["stage"], registry=REGISTRY)
 _zombies = Counter("logmend_zombie_facts", "Facts dropped by the readers' rule.", ["verdict"], registry=REGISTRY)
+_schemas = Counter("logmend_schemas", "Answers of the schema registry.", ["outcome"], registry=REGISTRY)
 _errors = Counter("logmend_errors", "Failures of ours that were met and handled.", ["where"], registry=REGISTRY)
 
 _lag = Gauge("logmend_lag_records", "Records not yet worked on.", ["topic", "partition"], registry=REGISTRY)
@@ -100,6 +101,11 @@ def lines_read(source: str, lines: int, size_bytes: int = 0) -> None:
     topic = _bounded("source", source)
     _lines.labels(topic).inc(lines)
     _line_bytes.labels(topic).inc(size_bytes)
+
+
+def schema_answered(outcome: str) -> None:
+    """Count what a question to the schema registry came to: ``found``, ``unknown``, ``refused``, ``unreachable``."""
+    _schemas.labels(outcome).inc()
 
 
 def slice_appended(source: str) -> None:
@@ -308,6 +314,11 @@ def handled(where: str, problem: str) -> None:
     """Say that something failed, was met and is tried again or left out; ``where`` is a word of the code's own."""
     _errors.labels(_bounded("where", where)).inc()
     _say(logging.WARNING, "handled", where=where, problem=problem[:500])
+
+
+def registry_down(address: str, problem: str, seconds: float) -> None:
+    """Warn that the schema registry gave no answer: for so long its records become dead letters without a question."""
+    _say(logging.WARNING, "registry_down", address=address, problem=problem, seconds=seconds)
 
 
 def snapshot_damaged(store: str, which: str, problem: str) -> None:

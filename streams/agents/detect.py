@@ -7,7 +7,7 @@ the batch is done. Whoever is overtaken by a later term finds it in the log and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple, Protocol
 
 from streams import telemetry
@@ -17,8 +17,9 @@ from streams.core.config import RuleSet
 from streams.core.directory import Directory
 from streams.core.errors import InputError, InvariantError
 from streams.core.events import Evidence, Fact, LinesLost, Reject, Slice, Took
+from streams.ingest.confluent import Book
 from streams.ingest.slicer import Cut
-from streams.ports import Log, Outgoing, Record, TopicPartition
+from streams.ports import Log, Outgoing, Record, Schemas, TopicPartition
 from streams.topics import Topics
 
 TAKES_MAX: Final = 8
@@ -31,6 +32,19 @@ class Cutter(Protocol):
     def cut(self, source: str, partition: int, term: int, records: Sequence[Record], from_offset: int) -> Cut:
         """Return slices that account for [``from_offset``, last offset + 1)."""
         ...
+
+
+class Lookup(NamedTuple):
+    """A schema registry, and the book in which the slicers find what it answered."""
+
+    schemas: Schemas
+    book: Book
+
+    async def prepare(self, batch: Iterable[Sequence[Record]]) -> None:
+        """Ask for the schemas that records name and the book does not know: cutting them does no I/O."""
+        unknown = set().union(*(self.book.unknown(records) for records in batch))
+        if unknown:
+            self.book.learn(await self.schemas.get(unknown))
 
 
 class SupersededError(Exception):
@@ -55,7 +69,8 @@ class DetectEngine:
     """The stage; see ``streams.ports.Engine``.
 
     ``slicer_for`` compiles applied rules (``InputError`` when it can't: then the shipped ones hold); ``nonce`` gives a
-    new unique word each time; ``directory`` is what is known of the facts already, from a snapshot.
+    new unique word each time; ``directory`` is what is known of the facts already, from a snapshot. Without ``lookup``
+    there is no schema registry.
     """
 
     def __init__(
@@ -66,12 +81,14 @@ class DetectEngine:
         owner: str,
         nonce: Callable[[], str],
         directory: Directory | None = None,
+        lookup: Lookup | None = None,
     ) -> None:
         self._log = log
         self._topics = topics
         self._slicer_for = slicer_for
         self._owner = owner
         self._nonce = nonce
+        self._lookup = lookup
         self._facts = Facts(log, topics, directory or Directory())
         self._rules = self._facts.directory.rules
         self._slicer = self._compiled()
@@ -88,6 +105,8 @@ class DetectEngine:
 
     async def process(self, batch: Sequence[tuple[TopicPartition, Sequence[Record]]]) -> None:
         """Append evidence and dead letters, then the slices; when this returns, all of it is acknowledged."""
+        if self._lookup:
+            await self._lookup.prepare(records for where, records in batch if where.topic not in self._topics.inboxes)
         work = _Work([], [])
         for where, records in batch:
             if where in self._held and records:

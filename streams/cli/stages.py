@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import time
 import uuid
@@ -12,18 +13,20 @@ from typing import Final
 import click
 
 from streams.agents.decide import DecideEngine, Keeping
-from streams.agents.detect import DetectEngine
+from streams.agents.detect import DetectEngine, Lookup
 from streams.agents.dispatch import DispatchEngine
 from streams.catalogue import strategies
 from streams.cli.process import instance_option, run
 from streams.core.fold import Fold
 from streams.ingest import matcher
+from streams.ingest.confluent import Book
 from streams.ingest.slicer import Slicer
 from streams.ports import Engine, Log
 from streams.runtime.app import build_app
 from streams.runtime.host import run_faust
 from streams.runtime.kafka import KafkaLog
 from streams.runtime.readiness import Announcing
+from streams.runtime.registry import Registry
 from streams.runtime.snapshots import FileSnapshots, TopicSnapshots
 from streams.runtime.view import newest_directory
 from streams.settings import Settings
@@ -46,17 +49,21 @@ def detect(instance: str) -> None:
 
 async def _detect(settings: Settings, instance: str, stop: asyncio.Event) -> None:
     topics = settings.topics
-    async with KafkaLog(settings) as log:
+    book = Book()
+    async with KafkaLog(settings) as log, contextlib.AsyncExitStack() as stack:
+        address = settings.schema_registry
+        lookup = Lookup(await stack.enter_async_context(Registry(address)), book) if address else None
         known = await newest_directory(TopicSnapshots(log, topics.snapshots))
 
         def engine(guarded: Log) -> Engine:
             return DetectEngine(
                 guarded,
                 topics,
-                lambda rules: Slicer(matcher.merged(rules), topics),
+                lambda rules: Slicer(matcher.merged(rules), topics, book=book),
                 _owner("detect", instance),
                 lambda: uuid.uuid4().hex,
                 known,
+                lookup,
             )
 
         await _host(settings, "detect", instance, log, topics.sources, engine, stop)

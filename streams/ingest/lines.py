@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from streams.ingest import text_lines
+from streams.ingest.confluent import Book, Decoded
 from streams.ingest.counting import Counting, Place
 from streams.ingest.gather import Gatherer
 from streams.ingest.groups import HeadOf, TextTaker
@@ -29,15 +30,21 @@ _CALM: Final = frozenset({"", "info"})
 
 
 class LineTaker:
-    """Reads the records of one cut. ``heads`` are the last heads of plain text by record key, from the cut before."""
+    """Reads the records of one cut.
 
-    def __init__(self, matcher: Matcher, json: JsonReader, gatherer: Gatherer, heads: dict[bytes, HeadOf]) -> None:
+    ``heads`` are the last heads of plain text by record key, from the cut before; ``book`` has the known schemas.
+    """
+
+    def __init__(
+        self, matcher: Matcher, json: JsonReader, gatherer: Gatherer, heads: dict[bytes, HeadOf], book: Book
+    ) -> None:
         self._gatherer: Final = gatherer
         self.counting: Final = Counting(matcher, gatherer)
         self._scan: Final = matcher.scan
         self._json: Final = json
         self._read: Final = json.read
         self._decode: Final = json.decode_strictly
+        self._book: Final = book
         self._fallbacks: Final = Fallbacks()
         self.text: Final = TextTaker(self.counting, self._fallbacks, heads)
         self._troubled: Final[dict[str, tuple[int, int, bytes]]] = {}
@@ -61,16 +68,30 @@ class LineTaker:
 
     def _take_other(self, record: Record, value: bytes) -> str:
         """Take what is not one JSON object: a JSON array, JSON by the line, plain text, or nothing we know."""
+        framed = self._book.read(record, value)
+        if framed is not None:
+            return self._framed(record, framed)
         if not value.strip(_BLANK):
             return "empty"
         if value[0] == 0x5B:  # [
             found = self._json.decode(value)
             if type(found) is list and found and all(type(item) is dict for item in found):
                 return self._json_array(record, found)
-        reason = unreadable(record, value)
+        reason = unreadable(value)
         if reason:
             return reason
         return self._physical_lines(record, value.split(b"\n"))
+
+    def _framed(self, record: Record, found: Decoded) -> str:
+        """Take what a registry's schema made readable: objects or text, or the reason why not."""
+        match found:
+            case str():
+                return found
+            case bytes():
+                return self._physical_lines(record, found.split(b"\n")) if found.strip(_BLANK) else "empty"
+            case dict():
+                return self._json_array(record, [found])
+        return self._json_array(record, found)
 
     def _json_array(self, record: Record, found: list[dict[str, Any]]) -> str:
         for index, item in enumerate(found):

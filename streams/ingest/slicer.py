@@ -16,6 +16,7 @@ from streams import codec
 from streams.core.directory import may_say
 from streams.core.errors import InputError
 from streams.core.events import Evidence, InboxEvent, Message, Slice
+from streams.ingest.confluent import Book
 from streams.ingest.gather import Gatherer, Source
 from streams.ingest.groups import HeadOf
 from streams.ingest.json_lines import JsonReader
@@ -50,11 +51,17 @@ class Cut(Struct, frozen=True):
 class Slicer:
     """Turns records into slices with one matcher. One slicer per thread."""
 
-    def __init__(self, matcher: Matcher, topics: Topics, redactor: Redactor | None = None) -> None:
-        """Use ``matcher`` for log topics; the inboxes of ``topics`` are decoded into messages."""
+    def __init__(
+        self, matcher: Matcher, topics: Topics, redactor: Redactor | None = None, book: Book | None = None
+    ) -> None:
+        """Use ``matcher`` for log topics; the inboxes of ``topics`` are decoded into messages.
+
+        ``book`` has the schemas of Confluent's records; without one those that need a schema are rejected.
+        """
         self.matcher: Final = matcher
         self._inboxes: Final = frozenset(topics.inboxes)
         self._redactor: Final = redactor or Redactor()
+        self._book: Final = book or Book()
         self._json: Final = JsonReader()
         self._carried: Final[dict[tuple[str, int], tuple[int, dict[bytes, HeadOf]]]] = {}
 
@@ -77,7 +84,8 @@ class Slicer:
             dead = _take_messages(gatherer, fresh)
             return _cut(gatherer, dead, 0)
         carried_to, heads = self._carried.get((source, partition), (-1, {}))
-        taker = LineTaker(self.matcher, self._json, gatherer, heads if carried_to == from_offset else {})
+        heads = heads if carried_to == from_offset else {}
+        taker = LineTaker(self.matcher, self._json, gatherer, heads, self._book)
         dead = _take_lines(taker, gatherer, fresh)
         self._carried[source, partition] = (fresh[-1].offset + 1, taker.text.heads)
         return _cut(gatherer, dead, taker.counting.stamps_replaced)

@@ -8,24 +8,18 @@ from streams.ingest import identity
 from streams.ports import Record
 
 SNIFFED_BYTES: Final = 2048
-SCHEMA_ID_MAX: Final = 1 << 20
 _TEXT: Final = bytes({0, 9, 10, 12, 13, 27} | (set(range(32, 256)) - {127}))
 _CONTROLS_SHARE_MAX: Final = 0.05
 _SERVICE_HEADERS: Final = frozenset({"service", "service.name", "x-service"})
 _HOST_HEADERS: Final = frozenset({"host", "hostname", "host.name"})
 _FILE_HEADERS: Final = frozenset({"file", "filename", "log.file.path"})
-_SCHEMA_HEADERS: Final = frozenset({"__value_schema_id", "value.schema.id"})
 _REMEMBERED_MAX: Final = 4096
 
 
-def unreadable(record: Record, value: bytes) -> str:
+def unreadable(value: bytes) -> str:
     """Return why bytes are no text, or ``""``. NULs, bad UTF-8 and colours are text that survives."""
-    if any(name in _SCHEMA_HEADERS for name, _ in record.headers):
-        return "confluent avro: no registry"
     sample = value[:SNIFFED_BYTES]
     controls = len(sample.translate(None, _TEXT))
-    if value[0] == 0 and controls and len(value) > 5 and 0 < int.from_bytes(value[1:5], "big") < SCHEMA_ID_MAX:
-        return "confluent avro: no registry"
     return "binary" if controls > len(sample) * _CONTROLS_SHARE_MAX else ""
 
 
