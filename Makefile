@@ -9,12 +9,13 @@ PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3; do \
 
 SEEDS ?= 10000
 KILLS ?= 25
+RECORDS ?= 1000000
 EVERY ?= 3
 COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-header --no-annotate \
 	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check sim chaos bench lock clean
+.PHONY: help demo test check sim fuzz chaos bench lock clean
 
 help:  ## show this
 	@grep -hE '^[a-z]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -36,6 +37,9 @@ check: $(READY)  ## style, types, the walls between the rooms, schemas, patterns
 
 sim: $(READY)  ## SEEDS=10000 runs of the pipeline on a broker that crashes, repeats and delays
 	@$(BIN)/python -m tests.sim --seeds $(SEEDS)
+
+fuzz: $(READY)  ## RECORDS=1000000 records that nobody should send: accounted for, decoded again, none slow
+	@$(BIN)/python -m tests.fuzz --records $(RECORDS)
 
 chaos: $(READY)  ## KILLS=25 processes of a real pipeline killed under load, one every EVERY=3 seconds, then the oracle
 	@$(BIN)/python -m tests.chaos --kills $(KILLS) --every $(EVERY)

@@ -38,7 +38,7 @@ def read(path: Path) -> Config:
         table = tomllib.loads(data.decode())
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"{path}: not TOML: {error}") from error
     if len(data) > FILE_BYTES_MAX:
         raise InputError(f"{path}: {len(data)} bytes of at most {FILE_BYTES_MAX}: split the fleet")

@@ -63,7 +63,7 @@ def load(path: Path) -> RuleSet:
         return msgspec.convert(raw, RuleSet)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError, msgspec.ValidationError) as error:
         raise InputError(f"{path}: {error}") from error
 
 

@@ -1,0 +1,126 @@
+"""``python -m tests.fuzz``: cuts fuzzed records in several processes; says what crashed, was lost, or was slow.
+
+python -m tests.fuzz --records 1000000
+python -m tests.fuzz --again FILE          the failures that a run wrote, once more
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import multiprocessing
+import resource
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from itertools import count, islice
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from tests.fuzz.trial import CHUNK_RECORDS, CPU_MS_MAX, Done, Failure, again, chunk
+
+SHOWN_MAX: Final = 10
+FAILURES_MAX: Final = 1000
+
+
+def _ready() -> None:
+    logging.disable(logging.CRITICAL)
+
+
+def _chunk(seed: int, number: int) -> tuple[Done, int]:
+    """Try one chunk; also return the largest size of this process in KB."""
+    return chunk(seed, number), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def results(seed: int, chunks: int, jobs: int, seconds: float) -> Iterator[tuple[Done, int]]:
+    """Yield what chunks came to, in any order, until all were tried or the time is up.
+
+    A process that dies takes the chunks under way with it, which are named.
+    """
+    deadline = time.monotonic() + seconds
+    numbers = islice(count(), chunks)
+    running: dict[Future[tuple[Done, int]], int] = {}
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context("fork"), _ready) as pool:
+        while True:
+            if time.monotonic() < deadline:
+                running |= {
+                    pool.submit(_chunk, seed, number): number for number in islice(numbers, jobs * 2 - len(running))
+                }
+            if not running:
+                return
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            try:
+                yield from (future.result() for future in done)
+            except BrokenProcessPool:
+                raise SystemExit(
+                    f"a process died; one of the chunks {sorted(running.values())} of seed {seed} did it"
+                ) from None
+            for future in done:
+                del running[future]
+
+
+def run(seed: int, records: int, jobs: int, seconds: float, out: Path) -> int:
+    """Try records, print the sums and the first failures, write all of them; 1 when there are any."""
+    total, peak_kb, began = Done(failures=[]), 0, time.monotonic()
+    for done, size_kb in results(seed, -(-records // CHUNK_RECORDS), jobs, seconds):
+        for name in ("records", "lines", "rejects", "value_bytes", "cpu_ms"):
+            setattr(total, name, getattr(total, name) + getattr(done, name))
+        total.worst_ms, peak_kb = max(total.worst_ms, done.worst_ms), max(peak_kb, size_kb)
+        total.failures += done.failures[: FAILURES_MAX - len(total.failures)]
+    elapsed = time.monotonic() - began
+    print(  # noqa: T201 - this command's output
+        f"seed {seed}: {total.records} records "
+        f"({total.lines} lines, {total.rejects} rejects, {total.value_bytes / 1e6:.0f} MB), "
+        f"{total.records / elapsed:.0f} records/s, {total.cpu_ms * 1000 / total.records:.0f} us CPU a record, "
+        f"worst {total.worst_ms:.1f} ms, largest process {peak_kb / 1024:.0f} MB, {len(total.failures)} failures"
+    )
+    return report(total.failures, out)
+
+
+def report(failures: Sequence[Failure], out: Path) -> int:
+    """Print how many failures of each kind there are, write them to a file of JSON lines, and return 1 if any."""
+    if not failures:
+        return 0
+    for problem, times in Counter(failure.problem for failure in failures).most_common(SHOWN_MAX):
+        print(f"{times} x {problem}")  # noqa: T201 - as above
+    out.write_bytes(b"".join(msgspec.json.encode(failure) + b"\n" for failure in failures))
+    print(f"again: python -m tests.fuzz --again {out}")  # noqa: T201 - as above
+    return 1
+
+
+def rerun(path: Path) -> int:
+    """Try the failures of a file once more, one line each; 1 when one fails again."""
+    failed = 0
+    for line in path.read_bytes().splitlines():
+        failure = msgspec.json.decode(line, type=Failure)
+        problem, cpu_ms = again(failure)
+        failed += bool(problem)
+        print(f"{problem or 'nothing'} ({cpu_ms:.1f} ms): {failure.topic} {(failure.value or b'')[:100]!r}")  # noqa: T201 - as above
+    return int(failed > 0)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Parse the arguments and try; 1 when something failed."""
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
+    parser.add_argument("--records", type=int, default=1_000_000, help="how many records at least")
+    parser.add_argument("--seed", type=int, default=0, help="the same seed makes the same records")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="begin nothing new after this time")
+    parser.add_argument("--jobs", type=int, default=2, help="processes")
+    parser.add_argument("--out", type=Path, default=Path(tempfile.gettempdir()) / "logmend-fuzz.jsonl", help="failures")
+    parser.add_argument("--again", type=Path, metavar="FILE", help="try the failures of an earlier run")
+    given = parser.parse_args(arguments)
+    _ready()
+    if given.again:
+        return rerun(given.again)
+    print(f"a record may take {CPU_MS_MAX:.0f} ms of processor time")  # noqa: T201 - as above
+    return run(given.seed, given.records, given.jobs, given.seconds, given.out)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

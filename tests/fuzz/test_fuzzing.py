@@ -1,0 +1,95 @@
+"""A few thousand fuzzed records with every test run; ``make fuzz`` tries a million, and asks for the time too."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from streams.ingest import matcher
+from streams.ingest.slicer import Cut, Slicer
+from streams.ports import Record
+from tests.fuzz import files
+from tests.fuzz.__main__ import rerun, run
+from tests.fuzz.trial import TOPICS, Failure, chunk
+
+SECRET = b"hunter2"
+
+
+class Breaking(Slicer):
+    """A slicer with bugs: it fails on one secret, and forgets records that say ``AKIA``."""
+
+    def cut(self, source: str, partition: int, term: int, records: Sequence[Record], from_offset: int) -> Cut:
+        """Cut, fail, or cut too little."""
+        if any(SECRET in (record.value or b"") for record in records):
+            raise ZeroDivisionError("hunter2")
+        cut = super().cut(source, partition, term, records, from_offset)
+        if cut.slices and any(b"AKIA" in (record.value or b"") for record in records):
+            return msgspec.structs.replace(cut, slices=(*cut.slices[1:], cut.slices[0]), dead=())
+        return cut
+
+
+def breaking() -> Slicer:
+    """Return a slicer with the bugs."""
+    return Breaking(matcher.shipped(), TOPICS)
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_a_chunk_of_records_is_accounted_for(number: int) -> None:
+    """Nothing is raised, lost or unreadable, whatever the records are."""
+    done = chunk(seed=2026, number=number)
+    assert done.records >= 500
+    assert [failure for failure in done.failures if failure.problem != "slow"] == []
+
+
+def test_a_seed_and_a_number_make_the_same_records_again() -> None:
+    """What failed once can be seen again."""
+    first, again = chunk(7, 3, 200), chunk(7, 3, 200)
+    assert (first.records, first.lines, first.rejects, first.value_bytes) == (
+        again.records,
+        again.lines,
+        again.rejects,
+        again.value_bytes,
+    )
+
+
+def test_a_crash_is_found_with_the_record_that_makes_it() -> None:
+    """The others of its batch are not blamed."""
+    done = chunk(1, 1, make=breaking)
+    crashes = [failure for failure in done.failures if failure.problem == "ZeroDivisionError: hunter2"]
+    assert crashes
+    assert all(SECRET in (failure.value or b"") for failure in crashes)
+
+
+def test_records_that_are_forgotten_are_found() -> None:
+    """A cut that leaves something out is a failure, without any exception."""
+    problems = {failure.problem for failure in chunk(1, 1, make=breaking).failures}
+    assert problems & {"rejects are not the dead letters", "slices do not join"}
+
+
+def test_a_run_ends_well_when_nothing_failed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its sums are printed, and no file of failures is written."""
+    status = run(seed=5, records=1, jobs=1, seconds=60.0, out=tmp_path / "failures")
+    assert "seed 5: " in capsys.readouterr().out
+    assert (tmp_path / "failures").exists() == bool(status)
+
+
+def test_failures_can_be_tried_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The file holds the bytes: a record that is fine by now is said to be."""
+    kept = Failure(
+        problem="crash", seed=1, chunk=1, cpu_ms=1.0, topic="logs", value=b"\xff{", key=None, headers=(), timestamp=0
+    )
+    path = tmp_path / "failures"
+    path.write_bytes(msgspec.json.encode(kept) + b"\n")
+    assert rerun(path) == 0
+    assert "nothing" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "text", [b"a = " + b"[" * 4000, b"\xff", b"a = 1e400", b'[[rules]]\nid = "\\ud800"', b"[[services]]"]
+)
+def test_a_damaged_file_is_refused(text: bytes) -> None:
+    """Whatever is in it, reading it gives the error that names the file."""
+    assert files.wrong(text) == ""

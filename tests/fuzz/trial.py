@@ -1,0 +1,231 @@
+"""One chunk of records: made from its seed, cut as detect cuts a fetch, checked, and timed.
+
+Every chunk begins with a slicer of its own, so that a seed and a chunk's number are all that it takes to see it again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from pathlib import Path
+from random import Random
+from typing import Final
+
+from msgspec import Struct
+
+from streams import codec
+from streams.core.errors import InputError
+from streams.ingest import matcher
+from streams.ingest.slicer import Cut, Slicer
+from streams.topics import Topics
+from tests.fuzz import files, hostile, shapes
+from tests.ingest.given import APPEND_MS, Given
+
+CHUNK_RECORDS: Final = 500
+BATCH_RECORDS_MAX: Final = 24
+CPU_MS_MAX: Final = 100.0
+LOOK_CPU_MS: Final = 25.0
+"""A batch that takes longer is tried record by record, so that the worst record is known."""
+AGAIN: Final = 3
+TOPICS: Final = Topics()
+GOLDEN: Final = Path(__file__).parents[1] / "schemas" / "golden"
+
+MakeSlicer = Callable[[], Slicer]
+
+
+class Failure(Struct, frozen=True, kw_only=True):
+    """What was wrong with a record, and the record itself, so that it can be tried again."""
+
+    problem: str
+    seed: int
+    chunk: int
+    cpu_ms: float
+    topic: str
+    value: bytes | None
+    key: bytes | None
+    headers: tuple[tuple[str, bytes], ...]
+    timestamp: int
+
+
+class Done(Struct, kw_only=True):
+    """What a chunk came to."""
+
+    records: int = 0
+    lines: int = 0
+    rejects: int = 0
+    value_bytes: int = 0
+    cpu_ms: float = 0.0
+    worst_ms: float = 0.0
+    failures: list[Failure] = []
+
+
+def shipped_slicer() -> Slicer:
+    """Return a new slicer with the shipped rules."""
+    return Slicer(matcher.shipped(), TOPICS)
+
+
+@cache
+def _events() -> tuple[bytes, ...]:
+    """Return one framed event of every kind that is recorded."""
+    return tuple(bytes.fromhex("".join(path.read_text().split())) for path in sorted(GOLDEN.glob("*.hex")))
+
+
+def an_event(random: Random) -> bytes:
+    """Return an event of ours, mostly damaged."""
+    pick = random.choice(_events())
+    return pick if random.random() < 0.2 else hostile.mutated(random, lambda again: again.choice(_events()))
+
+
+def a_value(random: Random, topic: str) -> bytes | None:
+    """Return a record's value: good, damaged or hostile."""
+    if topic in TOPICS.inboxes:
+        return an_event(random)
+    roll = random.random()
+    pool = shapes.METRIC_SHAPES if topic in TOPICS.metrics and random.random() < 0.7 else shapes.LOG_SHAPES
+    good = random.choice(pool)
+    if roll < 0.45:
+        return good(random)
+    if roll < 0.85:
+        return hostile.mutated(random, good)
+    if roll < 0.99:
+        return random.choice(hostile.HOSTILE)(random)
+    return random.choice([None, b"", b"\n", b"\x00", b" ", b"{}", b"[]", b"null", b'""'])
+
+
+def a_batch(random: Random, offset: int) -> list[Given]:
+    """Return records of one partition from ``offset`` on, with holes."""
+    topic = random.choice([*TOPICS.logs * 6, *TOPICS.metrics * 2, TOPICS.inbox_people])
+    batch = []
+    for _ in range(random.randrange(1, BATCH_RECORDS_MAX + 1)):
+        offset += random.choice([1, 1, 1, 1, 2, 5])
+        batch.append(
+            Given(
+                a_value(random, topic),
+                offset=offset,
+                key=random.choice([None, None, b"k", b"\xff", b"pod-7c9d8f5b6d-x2x1z"]),
+                headers=shapes.headers(random),
+                timestamp=random.choice([APPEND_MS] * 20 + [0, -1, 2**62]),
+                topic=topic,
+            )
+        )
+    return batch
+
+
+def chunk(seed: int, number: int, records: int = CHUNK_RECORDS, make: MakeSlicer = shipped_slicer) -> Done:
+    """Make a chunk's records and try them; what goes wrong is in the result, nothing is raised."""
+    random = Random(f"{seed}/{number}")
+    done = Done(failures=[])
+    slicer = make()
+    ends: dict[str, int] = {}
+    while done.records < records:
+        batch = a_batch(random, random.randrange(1000) if not ends else max(ends.values()))
+        start = ends.get(batch[0].topic, batch[0].offset)
+        _try(batch, start, slicer, make, done, (seed, number))
+        ends[batch[0].topic] = batch[-1].offset + 1
+        done.records += len(batch)
+    done.failures += [_of_file(problem, text, seed, number) for problem, text in files.trouble(random)]
+    return done
+
+
+def _of_file(problem: str, text: bytes, seed: int, number: int) -> Failure:
+    return Failure(
+        problem=problem, seed=seed, chunk=number, cpu_ms=0.0, topic="", value=text, key=None, headers=(), timestamp=0
+    )
+
+
+def _try(
+    batch: Sequence[Given], start: int, slicer: Slicer, make: MakeSlicer, done: Done, where: tuple[int, int]
+) -> None:
+    problem, cpu_ms = _cut(batch, start, slicer, done)
+    done.cpu_ms += cpu_ms
+    if not problem and cpu_ms <= LOOK_CPU_MS:
+        done.worst_ms = max(done.worst_ms, cpu_ms / len(batch))
+        return
+    found = list(_alone(batch, make, done, where))
+    if problem and not any(failure.problem != "slow" for failure in found):  # it takes all of them together
+        found += [_failure(f"together: {problem}", record, cpu_ms, where) for record in batch]
+    done.failures += found
+
+
+def _alone(batch: Sequence[Given], make: MakeSlicer, done: Done, where: tuple[int, int]) -> Iterator[Failure]:
+    """Try each record by itself; one is slow only if it is slow every time."""
+    for record in batch:
+        problem, cpu_ms = _cut([record], record.offset, make(), Done())
+        for _ in range(AGAIN):
+            if problem or cpu_ms <= CPU_MS_MAX:
+                break
+            cpu_ms = min(cpu_ms, _cut([record], record.offset, make(), Done())[1])
+        done.worst_ms = max(done.worst_ms, cpu_ms)
+        if problem or cpu_ms > CPU_MS_MAX:
+            yield _failure(problem or "slow", record, cpu_ms, where)
+
+
+def _cut(batch: Sequence[Given], start: int, slicer: Slicer, done: Done) -> tuple[str, float]:
+    """Cut and encode a batch; return what is wrong and the processor time that it took."""
+    began = time.thread_time_ns()
+    try:
+        cut = slicer.cut(batch[0].topic, 0, 1, batch, start)
+        facts = [codec.encode(piece) for piece in cut.slices]
+        evidence = [codec.encode(one) for one in cut.evidence]
+    except Exception as error:  # noqa: BLE001 - finding any is what this is for
+        return f"{type(error).__name__}: {error}"[:300], (time.thread_time_ns() - began) / 1e6
+    cpu_ms = (time.thread_time_ns() - began) / 1e6
+    done.lines += cut.lines
+    done.rejects += len(cut.dead)
+    done.value_bytes += sum(len(record.value or b"") for record in batch)
+    return _wrong(batch, start, cut, facts, evidence), cpu_ms
+
+
+def _wrong(batch: Sequence[Given], start: int, cut: Cut, facts: list[bytes], evidence: list[bytes]) -> str:
+    """Return what is not as promised: everything accounted for once, slices joined, and all of it readable again."""
+    slices = cut.slices
+    places = {place.offset for piece in slices for found in piece.detections for place in found.lines}
+    promises = {
+        "slices do not join": [piece.from_offset for piece in slices] == [start, *(s.to_offset for s in slices[:-1])],
+        "the last slice does not end behind the last record": slices[-1].to_offset == batch[-1].offset + 1,
+        "tallies are not the lines": all(sum(t.count for t in piece.tallies) == piece.lines for piece in slices),
+        "rejects are not the dead letters": [one.offset for piece in slices for one in piece.rejects]
+        == [record.offset for record, _ in cut.dead],
+        "a slice is not what was encoded": [codec.decode(data) for data in facts] == list(slices),
+        "evidence is not what was encoded": [codec.decode(data) for data in evidence] == list(cut.evidence),
+        "a detection names a line that is not there": not places or max(places) <= batch[-1].offset,
+    }
+    return next((problem for problem, kept in promises.items() if not kept), "") or _undecodable(batch)
+
+
+def _undecodable(batch: Sequence[Given]) -> str:
+    """Return what another error than ``InputError`` an event's decoder raises."""
+    for record in batch:
+        try:
+            codec.decode(record.value or b"")
+        except InputError:
+            continue
+        except Exception as error:  # noqa: BLE001 - as above
+            return f"decode: {type(error).__name__}: {error}"[:300]
+    return ""
+
+
+def _failure(problem: str, record: Given, cpu_ms: float, where: tuple[int, int]) -> Failure:
+    return Failure(
+        problem=problem,
+        seed=where[0],
+        chunk=where[1],
+        cpu_ms=round(cpu_ms, 1),
+        topic=record.topic,
+        value=record.value,
+        key=record.key,
+        headers=record.headers,
+        timestamp=record.timestamp,
+    )
+
+
+def again(failure: Failure, make: MakeSlicer = shipped_slicer) -> tuple[str, float]:
+    """Try a record that failed once more; return what is wrong with it and its processor time in milliseconds."""
+    if not failure.topic:
+        return files.wrong(failure.value or b""), 0.0
+    record = Given(
+        failure.value, key=failure.key, headers=failure.headers, timestamp=failure.timestamp, topic=failure.topic
+    )
+    problem, cpu_ms = _cut([record], 0, make(), Done())
+    return problem or ("slow" if cpu_ms > CPU_MS_MAX else ""), cpu_ms
