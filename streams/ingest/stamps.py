@@ -66,12 +66,15 @@ def of_number(number: float) -> int:
 
 
 def of_value(value: object) -> int:
-    """Return milliseconds for the value of a JSON time field: number, ISO string, digits, ``{"$date": …}``."""
+    """Return milliseconds for the value of a JSON time field: number, ISO string, digits, MongoDB's or log4j2's."""
     if isinstance(value, str):
         return of_text(value)
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return of_number(value)
     if isinstance(value, dict):
+        second, nanos = value.get("epochSecond"), value.get("nanoOfSecond")
+        if type(second) is int and type(nanos) is int:  # log4j2's Instant
+            return of_number(second * 1000 + nanos // 1_000_000)
         inner = value.get("$date")
         return of_value(inner) if isinstance(inner, (str, int, float)) else 0
     return 0

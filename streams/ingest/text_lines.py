@@ -15,7 +15,7 @@ HEAD_BYTES_MAX: Final = 400
 """All that a beginning says stands within this many bytes."""
 
 _NAME: Final = rb"(?P<app>[^\s:\[(<|=\"']{1,80})"
-_AFTER: Final = rb"\s*(?:\[[^\]\s]*\]|\(\w+\))?(?::|\s*\()"
+_AFTER: Final = rb"(?:\s*(?:\[[^\]\s]*\]|\(\w+\))?(?::|\s*\()|\[\d+\] )"  # rsyslog relays 5424 as "app[7] text"
 _PRIORITY: Final = re.compile(rb"<(\d{1,3})>")
 _RFC5424: Final = re.compile(rb"1 (?P<stamp>\S+) (?P<host>\S+) (?P<app>\S+) \S+ \S+ ")
 _TRADITIONAL: Final = re.compile(
@@ -24,7 +24,7 @@ _TRADITIONAL: Final = re.compile(
 _WITH_ZONE: Final = re.compile(
     rb"(?P<stamp>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d)) (?P<host>[\w.\-]+) "
     + _NAME
-    + rb"(?:\[\d*\])?:"
+    + rb"(?:(?:\[\d*\])?:|\[\d+\] )"
 )
 _ISO_TAIL: Final = re.compile(rb"(?:[.,](\d{1,9}))?\s?(Z|UTC\b|GMT\b|[+-]\d\d:?\d\d)?")
 _CONTINUES: Final = re.compile(
