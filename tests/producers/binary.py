@@ -25,7 +25,7 @@ from tests.producers.corpus import DIRECTORY, SCHEMAS, Entry, Row
 AT = "2024-02-01T10:00:00.250Z"
 SECONDS, NANOS = 1_706_781_600, 250_000_000
 AT_NANOS = SECONDS * 1_000_000_000 + NANOS
-REFUSED = "connect() to 10.0.0.7:5432 failed (111: Connection refused)"
+REFUSED = "connect() to 10.0.0.7:8443 failed (111: Connection refused)"
 LOCKED = "database is locked"
 FULL = "write failed: No space left on device"
 KUBERNETES = {

@@ -38,7 +38,8 @@ class Row(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
 
     ``at`` is an ISO time; without its year (``02-01T10:00:00Z``) when the line has none; None for the append time.
     ``text`` is there when the line is expected to be detected: all of its evidence, or its beginning when ``more``
-    lists what follows in it. ``index`` and ``back`` say which line stands for it: of this record, or so many before.
+    lists what follows in it. ``index`` and ``back`` say which line stands for it: of this record, or of one so many
+    records before in its case.
     """
 
     at: str | None
@@ -123,6 +124,17 @@ class Case(NamedTuple):
     entries: tuple[Entry, ...]
 
 
+class Placed(NamedTuple):
+    """A record among those of one partition, and where in it the earlier records of its case stand."""
+
+    entry: Entry
+    before: tuple[int, ...] = ()
+
+    def head(self, row: Row, own: int) -> int:
+        """Return where the record stands whose line stands for a row; ``own`` is where this one does."""
+        return self.before[-row.back] if row.back else own
+
+
 class Wanted(NamedTuple):
     """A row that is expected to be detected, and the coordinates that stand for it."""
 
@@ -142,32 +154,40 @@ def cases() -> list[Case]:
     return found
 
 
-def interleaved(corpus: Iterable[Case]) -> list[Entry]:
+def interleaved(corpus: Iterable[Case]) -> list[Placed]:
     """Return the records of all cases in turn: first the first of each, then the second."""
-    turns = zip_longest(*(case.entries for case in corpus))
-    return [entry for turn in turns for entry in turn if entry is not None]
+    found: list[Placed] = []
+    before: dict[int, tuple[int, ...]] = {}
+    for turn in zip_longest(*(case.entries for case in corpus)):
+        for number, entry in enumerate(turn):
+            if entry is not None:
+                earlier = before.get(number, ())
+                before[number] = (*earlier, len(found))
+                found.append(Placed(entry, earlier))
+    return found
 
 
-def lines_of(entries: Iterable[Entry]) -> int:
+def lines_of(records: Iterable[Placed]) -> int:
     """Return how many lines records hold."""
-    return sum(row.times for entry in entries for row in entry.lines)
+    return sum(row.times for placed in records for row in placed.entry.lines)
 
 
-def tallies_of(entries: Iterable[tuple[Entry, int]], topic: str = TOPIC) -> Tallies:
-    """Return the expected tallies of records with their append times."""
+def tallies_of(records: Sequence[Placed], appended: Sequence[int], topic: str = TOPIC) -> Tallies:
+    """Return the expected tallies of records that were appended to a topic at these times."""
     total: Tallies = Counter()
-    for entry, append_ms in entries:
-        for row in entry.lines:
-            at_ms = row.at_ms(append_ms)
+    for number, placed in enumerate(records):
+        for row in placed.entry.lines:
+            at_ms = row.at_ms(appended[placed.head(row, number)])
             total[at_ms - at_ms % 1000, row.service_in(topic), row.severity, row.pattern] += row.times
     return total
 
 
-def wanted_of(entries: Sequence[tuple[Entry, int]]) -> list[Wanted]:
-    """Return the rows that are expected to be detected, of records with their append times from offset 0."""
-    return [
-        Wanted(offset - row.back, row.index, row.at_ms(append_ms), row)
-        for offset, (entry, append_ms) in enumerate(entries)
-        for row in entry.lines
-        if row.text is not None
-    ]
+def wanted_of(records: Sequence[Placed], appended: Sequence[int]) -> list[Wanted]:
+    """Return the rows that are expected to be detected, of records that stand in one partition from offset 0 on."""
+    found = []
+    for number, placed in enumerate(records):
+        for row in placed.entry.lines:
+            if row.text is not None:
+                head = placed.head(row, number)
+                found.append(Wanted(head, row.index, row.at_ms(appended[head]), row))
+    return found

@@ -16,9 +16,9 @@ from tests.producers import binary
 from tests.producers.corpus import (
     DIRECTORY,
     SCHEMAS,
-    Case,
-    Entry,
+    Placed,
     Tallies,
+    Wanted,
     cases,
     interleaved,
     lines_of,
@@ -27,6 +27,8 @@ from tests.producers.corpus import (
 )
 
 UNKNOWN_ID = 99
+Owners = Counter[tuple[str, str, str, str, str]]
+"""Detected lines by (service, rule, host, severity, pattern)."""
 CORPUS = {case.name: case for case in cases()}
 
 
@@ -40,14 +42,14 @@ def slicer() -> Slicer:
     return Slicer(matcher.shipped(), Topics(), book=book)
 
 
-def delivered(entries: Sequence[Entry]) -> list[Given]:
+def delivered(records: Sequence[Placed]) -> list[Given]:
     """Return records as one partition holds them."""
-    return [entry.given(offset) for offset, entry in enumerate(entries)]
+    return [placed.entry.given(offset) for offset, placed in enumerate(records)]
 
 
-def stamped(entries: Sequence[Entry]) -> list[tuple[Entry, int]]:
-    """Return records with the time at which each was appended."""
-    return [(entry, given.timestamp) for entry, given in zip(entries, delivered(entries), strict=True)]
+def appended(records: Sequence[Placed]) -> list[int]:
+    """Return when each of some records was appended."""
+    return [given.timestamp for given in delivered(records)]
 
 
 def tallied(slices: Sequence[Slice]) -> Tallies:
@@ -59,9 +61,10 @@ def tallied(slices: Sequence[Slice]) -> Tallies:
     return total
 
 
-def of_case(case: Case) -> Cut:
-    """Cut the records of a case by themselves."""
-    return cut(*delivered(case.entries), by=slicer())
+def alone(name: str) -> tuple[list[Placed], Cut]:
+    """Return the records of a case, and what they come to by themselves."""
+    records = interleaved([CORPUS[name]])
+    return records, cut(*delivered(records), by=slicer())
 
 
 @pytest.mark.parametrize("name", binary.FILES)
@@ -73,20 +76,21 @@ def test_binary_records_are_what_their_script_builds(name: str) -> None:
 @pytest.mark.parametrize("name", CORPUS)
 def test_every_line_is_accounted_for(name: str) -> None:
     """Each line of a record is counted under its second, service, severity and pattern; what holds none is a reject."""
-    entries = CORPUS[name].entries
-    result = of_case(CORPUS[name])
+    records, result = alone(name)
     piece = only(result)
-    assert [(r.offset, r.reason) for r in piece.rejects] == [(n, e.reject) for n, e in enumerate(entries) if e.reject]
-    assert [record.value for record, _ in result.dead] == [entry.value for entry in entries if entry.reject]
-    assert tallied([piece]) == tallies_of(stamped(entries))
-    assert (piece.from_offset, piece.to_offset, piece.lines) == (0, len(entries), lines_of(entries))
+    assert [(r.offset, r.reason) for r in piece.rejects] == rejected(records)
+    assert [record.value for record, _ in result.dead] == [p.entry.value for p in records if p.entry.reject]
+    assert tallied([piece]) == tallies_of(records, appended(records))
+    assert (piece.from_offset, piece.to_offset, piece.lines) == (0, len(records), lines_of(records))
 
 
-@pytest.mark.parametrize("name", [name for name, case in CORPUS.items() if wanted_of(stamped(case.entries))])
+@pytest.mark.parametrize(
+    "name", [name for name in CORPUS if any(row.text for e in CORPUS[name].entries for row in e.lines)]
+)
 def test_detected_lines_say_whose_they_are(name: str) -> None:
     """A detected line has its service, the rule that named it, host, time to the millisecond, place and text."""
-    result = of_case(CORPUS[name])
-    wanted = wanted_of(stamped(CORPUS[name].entries))
+    records, result = alone(name)
+    wanted = wanted_of(records, appended(records))
     found = sorted(
         (line.offset, line.index, d.service, d.service_rule, d.host, d.severity, d.pattern)
         for d in only(result).detections
@@ -109,21 +113,26 @@ def test_interleaved(records: int) -> None:
     given, by = delivered(entries), slicer()
     cuts = [cut(*given[start : start + records], by=by) for start in range(0, len(given), records)]
     slices = [piece for one in cuts for piece in one.slices]
-    assert tallied(slices) == tallies_of(stamped(entries))
+    assert tallied(slices) == tallies_of(entries, appended(entries))
     assert sum(piece.lines for piece in slices) == lines_of(entries)
     assert [piece.from_offset for piece in slices] == [0, *(piece.to_offset for piece in slices[:-1])]
-    assert [(r.offset, r.reason) for piece in slices for r in piece.rejects] == [
-        (offset, entry.reject) for offset, entry in enumerate(entries) if entry.reject
-    ]
-    assert owned(slices) == Counter(
-        (w.row.service_in(TOPIC), w.row.rule, w.row.host, w.row.severity, w.row.pattern)
-        for w in wanted_of(stamped(entries))
-    )
+    assert [(r.offset, r.reason) for piece in slices for r in piece.rejects] == rejected(entries)
+    assert owned(slices) == owners(wanted_of(entries, appended(entries)), TOPIC)
 
 
-def owned(slices: Sequence[Slice]) -> Counter[tuple[str, str, str, str, str]]:
-    """Count detected lines by service, rule, host, severity and pattern."""
-    total: Counter[tuple[str, str, str, str, str]] = Counter()
+def rejected(records: Sequence[Placed]) -> list[tuple[int, str]]:
+    """Return offset and reason of the records that no decoder takes."""
+    return [(offset, placed.entry.reject) for offset, placed in enumerate(records) if placed.entry.reject]
+
+
+def owners(wanted: Sequence[Wanted], topic: str) -> Owners:
+    """Count the lines that are expected to be detected."""
+    return Counter((w.row.service_in(topic), w.row.rule, w.row.host, w.row.severity, w.row.pattern) for w in wanted)
+
+
+def owned(slices: Sequence[Slice]) -> Owners:
+    """Count detected lines."""
+    total: Owners = Counter()
     for piece in slices:
         for d in piece.detections:
             total[d.service, d.service_rule, d.host, d.severity, d.pattern] += d.count

@@ -14,7 +14,7 @@ from typing import IO
 from pythonjsonlogger.json import JsonFormatter
 
 PLAIN = "%(asctime)s - %(name)s - %(levelname)s - %(message)s"
-REFUSED = "connect() to 10.0.0.7:5432 failed (111: Connection refused)"
+REFUSED = "connect() to 10.0.0.7:8443 failed (111: Connection refused)"
 
 
 class Truth(logging.Handler):

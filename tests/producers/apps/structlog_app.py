@@ -10,7 +10,7 @@ from datetime import datetime
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
-REFUSED = "connect() to 10.0.0.7:5432 failed (111: Connection refused)"
+REFUSED = "connect() to 10.0.0.7:8443 failed (111: Connection refused)"
 
 
 def truth(_: WrappedLogger, method: str, said: EventDict) -> EventDict:

@@ -10,7 +10,7 @@ import (
 	"go.uber.org/zap"
 )
 
-const refused = "dial tcp 10.0.0.7:5432: connect: connection refused"
+const refused = "dial tcp 10.0.0.7:8443: connect: connection refused"
 
 var locked = errors.New("database is locked")
 

@@ -1,6 +1,6 @@
 import java.sql.SQLException;
 public class App {
-  static final String REFUSED = "Connection to 10.0.0.7:5432 refused: Connection refused";
+  static final String REFUSED = "Connection to 10.0.0.7:8443 refused: Connection refused";
   static Exception locked() { return new IllegalStateException("order 19 not stored", new SQLException("database is locked")); }
   public static void main(String[] a) {
     if (a[0].equals("logback")) {

@@ -3,7 +3,7 @@ import pino from 'pino';
 import winston from 'winston';
 import bunyan from 'bunyan';
 
-const refused = 'connect ECONNREFUSED 10.0.0.7:5432';
+const refused = 'connect ECONNREFUSED 10.0.0.7:8443';
 const makers = {
   pino: () => pino({ name: 'orders' }),
   winston: () => winston.createLogger({
