@@ -13,30 +13,36 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from streams.ingest import identity, levels, stamps
+from streams.ingest.formats.signs import envelope_of
 from streams.ingest.identity import declared
 from streams.ingest.stamps import of_text
 
 Read = tuple[bytes, str, str, str, str, int]
 """(text, service, service_rule, host, level, at_ms); ``""`` and 0 for what the producer did not say."""
+ENVELOPE: Final[Read] = (b"", "", "", "", "", 0)
+"""What is read of an object that may wrap lines (``formats.envelopes``): this very tuple."""
 
 _TEXT_KEYS: Final = (
     *("message", "msg", "log", "event", "MESSAGE", "Message", "@message", "body", "Body", "short_message", "text"),
 )
 _TIME_KEYS: Final = (
     *("@timestamp", "timestamp", "ts", "time", "Timestamp", "datetime", "date", "asctime", "eventTime", "t"),
-    *("__REALTIME_TIMESTAMP", "start_time", "created"),
+    *("__REALTIME_TIMESTAMP", "start_time", "created", "EventTime", "requestReceivedTimestamp"),
 )
 _LEVEL_KEYS: Final = (
     *("level", "severity", "levelname", "log.level", "Level", "loglevel", "log_level", "lvl", "severity_text"),
-    *("SeverityText", "s", "PRIORITY", "priority"),
+    *("SeverityText", "Severity", "s", "PRIORITY", "priority"),
 )
-_HOST_KEYS: Final = ("host", "hostname", "host.name", "_HOSTNAME", "HOSTNAME", "node_name", "kubernetes.node_name")
+_HOST_KEYS: Final = (
+    *("host", "hostname", "host.name", "_HOSTNAME", "HOSTNAME", "Hostname", "node_name", "kubernetes.node_name"),
+)
 _SERVICE_KEYS: Final = (
     *(("resource", "otel"), ("resource.service.name", "otel"), ("service.name", "ecs"), ("service", "json")),
     *(("kubernetes", "kubernetes"), ("kubernetes.labels.app", "kubernetes"), ("container", "kubernetes")),
     *(("kubernetes.container_name", "kubernetes"), ("container_name", "kubernetes"), ("service_name", "json")),
     *(("app", "json"), ("application", "json"), ("appname", "syslog"), ("SYSLOG_IDENTIFIER", "syslog")),
     *(("programname", "syslog"), ("logger", "json"), ("logger_name", "json"), ("log.logger", "json")),
+    *(("_SYSTEMD_UNIT", "syslog"), ("_COMM", "syslog"), ("SourceName", "json"), ("winlog", "json")),
 )
 _FILE_KEYS: Final = ("file", "filename", "log.file.path", "path", "source")
 _DETAIL_KEYS: Final = (
@@ -60,6 +66,8 @@ class Plan(Struct, frozen=True):
     details: tuple[str, ...]
     quick: bool
     """Text, time and a declared service are all there is to read: ``text``, ``time`` and ``service`` are their keys."""
+    envelope: bool = False
+    """The keys are those of an object that wraps lines."""
     text: str = ""
     time: str = ""
     service: str = ""
@@ -77,6 +85,7 @@ def plan_of(keys: tuple[str, ...]) -> Plan:
         files=tuple(key for key in (*_FILE_KEYS, "log") if key in present),
         details=tuple(key for key in _DETAIL_KEYS if key in present),
         quick=False,
+        envelope=bool(envelope_of(present)),
     )
     if not (plan.texts and plan.times and plan.services and plan.services[0][1] == "json"):
         return plan
@@ -107,14 +116,19 @@ class JsonReader:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
 
-    def read(self, found: dict[str, Any], raw: bytes) -> Read:
-        """Return the line of a decoded object; ``raw`` is its text when no field holds one."""
+    def read(self, found: dict[str, Any], raw: bytes, *, unfold: bool = True) -> Read:
+        """Return the line of a decoded object; ``raw`` is its text when no field holds one.
+
+        Returns ``ENVELOPE`` for an object that may wrap lines, unless it is told not to ``unfold``.
+        """
         keys = tuple(found)
         plan = self._plans.get(keys) or self._planned(keys)
         if plan.quick:
             text, stamp, name = found[plan.text], found[plan.time], found[plan.service]
             if type(text) is type(stamp) is type(name) is str and name and text and text[0] != "{":
                 return text.encode("utf-8", "replace"), declared(name), "json", "", "", of_text(stamp)
+        if plan.envelope and unfold:
+            return ENVELOPE
         first = found[plan.texts[0]] if plan.texts else ""
         if type(first) is str and first and first[0] != "{":
             text = first
@@ -153,8 +167,8 @@ class JsonReader:
 
     def _merged(self, outer: dict[str, Any], inner: dict[str, Any], text: str) -> Read:
         """Return the line of the inner object; what it does not say, the outer one says."""
-        within = self.read(inner, text.encode("utf-8", "replace"))
-        around = self.read({key: value for key, value in outer.items() if key not in _TEXT_KEYS}, b"")
+        within = self.read(inner, text.encode("utf-8", "replace"), unfold=False)
+        around = self.read({key: value for key, value in outer.items() if key not in _TEXT_KEYS}, b"", unfold=False)
         service, rule = within[1:3] if within[1] else around[1:3]
         host, level = within[3] or around[3], within[4] or around[4]
         return within[0], service, rule, host, level, within[5] or around[5]
@@ -211,6 +225,8 @@ def _nested_service(key: str, value: dict[str, Any]) -> tuple[str, str]:
         return _named(value.get("name"), "ecs", as_declared=True)
     if key == "kubernetes":
         return _kubernetes_service(value)
+    if key == "winlog":
+        return _named(value.get("provider_name"), "json", as_declared=True)
     return _named(value.get("name"), "kubernetes", as_declared=False)
 
 

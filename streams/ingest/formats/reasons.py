@@ -1,0 +1,84 @@
+"""Why a record is a dead letter: the words that stand in slices, metrics, ``logmend.reason`` and ``logmend dlq list``.
+
+What stands before the first colon of a reason is its family, a label of metrics, and a key of ``FAMILIES``. What
+stands after it says more for a person.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from msgspec import Struct
+
+
+class Family(Struct, frozen=True):
+    """What a family of reasons means, and what somebody who runs Logmend can do about it."""
+
+    means: str
+    remedy: str
+
+
+EMPTY: Final = "empty"
+BINARY: Final = "binary"
+TOO_MANY_LINES: Final = "too many lines"
+TOO_LARGE: Final = "compressed: more than 16 MB when decompressed"
+DAMAGED_GZIP: Final = "compressed: damaged gzip"
+ZSTD: Final = "compressed: damaged zstd, or more than 16 MB when decompressed"
+WRAPPED_TOO_OFTEN: Final = "compressed: wrapped more than four times"
+OTHER_SIGNAL: Final = "otlp: metrics or traces, not logs"
+TOO_DEEP: Final = "msgpack: nested too deeply"
+TOO_MANY_VALUES: Final = "msgpack: too many values"
+
+FAMILIES: Final[dict[str, Family]] = {
+    EMPTY: Family(
+        means="The record has no value (a tombstone), or nothing but blanks and NULs.",
+        remedy="Nothing is lost. If there are many, look for a producer that sends deletions or empty lines.",
+    ),
+    BINARY: Family(
+        means="The bytes are neither text nor a format that is known here.",
+        remedy="Set the shipper's encoding to JSON, text, OTLP or msgpack, then `logmend dlq replay`.",
+    ),
+    TOO_MANY_LINES: Family(
+        means="The record holds more lines, or more different ones, than a slice; those before the index were taken.",
+        remedy="Lower the shipper's batch size (at most 50 000 lines a record). The whole record is kept here.",
+    ),
+    "compressed": Family(
+        means="The value is compressed by the producer itself and is damaged, too large, or wrapped again and again.",
+        remedy="Let the Kafka client compress (compression.type) instead of the application, or send smaller records.",
+    ),
+    "confluent avro": Family(
+        means="The value is in Confluent's framing, and its schema is not to be had or does not fit it.",
+        remedy="Set LOGMEND_SCHEMA_REGISTRY to the registry's URL, then `logmend dlq replay`.",
+    ),
+    "confluent json": Family(
+        means="The schema says that the value is JSON, but there is neither an object nor a text in it.",
+        remedy="Correct the producer: the payload is damaged or no log line.",
+    ),
+    "confluent protobuf is not read": Family(
+        means="The value is Protobuf with a schema of its own, which only the producer's classes can tell.",
+        remedy="Use Avro, JSON or OTLP for logs.",
+    ),
+    "otlp": Family(
+        means="The value is an OpenTelemetry request, but for another signal than logs.",
+        remedy="Send metrics to the topic `metrics`; traces are not read.",
+    ),
+    "msgpack": Family(
+        means="The value is msgpack beyond the limits: 64 levels, 200 000 maps and arrays.",
+        remedy="Send fewer lines in one record.",
+    ),
+    "inbox": Family(
+        means="A record of one of Logmend's own inboxes is no event that may be said there.",
+        remedy="Only `logmend` and its workers should write to these topics: check the ACLs.",
+    ),
+}
+
+
+def family(reason: str) -> str:
+    """Return the family of a reason: what stands before its first colon."""
+    return reason.partition(":")[0]
+
+
+def remedy(reason: str) -> str:
+    """Return what to do about a reason; a failure of ours (a reason of no family) is to be reported."""
+    found = FAMILIES.get(family(reason))
+    return found.remedy if found else "This is a fault of Logmend: report it with the record."
