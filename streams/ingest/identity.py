@@ -10,6 +10,8 @@ import re
 from functools import lru_cache
 from typing import Final
 
+from streams.ingest.redact import holds_secret
+
 NAME_MAX: Final = 120
 
 _POD_HASH: Final = re.compile(
@@ -61,4 +63,7 @@ def _without_pid(name: str) -> str:
 
 
 def _tidy(name: str) -> str:
+    """Return a name without the characters that names don't have; nothing of one that holds a secret."""
+    if holds_secret(name):
+        return ""
     return _ODD.sub("", name[: NAME_MAX * 2]).strip()[:NAME_MAX]

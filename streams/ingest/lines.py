@@ -23,6 +23,7 @@ from streams.ingest.gather import Gatherer
 from streams.ingest.groups import HeadOf, TextTaker
 from streams.ingest.json_lines import ENVELOPE, JsonReader, Read
 from streams.ingest.matcher import NOTHING, Matcher
+from streams.ingest.redact import cut
 from streams.ingest.sniffing import Fallbacks, unreadable
 from streams.ports import Record
 
@@ -32,6 +33,8 @@ RECORD_BYTES_MAX: Final = 400_000
 RECORD_LINES_MAX: Final = 50_000
 """So that no record keeps the process busy for longer than a fraction of a second."""
 LOOK_BACK_RECORDS_MAX: Final = 50
+HEAD_SHOWN_BYTES_MAX: Final = 1024
+"""So much of a head is kept, to be shown with a frame of its trace."""
 WRAPPINGS_MAX: Final = 4
 """How often a value or an object may wrap another: a gzip'ed Connect envelope around a batch has three."""
 _BLANK: Final = b" \t\r\n\x00"
@@ -220,6 +223,6 @@ class LineTaker:
         """
         troubled = self._troubled.get(service)
         if troubled and text_lines.continues(text) and offset - troubled[0] <= LOOK_BACK_RECORDS_MAX:
-            return troubled[0], troubled[1], troubled[2][:1024] + b"\n" + text
-        self._troubled[service] = (offset, index, text[:1024])
+            return troubled[0], troubled[1], troubled[2] + b"\n" + text
+        self._troubled[service] = (offset, index, cut(text, HEAD_SHOWN_BYTES_MAX))
         return offset, index, text

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import threading
 from collections.abc import Callable
 from typing import Final
 from urllib.parse import unquote
@@ -17,8 +18,11 @@ from streams.ingest.compiling import Expression
 from streams.ingest.secret_shapes import SHAPES, Shape
 
 TEXT_CHARACTERS_MAX: Final = 2048
+READ_CHARACTERS_MAX: Final = 3072
+"""So much is looked at, so that a secret over the edge is recognised before the cut."""
 TAG_DIGITS: Final = 12
 """48 bits: among a million secrets the chance that any two share a tag is 0.2 %; 32 bits would make it certain."""
+_OWN: Final = threading.local()
 _NAMES_MAX: Final = 20_000
 _SPLIT: Final = re.compile(r"(?P<name>[^\s=;,]{1,100})=(?P<secret>[^;,\s]{1,3000})")
 _IN_KEY: Final = re.compile(r"\\+[nrt]|#012|[^A-Za-z0-9+/=]")
@@ -30,6 +34,14 @@ Replace = Callable[[re.Match[str]], str]
 def cut(data: bytes, size_bytes: int) -> bytes:
     """Return a text cut to a size, without the word over the edge: half a secret is not known for one."""
     return data if len(data) <= size_bytes else data[:size_bytes].rstrip(_UNFINISHED.encode())
+
+
+def holds_secret(name: str) -> bool:
+    """Say whether a name holds a secret, which must then not be recorded as one; for short texts."""
+    redactor: Redactor | None = getattr(_OWN, "redactor", None)
+    if redactor is None:
+        redactor = _OWN.redactor = Redactor()
+    return redactor.text(name) != name
 
 
 class Redactor:
@@ -58,9 +70,8 @@ class Redactor:
 
         For everything that leaves the place where lines are read: evidence, screens, and what a model is asked.
         """
-        # Twice the limit is looked at, so that a secret over the edge is recognised before the cut.
-        if len(text) > TEXT_CHARACTERS_MAX * 2:
-            text = text[: TEXT_CHARACTERS_MAX * 2].rstrip(_UNFINISHED)
+        if len(text) > READ_CHARACTERS_MAX:
+            text = text[:READ_CHARACTERS_MAX].rstrip(_UNFINISHED)
         hits = self._hits
         self._scan(text.encode("utf-8", "replace"), self._seen)
         if hits:

@@ -173,7 +173,8 @@ _GIVEN: Final = (
     ),
     _shape(
         "value",
-        r"(?:auth|authorization|cookies?|sess|session|id|sid|sig|signature|key|otp|[?&](?:code|k|t|st|s))" + _END,
+        r"(?:auth|authorization|cookies?|sess(?:ion)?(?:[_-]?id)?|(?:^|[^a-z])(?:sid|sig)|signature|[a-z_-]key|otp"
+        r"|[?&](?:code|key|k|t|st|s))" + _END,
         rf"(?P<name>{_WEAK}){_SEPARATOR}{_VALUE}",
         "named_weakly",
     ),
@@ -240,7 +241,12 @@ _SAID: Final = (
         rf"{_UNTAGGED}{_OPENED}(?P<secret>[\w+/.~\-]{{12,2000}}={{0,2}})",
         "issued",
     ),
-    _shape("card", r"[2-6]\d{3}[ .\-]?\d{4}|3\d{3}[ .\-]?\d{6}", _CARD, "card"),
+    _shape(
+        "card",
+        r"\b[2-6]\d{3}(?:[ .\-]?\d{4}){3}\b|\b3\d{3}[ .\-]?\d{6}[ .\-]?\d{4,5}\b",
+        _CARD,
+        "card",
+    ),
 )
 """What a sentence says is a secret, and card numbers."""
 
