@@ -59,7 +59,7 @@ def test_secrets_stay_out_of_evidence() -> None:
     line = b"no space left on device; password=hunter2hunter2 url=https://u:hunter2hunter2@h/"
     (found,) = cut_values(line).evidence
     assert b"hunter2" not in found.text.encode()
-    tags = [part[:8] for part in found.text.split(":") if len(part) >= 9 and part[8] == "]"]
+    tags = [part[:12] for part in found.text.split(":") if len(part) >= 13 and part[12] == "]"]
     assert len(tags) == 2
     assert len(set(tags)) == 1
 
