@@ -310,7 +310,7 @@ async def test_a_cut_topic_stops_the_writer(tmp_path: Path, writer_of: MakesWrit
     history = story()
     await archive(history, tmp_path)
     history.log.records[TopicPartition(history.topics.facts, 0)].pop()
-    with pytest.raises(InvariantError, match="ends at 172, but 173"):
+    with pytest.raises(InvariantError, match="ends at 174, but 175"):
         await writer_of(history, tmp_path).flush()
 
 
