@@ -3,7 +3,7 @@
     python -m tests.producers.binary        writes corpus/otlp-proto.jsonl, msgpack.jsonl and confluent-avro.jsonl
 
 OTLP is encoded by the messages that OpenTelemetry generates from its own definitions, Avro by ``fastavro``, msgpack by
-``msgspec``: none of it is what our decoders are made of.
+``msgspec``.
 """
 
 from __future__ import annotations
