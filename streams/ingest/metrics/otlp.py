@@ -27,6 +27,7 @@ _RESOURCE: Final = 1
 _POINTS: Final = 1
 _SCOPE_METRICS: Final = 2
 _METRICS: Final = 2
+_OTHER_SIGNAL: Final = "no metrics: OTLP of another signal, or a damaged one"
 _DELTA: Final = frozenset({1, "AGGREGATION_TEMPORALITY_DELTA"})
 _SCALARS: Final = frozenset({"string_value", "int_value", "bool_value", "double_value"})
 _DATA: Final = frozenset({5, 7, 9, 10, 11})
@@ -55,26 +56,26 @@ def decode(value: bytes) -> list[Point] | None:
 
     Raises ``NoMetricsError`` when it is of another signal, or too large.
     """
-    points: list[Point] = []
-    metrics = empty = 0
     try:
         _check_size(value)
-        for begin, end in _within(value, 0, len(value), _RESOURCE_METRICS):
-            resource = _resource(value, begin, end)
-            for metric in _metrics(value, begin, end):
-                metrics += 1
-                kind = metric.WhichOneof("data")
-                if kind is None or not metric.name:
-                    empty += 1
-                else:
-                    points += of_metric(metric, kind, resource, _PROTOBUF)
-    except (ValueError, DecodeError) as error:
-        if isinstance(error, NoMetricsError):
-            raise
+    except ValueError:
         return None
-    if metrics and metrics == empty:
-        raise NoMetricsError("no metrics: OTLP of another signal")
-    return points
+    try:
+        return list(_points(value))
+    except DecodeError as error:
+        raise NoMetricsError(_OTHER_SIGNAL) from error
+
+
+def _points(value: bytes) -> Iterator[Point]:
+    """Yield the points of a request that was walked over."""
+    for begin, end in _within(value, 0, len(value), _RESOURCE_METRICS):
+        resource = _resource(value, begin, end)
+        for at, to in _metric_spans(value, begin, end):
+            metric = metrics_pb2.Metric.FromString(value[at:to])
+            kind = metric.WhichOneof("data")
+            if kind is None or not metric.name:
+                raise NoMetricsError(_OTHER_SIGNAL)
+            yield from of_metric(metric, kind, resource, _PROTOBUF)
 
 
 def of_metric(metric: Any, kind: str, resource: Labels, form: Form) -> Iterator[Point]:
@@ -121,19 +122,22 @@ _PROTOBUF: Final = _Protobuf()
 
 
 def _check_size(value: bytes) -> None:
-    """Walk over the messages and refuse too many points, and messages that could unfold into too much."""
+    """Walk over the messages and refuse too many points, and messages that could unfold into too much.
+
+    ``ValueError`` when the outer ones are none; damage further in is that of another signal's messages.
+    """
     count = 0
-    for begin, end in _within(value, 0, len(value), _RESOURCE_METRICS):
-        for field, at, to in wire.parts(value, begin, end):
-            if field == _RESOURCE:
+    for begin, end in list(_within(value, 0, len(value), _RESOURCE_METRICS)):
+        try:
+            for at, to in _within(value, begin, end, _RESOURCE):
                 _check_message(to - at)
-        for at, to in _metric_spans(value, begin, end):
-            _check_message(to - at)
-            for field, data_at, data_to in wire.parts(value, at, to):
-                if field in _DATA:
-                    for _ in _within(value, data_at, data_to, _POINTS):
-                        count += 1
-                        check_count(count)
+            for at, to in _metric_spans(value, begin, end):
+                _check_message(to - at)
+                for _ in _point_spans(value, at, to):
+                    count += 1
+                    check_count(count)
+        except ValueError as error:
+            raise NoMetricsError(_OTHER_SIGNAL) from error
 
 
 def _check_message(size: int) -> None:
@@ -152,9 +156,10 @@ def _metric_spans(value: bytes, begin: int, end: int) -> Iterator[tuple[int, int
         yield from _within(value, scope_at, scope_to, _METRICS)
 
 
-def _metrics(value: bytes, begin: int, end: int) -> Iterator[metrics_pb2.Metric]:
-    for at, to in _metric_spans(value, begin, end):
-        yield metrics_pb2.Metric.FromString(value[at:to])
+def _point_spans(value: bytes, begin: int, end: int) -> Iterator[tuple[int, int]]:
+    for field, at, to in wire.parts(value, begin, end):
+        if field in _DATA:
+            yield from _within(value, at, to, _POINTS)
 
 
 def _resource(value: bytes, begin: int, end: int) -> Labels:

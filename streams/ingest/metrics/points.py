@@ -7,8 +7,6 @@ from typing import Final
 
 from msgspec import Struct
 
-from streams.core.errors import InputError
-
 POINTS_MAX: Final = 20_000
 """More points in one record are a dead letter: no record may keep the process busy for long."""
 TEXT_MAX: Final = 200
@@ -29,7 +27,7 @@ class Point(Struct, frozen=True):
     unit: str = ""
 
 
-class NoMetricsError(InputError):
+class NoMetricsError(Exception):
     """A record holds no metrics that can be read; the message is the reason for the dead letter."""
 
 

@@ -33,7 +33,7 @@ def read(record: Record, json: JsonReader, book: Book) -> list[Point]:
     if value[0] == _RESOURCE_METRICS and (points := otlp.decode(value)) is not None:
         return points
     if said := unreadable(value):
-        raise NoMetricsError(said)
+        raise NoMetricsError("no metrics: malformed OTLP" if value[0] == _RESOURCE_METRICS else said)
     return _text(value.strip(_BLANK), json)
 
 
