@@ -12,11 +12,12 @@ from analytics import compact
 from analytics import writer as writer_module
 from analytics.manifest import MANIFEST, SEGMENTS, load
 from analytics.verify import verify
-from analytics.writer import EVIDENCE_KEPT_MS, GRACE_MS, LINGER_MS, SEGMENT_ROWS_MAX, EventLogWriter
+from analytics.writer import EVIDENCE_DAYS, GRACE_MS, LINGER_MS, SEGMENT_ROWS_MAX, EventLogWriter
 from streams.codec import encode
 from streams.core.errors import InputError, InvariantError
 from streams.core.events import Ticked
 from streams.ports import Outgoing, TopicPartition
+from streams.topics import DAY_MS
 from tests.analytics.archive import (
     Clock,
     Hearing,
@@ -339,7 +340,7 @@ async def test_evidence_is_erased_when_its_time_is_over(tmp_path: Path, writer_o
     history, clock = story(), Clock()
     writer = writer_of(history, tmp_path, clock=clock)
     await writer.flush()
-    clock.now_ms = history.now_ms + EVIDENCE_KEPT_MS + 1
+    clock.now_ms = history.now_ms + EVIDENCE_DAYS * DAY_MS + 1
     await writer.step()
     clock.now_ms += GRACE_MS
     await writer.step()
