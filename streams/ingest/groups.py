@@ -123,7 +123,7 @@ class TextTaker:
             service, rule = self._fallbacks.service(record)
         if not host:
             host = self._fallbacks.host(record)
-        at = self._counting.event_time(at_ms, record.timestamp)
+        at = self._counting.event_time(at_ms, record.timestamp, service, host)
         self._counting.gatherer.at_max_ms = max(self._counting.gatherer.at_max_ms, at)
         place = Place(service, rule, host, record.offset, index, cut(line, SHOWN_BYTES_MAX // 2))
         return HeadOf(place=place, level=level, at_ms=at, stamped=at_ms != 0)

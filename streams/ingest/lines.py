@@ -25,6 +25,7 @@ from streams.ingest.json_lines import ENVELOPE, JsonReader, Read
 from streams.ingest.matcher import NOTHING, Matcher
 from streams.ingest.redact import cut
 from streams.ingest.sniffing import Fallbacks, unreadable
+from streams.ingest.zones import TopicZones
 from streams.ports import Record
 
 CHECK_EVERY_LINES: Final = 256
@@ -45,14 +46,21 @@ _NO_FIELDS: Final[dict[str, Any]] = {}
 class LineTaker:
     """Reads the records of one cut.
 
-    ``heads`` are the last heads of plain text by record key, from the cut before; ``book`` has the known schemas.
+    ``heads`` are the last heads of plain text by record key, from the cut before; ``book`` has the
+    known schemas; ``zones`` reads the topic's stamps.
     """
 
     def __init__(
-        self, matcher: Matcher, json: JsonReader, gatherer: Gatherer, heads: dict[bytes, HeadOf], book: Book
+        self,
+        matcher: Matcher,
+        json: JsonReader,
+        gatherer: Gatherer,
+        heads: dict[bytes, HeadOf],
+        book: Book,
+        zones: TopicZones,
     ) -> None:
         self._gatherer: Final = gatherer
-        self.counting: Final = Counting(matcher, gatherer)
+        self.counting: Final = Counting(matcher, gatherer, zones)
         self._scan: Final = matcher.scan
         self._json: Final = json
         self._read: Final = json.read
@@ -187,7 +195,7 @@ class LineTaker:
                 service, rule = (said_service, "syslog") if said_service else self._fallbacks.service(record)
             at_ms, host, level = at_ms or said_at_ms, host or said_host, level or said_level
         if not 946_684_800_000 <= at_ms <= append_ms + 86_400_000:  # stamps.plausible, without the call
-            at_ms = self.counting.event_time(at_ms, append_ms)
+            at_ms = self.counting.event_time(at_ms, append_ms, service, host)
         gatherer = self._gatherer
         if at_ms > gatherer.at_max_ms:  # noqa: PLR1730 - max() takes three times as long
             gatherer.at_max_ms = at_ms

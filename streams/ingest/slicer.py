@@ -13,6 +13,7 @@ from typing import Final
 from msgspec import Struct
 
 from streams import codec
+from streams.core.config import ZoneSpec
 from streams.core.directory import may_say
 from streams.core.errors import InputError
 from streams.core.events import Evidence, InboxEvent, Message, Slice
@@ -24,6 +25,7 @@ from streams.ingest.lines import LineTaker
 from streams.ingest.matcher import Matcher
 from streams.ingest.metrics.taking import MetricTaker
 from streams.ingest.redact import Redactor
+from streams.ingest.zones import Zones
 from streams.ports import Record
 from streams.topics import Topics
 
@@ -65,7 +67,12 @@ class Slicer:
         self._redactor: Final = redactor or Redactor()
         self._book: Final = book or Book()
         self._json: Final = JsonReader()
+        self._zones = Zones()
         self._carried: Final[dict[tuple[str, int], tuple[int, dict[bytes, HeadOf]]]] = {}
+
+    def zoned(self, specs: Sequence[ZoneSpec]) -> None:
+        """Read stamps without a zone in these zones from now on; what no zone is given for is in UTC."""
+        self._zones = Zones(specs)
 
     def cut(self, source: str, partition: int, term: int, records: Sequence[Record], from_offset: int) -> Cut:
         """Return slices that account for [``from_offset``, last offset + 1).
@@ -85,13 +92,14 @@ class Slicer:
         if source in self._inboxes:
             dead = _take_messages(gatherer, fresh)
             return _cut(gatherer, dead, 0)
+        zones = self._zones.of_topic(source)
         if source in self._metrics:
-            measured = MetricTaker(self._json, gatherer, self._book)
+            measured = MetricTaker(self._json, gatherer, self._book, zones)
             dead = _take_all(measured.take, gatherer, fresh, check_every_bytes=0)
             return _cut(gatherer, dead, measured.stamps_replaced)
         carried_to, heads = self._carried.get((source, partition), (-1, {}))
         heads = heads if carried_to == from_offset else {}
-        taker = LineTaker(self.matcher, self._json, gatherer, heads, self._book)
+        taker = LineTaker(self.matcher, self._json, gatherer, heads, self._book, zones)
         dead = _take_all(taker.take, gatherer, fresh, CHECK_EVERY_BYTES)
         self._carried[source, partition] = (fresh[-1].offset + 1, taker.text.heads)
         return _cut(gatherer, dead, taker.counting.stamps_replaced)

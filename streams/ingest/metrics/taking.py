@@ -14,6 +14,7 @@ from streams.ingest.metrics.mapping import Owner, Value, values_of
 from streams.ingest.metrics.owners import Owners
 from streams.ingest.metrics.points import NoMetricsError, Point
 from streams.ingest.metrics.summing import SampleKey, size_of
+from streams.ingest.zones import TopicZones
 from streams.ports import Record
 
 RECORD_BYTES_MAX: Final = 400_000
@@ -23,11 +24,12 @@ RECORD_BYTES_MAX: Final = 400_000
 class MetricTaker:
     """Reads the records of one cut."""
 
-    def __init__(self, json: JsonReader, gatherer: Gatherer, book: Book) -> None:
+    def __init__(self, json: JsonReader, gatherer: Gatherer, book: Book, zones: TopicZones) -> None:
         self._json: Final = json
         self._book: Final = book
         self._gatherer: Final = gatherer
         self._owners: Final = Owners()
+        self._zones: Final = zones
         self.stamps_replaced = 0
 
     def take(self, record: Record) -> str:
@@ -57,7 +59,7 @@ class MetricTaker:
         replaced = 0
         for value in values:
             service, host = owners[value.point]
-            at_ms = points[value.point].at_ms
+            at_ms = self._zones.at_ms(points[value.point].at_ms, record.timestamp, service, host)
             if not stamps.plausible(at_ms, record.timestamp):
                 replaced += at_ms != 0
                 at_ms = record.timestamp
