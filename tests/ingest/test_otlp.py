@@ -248,6 +248,20 @@ def _framed(field: int, data: bytes) -> bytes:
     return bytes([field << 3 | 2]) + length + bytes([size]) + data
 
 
+MONSTERS = {
+    "two million empty attributes": _framed(1, _framed(2, _framed(2, b"\x32\x00" * 2_000_000))),
+    "a resource with as many": _framed(1, _framed(1, b"\x0a\x00" * 2_000_000) + _framed(2, b"\x12\x00")),
+    "a list of nothing": _framed(1, _framed(2, _framed(2, _framed(5, _framed(5, b"\x0a\x00" * 500_000))))),
+}
+
+
+@pytest.mark.parametrize("name", MONSTERS)
+def test_one_record_that_unfolds(name: str) -> None:
+    """A record of OTLP that alone holds more values than any line is rejected."""
+    result = cut_values(MONSTERS[name])
+    assert [reason for _, reason in result.dead] == ["otlp: too many values"]
+
+
 ODD_JSON = {
     "no list": b'{"resourceLogs":7}',
     "an empty list": b'{"resourceLogs":[]}',

@@ -30,7 +30,7 @@ SAID = {
     "a JSON string around JSON": (msgspec.json.encode(LINE.decode()), "web"),
     "blanks before JSON": (b"\n \t" + LINE, "web"),
     "blanks before a list": (b" [" + LINE + b"]", "web"),
-    "text in quotes": (b'"GET /" 200 ' + REFUSED, "logs"),
+    "text in quotes": (b'"shop" said: ' + REFUSED, "logs"),
 }
 
 

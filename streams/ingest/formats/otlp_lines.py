@@ -30,6 +30,9 @@ _DETAIL_KEYS: Final = (
     *("exception.stacktrace", "error", "err", "error.message", "error.stack_trace", "stack_trace", "stacktrace"),
     *("stack", "reason"),
 )
+_NAMES: Final = frozenset(("service.name", "appname", *_KUBERNETES_KEYS, *_HOST_KEYS, *_FILE_KEYS))
+_TROUBLES: Final = frozenset(("exception.type", "exception.message", *_DETAIL_KEYS))
+"""What a record's attributes are asked for. Most have none of it, which one look says."""
 
 
 class Owner(Struct, frozen=True):
@@ -61,8 +64,9 @@ def owner_of(attributes: dict[str, Any]) -> Owner:
 def read_of(said: Said, owner: Owner, reader: JsonReader) -> Read:
     """Return the line of a log record; what the resource doesn't say, its attributes or its body may say."""
     text, service, rule, host, level, at_ms = _body_of(said.body, reader)
-    if said.attributes:
+    if not _TROUBLES.isdisjoint(said.attributes):
         text = _with_details(text, said.attributes)
+    if not (owner.service[0] and owner.host) and not _NAMES.isdisjoint(said.attributes):
         own = owner_of(said.attributes)
         if own.service[0]:
             service, rule = own.service

@@ -26,6 +26,7 @@ DAMAGED_GZIP: Final = "compressed: damaged gzip"
 ZSTD: Final = "compressed: damaged zstd, or more than 16 MB when decompressed"
 WRAPPED_TOO_OFTEN: Final = "compressed: wrapped more than four times"
 OTHER_SIGNAL: Final = "otlp: metrics or traces, not logs"
+OTLP_TOO_MANY_VALUES: Final = "otlp: too many values"
 TOO_DEEP: Final = "msgpack: nested too deeply"
 TOO_MANY_VALUES: Final = "msgpack: too many values"
 
@@ -59,7 +60,7 @@ FAMILIES: Final[dict[str, Family]] = {
         remedy="Use Avro, JSON or OTLP for logs.",
     ),
     "otlp": Family(
-        means="The value is an OpenTelemetry request, but for another signal than logs.",
+        means="The value is OpenTelemetry of another signal than logs, or a log record of over 20 000 values.",
         remedy="Send metrics to the topic `metrics`; traces are not read.",
     ),
     "msgpack": Family(
