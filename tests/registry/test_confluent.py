@@ -44,7 +44,7 @@ def reasons(piece: Slice) -> list[str]:
 
 def test_an_avro_record_is_a_line_with_service_time_level_and_host() -> None:
     """What the schema names is read as it is in JSON."""
-    line = log_line("connection refused by db-1:5432", at_ms=APPEND_MS - 5_000, level="ERROR")
+    line = log_line("connection refused", at_ms=APPEND_MS - 5_000, level="ERROR")
     piece = read(Given(framed(7, line)), id_7=LINES)
     assert reasons(piece) == []
     (found,) = piece.detections

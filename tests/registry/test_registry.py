@@ -102,7 +102,9 @@ async def test_references_without_an_end_are_refused(registry: Registry, served:
     served.schema(9, "b", references=[{"name": "c", "subject": "c", "version": n} for n in range(100)])
     for number in range(100):
         served.answers[f"/subjects/c/versions/{number}?deleted=true"] = 200, body("c")
-    assert await registry.get([8, 9, 7]) == {8: REFERENCES, 9: REFERENCES, 7: LINES}
+    assert await registry.get([8]) == {8: REFERENCES}
+    assert len(served.asked) == 2
+    assert await registry.get([9, 7]) == {9: REFERENCES, 7: LINES}
 
 
 async def test_an_unknown_schema_is_asked_for_again_after_a_minute(
@@ -184,6 +186,9 @@ async def test_a_dead_registry_is_left_alone_for_a_while(registry: Registry, ser
     clock.now += module.DOWN_SECONDS
     served.answers["/schemas/ids/7"] = works
     assert await registry.get([7]) == {7: LINES}
+    served.answers["/schemas/ids/8"] = (500, b"")
+    await registry.get([8])
+    assert served.paths.count("/schemas/ids/8") == module.ATTEMPTS
 
 
 async def test_what_is_known_is_known_while_the_registry_is_down(registry: Registry, served: Served) -> None:
