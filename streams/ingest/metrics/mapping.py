@@ -16,6 +16,8 @@ SERIES_HASH_BYTES: Final = 6
 ANY: Final = "*"
 """Before a name: whatever stands before it. As a unit: every one that is not listed."""
 SHARE: Final = 100.0
+NUMBER_MAX: Final = 1e30
+"""Larger than anything that is measured; so the sum of all values of a slice is finite."""
 
 Owner = tuple[str, str]
 """(service, host)."""
@@ -117,7 +119,7 @@ class _Mapping:
         spec = metrics().metrics[rule.metric]
         number = round(SHARE - number if rule.complement else number, 9)
         most = spec.most if kind == "gauge" else math.inf
-        if math.isfinite(number) and spec.least <= number <= most:
+        if abs(number) <= NUMBER_MAX and spec.least <= number <= most:
             self.values.append(Value(indices[-1], rule.metric, kind, series, number))
             for index in indices:
                 self._used[index] = 1
@@ -162,8 +164,8 @@ def _tables() -> tuple[dict[str, tuple[Use, ...]], dict[str, tuple[Use, ...]]]:
         for role in ("part", "rest", "whole"):
             for name in getattr(rule, role):
                 table = ends if name.startswith(ANY) else exact
-                plain = normal(name.removeprefix(ANY))
-                table[plain] = (*table.get(plain, ()), Use(rule, role))
+                plain, use = normal(name.removeprefix(ANY)), Use(rule, role)
+                table[plain] = (*(other for other in table.get(plain, ()) if other != use), use)
     return exact, ends
 
 

@@ -51,7 +51,7 @@ def _lines(value: bytes) -> Iterator[str]:
     while begin < len(value):
         end = value.find(b"\n", begin)
         end = len(value) if end < 0 else end
-        yield value[begin:end].rstrip(b"\r").decode("utf-8", "replace")
+        yield value[begin:end].strip(b"\r\x00").decode("utf-8", "replace")
         begin = end + 1
 
 

@@ -34,7 +34,7 @@ def read(record: Record, json: JsonReader, book: Book) -> list[Point]:
         return points
     if said := unreadable(value):
         raise NoMetricsError("no metrics: malformed OTLP" if value[0] == _RESOURCE_METRICS else said)
-    return _text(value.strip(_BLANK), json)
+    return _text(value, json)
 
 
 def _framed(found: Decoded, json: JsonReader) -> list[Point]:
@@ -42,19 +42,20 @@ def _framed(found: Decoded, json: JsonReader) -> list[Point]:
     if isinstance(found, str):
         raise NoMetricsError(found)
     if isinstance(found, bytes):
-        return _text(found.strip(_BLANK), json)
+        return _text(found, json)
     return _of_json(found if isinstance(found, list) else [found])
 
 
 def _text(value: bytes, json: JsonReader) -> list[Point]:
     """Return the points of text: JSON, JSON by the line, or Prometheus' own format."""
-    if value[0] not in b"{[":
+    body = value.strip(_BLANK)
+    if body[:1] not in {b"{", b"["}:
         return prometheus.decode(value)
-    found = json.decode(value)
+    found = json.decode(body)
     if isinstance(found, dict | list):
         return _of_json(found if isinstance(found, list) else [found])
-    first = json.decode(value[: value.find(b"\n") + 1])
-    return _of_json_lines(value, json) if isinstance(first, dict) else prometheus.decode(value)
+    first = json.decode(body[: body.find(b"\n") + 1])
+    return _of_json_lines(body, json) if isinstance(first, dict) else prometheus.decode(value)
 
 
 def _of_json_lines(value: bytes, json: JsonReader) -> list[Point]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from msgspec import Struct
@@ -49,9 +50,9 @@ class SampleSums:
         if at_ms >= found.last_at_ms:
             found.last, found.last_at_ms = number, at_ms
 
-    def samples(self) -> tuple[Sample, ...]:
-        """Return the samples, in the order of their first values."""
-        return tuple(_sample(key, found) for key, found in self._sums.items())
+    def samples(self, named: Callable[[str], str]) -> tuple[Sample, ...]:
+        """Return the samples, in the order of their first values; ``named`` redacts the names of services and hosts."""
+        return tuple(_sample(key, found, named) for key, found in self._sums.items())
 
 
 def size_of(key: SampleKey) -> int:
@@ -59,12 +60,12 @@ def size_of(key: SampleKey) -> int:
     return SAMPLE_BYTES + len(key[5]) + sum(len(name if name.isascii() else name.encode()) for name in key[1:3])
 
 
-def _sample(key: SampleKey, found: _Sum) -> Sample:
+def _sample(key: SampleKey, found: _Sum, named: Callable[[str], str]) -> Sample:
     at_ms, service, host, metric, kind, series = key
     return Sample(
         at_ms=at_ms,
-        service=service,
-        host=host,
+        service=named(service),
+        host=named(host),
         metric=metric,
         kind=kind,
         series=series,

@@ -86,10 +86,10 @@ def counter(name: str, *points: NumberDataPoint, unit: str = "", delta: bool = F
     return found
 
 
-def histogram(name: str, *, count: int, total: float | None, unit: str, delta: bool = False, **labels: object) -> Metric:
-    """Return a histogram with one point; ``total`` None leaves the sum out."""
+def histogram(name: str, *, count: int, total: float | None, unit: str, **labels: object) -> Metric:
+    """Return a cumulative histogram with one point; ``total`` None leaves the sum out."""
     found = Metric(name=name, unit=unit)
-    found.histogram.aggregation_temporality = 1 if delta else 2  # type: ignore[assignment]  # enumerations are numbers
+    found.histogram.aggregation_temporality = 2  # type: ignore[assignment]  # enumerations are numbers
     point = found.histogram.data_points.add(count=count, time_unix_nano=AT_NS, bucket_counts=[count, 0])
     point.explicit_bounds.append(0.5)
     point.attributes.extend(attributes(**labels))

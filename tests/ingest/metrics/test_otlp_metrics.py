@@ -85,9 +85,7 @@ def test_a_delta_of_a_gauge_is_unmapped(form: str) -> None:
 @pytest.mark.parametrize(("unit", "total", "milliseconds"), [("s", 1.5, 1500.0), ("ms", 1500.0, 1500.0)])
 def test_a_histogram_is_time_and_number_of_requests(form: str, unit: str, total: float, milliseconds: float) -> None:
     """Durations add up to response_time, their number to throughput, and those with a 5xx to error_rate."""
-    metric = histogram(
-        "http.server.request.duration", count=4, total=total, unit=unit, http__response__status_code=503
-    )
+    metric = histogram("http.server.request.duration", count=4, total=total, unit=unit, http__response__status_code=503)
     piece = taken(encoded(form, request(metric, **SHOP)))
     assert (piece.points, piece.unmapped) == (1, 0)
     assert numbers(piece) == {"response_time total": milliseconds, "throughput total": 4.0, "error_rate total": 400.0}
@@ -110,7 +108,10 @@ def test_parts_of_a_whole_are_put_together(form: str) -> None:
     message = request(metric, **SHOP)
     message.resource_metrics.add().CopyFrom(request(metric, host__name="h2").resource_metrics[0])
     piece = taken(encoded(form, message))
-    assert [(one.host, one.metric, one.last) for one in piece.samples] == [("h1", "memory", 30.0), ("h2", "memory", 30.0)]
+    assert [(one.host, one.metric, one.last) for one in piece.samples] == [
+        ("h1", "memory", 30.0),
+        ("h2", "memory", 30.0),
+    ]
     assert (piece.points, piece.unmapped) == (6, 0)
 
 
