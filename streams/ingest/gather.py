@@ -154,7 +154,7 @@ class Gatherer:
                 rejects=tuple(self.rejects),
                 points=self.sums.points,
                 unmapped=self.sums.unmapped,
-                samples=self.sums.samples(),
+                samples=self.sums.samples(named),
             )
         )
         self._from_offset = to_offset

@@ -42,7 +42,9 @@ def derived(name: str) -> str:
 
 @lru_cache(maxsize=4096)
 def of_file(path: str) -> str:
-    """Return the stem of a log file's name: ``/var/log/nova/nova-api.log.1`` is ``nova-api``."""
+    """Return the stem of a log file's name: ``/var/log/nova/nova-api.log.1`` is ``nova-api``; ``""`` of a secret."""
+    if holds_secret(path):
+        return ""
     return derived(_ROTATED.sub("", path.replace("\\", "/").rsplit("/", 1)[-1]))
 
 

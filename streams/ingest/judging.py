@@ -34,7 +34,7 @@ _NOT_CHOSEN: Final = re.compile(
     re.IGNORECASE,
 )
 _COUNTED: Final = re.compile(
-    r"(?:bytes|size|offset|count|total|seq|used|allowed|limit|free|inode|time|tick|nanos|_ns|_us|position|pos|addr|lsn|txid|xid"
+    r"(?:bytes|size|offset|count(?:er)?|total|seq|used|allowed|limit|free|inode|time|tick|nanos|_ns|_us|position|pos|addr|lsn|txid|xid"
     r"|lba|sector|block|blk|epoch|zxid|cycles|rss|ino|watermark|stamp)s?[\"']?\W{1,3}\Z",
     re.IGNORECASE,
 )
