@@ -20,6 +20,7 @@ from streams.ingest.redact import Redactor
 from streams.runtime.admin import Admin
 from streams.runtime.dead_letters import Replay
 from streams.runtime.kafka import KafkaLog
+from streams.runtime.redaction_key import redaction_key
 from streams.settings import Settings
 
 LIMIT: Final = 20
@@ -77,7 +78,7 @@ def list_(limit: int, counts: bool, as_json: bool, **which: Any) -> None:  # noq
 
 async def _listed(settings: Settings, which: Which, limit: int) -> Listing:
     async with KafkaLog(settings) as log:
-        return await listed(log, settings.topics, which, limit, Redactor())
+        return await listed(log, settings.topics, which, limit, Redactor(redaction_key(settings)))
 
 
 def _tell_listed(listing: Listing) -> None:

@@ -230,8 +230,6 @@ class _Checker:
             shapes.append(shape)
         size = sum(shape.bytes_min for shape in shapes)
         free = 1 + sum(shape.free_max for shape in shapes)
-        if free > VALUES_MAX:
-            raise InputError("too many values")
         return {"fields": fields}, _Shape(size, free, 1 + max((shape.levels for shape in shapes), default=0))
 
     def _fixed(self, schema: dict[str, Any]) -> tuple[dict[str, Any], _Shape]:

@@ -146,6 +146,14 @@ def test_items_are_counted_while_they_are_read() -> None:
             reader(array(items)).read(many)
 
 
+def test_values_without_bytes_are_counted_too() -> None:
+    """A byte that stands for a hundred nulls counts as a hundred values."""
+    schema = array(["null", record("B", *["null"] * 100)])
+    assert len(reader(schema).read(b"\x14" + b"\x02" * 10 + b"\x00")) == 10
+    with pytest.raises(InputError, match="too many values"):
+        reader(schema).read(b"\xa0\x1f" + b"\x02" * 2000 + b"\x00")
+
+
 def test_a_large_payload_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """There is a limit for the payload of one record."""
     monkeypatch.setattr(avro_schemas, "PAYLOAD_BYTES_MAX", 3 << 20)

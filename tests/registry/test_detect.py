@@ -6,6 +6,8 @@ import json
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
+import pytest
+
 from streams.agents.detect import DetectEngine, Lookup
 from streams.cli import doctor
 from streams.codec import decode_fact
@@ -20,7 +22,7 @@ from tests.sim.alone import Alone
 from tests.sim.broker import START_MS
 from tests.sim.scene import INBOX_PEOPLE, RULE_SETS, TOPICS, applied, message, slicer_for
 
-LOGS = TopicPartition("logs", 0)
+LOGS, METRICS = TopicPartition("logs", 0), TopicPartition("metrics", 0)
 LINES = Registered("AVRO", json.dumps(LOG_LINE))
 
 
@@ -101,13 +103,14 @@ def test_new_rules_keep_the_schemas() -> None:
     assert [one.pattern for one in last(alone).detections] == ["out_of_memory"]
 
 
-def test_inboxes_name_no_schemas() -> None:
-    """What people and the pool say is encoded by us, whatever bytes it begins with."""
+@pytest.mark.parametrize("where", [INBOX_PEOPLE, METRICS])
+def test_only_lines_name_schemas(where: TopicPartition) -> None:
+    """What people say is encoded by us, and metrics have formats of their own, whatever bytes they begin with."""
     alone, known = Alone(), Known({})
     detect = engine(alone, known)
-    alone.run(detect.load([INBOX_PEOPLE]))
-    alone.land(Outgoing(INBOX_PEOPLE.topic, framed(7, b"none of ours")))
-    alone.run(detect.process([(INBOX_PEOPLE, alone.records(INBOX_PEOPLE))]))
+    alone.run(detect.load([where]))
+    alone.land(Outgoing(where.topic, framed(7, b"none of ours")))
+    alone.run(detect.process([(where, alone.records(where))]))
     assert known.asked == []
 
 
