@@ -137,6 +137,7 @@ class LineTaker:
 
     def _take_items(self, record: Record, items: Sequence[Item]) -> str:
         """Take lines that a decoder made; their indexes follow those that the record has used."""
+        begin = self._next
         for item in items:
             index = self._next
             if self._overflows(index):
@@ -148,13 +149,14 @@ class LineTaker:
                 reason = self._line(record, index, item, _NO_FIELDS)
             if reason and reason != reasons.EMPTY:
                 return reason
-        return ""
+        return "" if self._next > begin else reasons.EMPTY
 
     def _physical_lines(self, record: Record, lines: list[bytes]) -> str:
         """Take lines of text, among which JSON objects may stand."""
         text = self.text
         text.begin(record)
         begin = self._next
+        taken = False
         for physical_index, physical in enumerate(lines):
             index = begin + physical_index
             if self._overflows(index):
@@ -170,12 +172,14 @@ class LineTaker:
                 reason = self._line(record, index, self._read(found, line), found)
                 if reason and reason != reasons.EMPTY:
                     return reason
+                taken = taken or not reason
                 begin += self._next - index - 1
             else:
                 text.line(index, line)
+                taken = True
         text.end()
         self._next = begin + len(lines)
-        return ""
+        return "" if taken else reasons.EMPTY
 
     def _overflows(self, index: int) -> bool:
         """Say whether a record has more than a slice should hold; looked at every ``CHECK_EVERY_LINES`` lines."""
@@ -207,7 +211,8 @@ class LineTaker:
             return ""
         offset, at_index, shown = self._head_of(record.offset, index, service, text)
         place = Place(service, rule, host, offset, at_index, shown)
-        self.counting.seen(place, verdict, level, at_ms)
+        frame = level in _CALM and b"\n" not in text and text_lines.continues(text)
+        self.counting.seen(place, verdict, level, at_ms, template=not frame)
         return ""
 
     def _envelope(self, record: Record, index: int, found: dict[str, Any]) -> str:
