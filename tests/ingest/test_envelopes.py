@@ -82,6 +82,8 @@ COUNTS: dict[str, tuple[bytes, int, list[str]]] = {
     "Connect around nothing": (json(schema=None, payload=None), 0, ["empty"]),
     "Connect around an empty text": (json(schema=None, payload=""), 0, ["empty"]),
     "Connect around a number": (json(schema=None, payload=7), 1, []),
+    "Connect around nothing, in a list": (b'[{"schema":null,"payload":null}]', 0, ["empty"]),
+    "Connect around nothing, line by line": (b'{"schema":1,"payload":null}\n' * 2, 0, ["empty"]),
     "Connect around lines": (json(schema=None, payload="one\ntwo\n\nthree"), 3, []),
     "records": (json(records=[LINE] * 600), 600, []),
     "too many records": (json(records=[{}] * 60_000), 50_175, ["too many lines: from index 50175 on"]),

@@ -33,7 +33,7 @@ WHOLE = {
     json(**LINE): 1,
     json(**LINE) + b"\n" + json(**LINE) + b"\ntext": 3,
     b"[" + json(**LINE) + b"]": 1,
-    gzip.compress(as_proto(CART)): 2,
+    gzip.compress(as_proto(CART), mtime=0): 2,
     bytes(cramjam.zstd.compress(json(**LINE))): 1,
     b"\xff\xfe" + REFUSED.encode("utf-16-le"): 1,
     msgspec.json.encode(REFUSED): 1,
@@ -60,7 +60,10 @@ def damaged(draw: st.DrawFn) -> bytes:
 
 
 ENVELOPED = st.recursive(
-    st.fixed_dictionaries({"message": st.text(max_size=5)}) | st.integers() | st.text(max_size=5) | st.none(),
+    st.fixed_dictionaries({"message": st.text(max_size=5)})
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.text(max_size=5)
+    | st.none(),
     lambda inner: (
         st.builds(lambda payload: {"schema": None, "payload": payload}, inner)
         | st.builds(lambda key, items: {key: items}, st.sampled_from(["records", "logs", "logEvents"]), st.lists(inner))

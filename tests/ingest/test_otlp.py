@@ -46,6 +46,10 @@ SAID: dict[str, tuple[Described, tuple[str, str, str, str, int]]] = {
         ("cart", "otel", "h3", "error", AT),
     ),
     "no time at all": ((CART, [{"body": REFUSED, "number": 17}]), ("cart", "otel", "h3", "error", APPEND_MS)),
+    "a clock that was never set": (
+        (CART, [{"body": REFUSED, "number": 17, "time": 64_000_000_000_000_000}]),
+        ("cart", "otel", "h3", "error", APPEND_MS),
+    ),
     "a deployment": (
         ({"k8s.deployment.name": "shop", "k8s.container.name": "c", "k8s.node.name": "n1"}, [{"body": REFUSED}]),
         ("shop", "kubernetes", "n1", "error", APPEND_MS),

@@ -54,7 +54,7 @@ def _said(record: dict[str, Any]) -> Said:
             _OF_NAME.get(number, 0) if type(number) is str else number,
             _either(record, "severityText", "severity_text"),
         ),
-        at_ms=(time or observed) // 1_000_000,
+        at_ms=otlp_lines.stamp_of(time or observed),
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from streams.ingest import identity, levels
+from streams.ingest import identity, levels, stamps
 from streams.ingest.formats.reading import line
 from streams.ingest.json_lines import JsonReader, Read
 
@@ -43,7 +43,7 @@ class Owner(Struct, frozen=True):
 
 
 class Said(Struct):
-    """A log record. ``level`` is one of our severities or ``""``, ``at_ms`` is 0 when it states no time."""
+    """A log record. ``level`` is one of our severities or ``""``; ``at_ms`` is a stamp, 0 when there is none."""
 
     body: Any
     attributes: dict[str, Any]
@@ -54,6 +54,12 @@ class Said(Struct):
 def level_of(number: object, text: object) -> str:
     """Return the severity that a number 1..24 says, else the word beside it."""
     return levels.of_otel(number) or levels.of_value(text)
+
+
+def stamp_of(nanoseconds: int) -> int:
+    """Return the stamp of a time in nanoseconds since 1970; 0 when none is stated."""
+    at_ms = nanoseconds // 1_000_000
+    return at_ms if at_ms >= stamps.EARLIEST_MS or not nanoseconds else stamps.WRONG
 
 
 def owner_of(attributes: dict[str, Any]) -> Owner:

@@ -107,7 +107,7 @@ def _said(record: Any, values: _Values) -> Said:
         body=values.body(record.body),
         attributes=values.attributes(record.attributes),
         level=otlp_lines.level_of(record.severity_number, _text(record.severity_text)),
-        at_ms=(record.time_unix_nano or record.observed_time_unix_nano) // 1_000_000,
+        at_ms=otlp_lines.stamp_of(record.time_unix_nano or record.observed_time_unix_nano),
     )
 
 
