@@ -211,7 +211,8 @@ class LineTaker:
             return ""
         offset, at_index, shown = self._head_of(record.offset, index, service, text)
         place = Place(service, rule, host, offset, at_index, shown)
-        self.counting.seen(place, verdict, level, at_ms)
+        frame = level in _CALM and b"\n" not in text and text_lines.continues(text)
+        self.counting.seen(place, verdict, level, at_ms, template=not frame)
         return ""
 
     def _envelope(self, record: Record, index: int, found: dict[str, Any]) -> str:
