@@ -15,7 +15,7 @@ from typing import Final, NamedTuple, Protocol
 from streams import telemetry
 from streams.agents.following import Facts
 from streams.codec import encode
-from streams.core.config import RuleSet
+from streams.core.config import RuleSet, ZoneSpec
 from streams.core.directory import Directory
 from streams.core.errors import InputError, InvariantError
 from streams.core.events import Evidence, Fact, LinesLost, Reject, Slice, Took
@@ -33,6 +33,10 @@ class Cutter(Protocol):
 
     def cut(self, source: str, partition: int, term: int, records: Sequence[Record], from_offset: int) -> Cut:
         """Return slices that account for [``from_offset``, last offset + 1)."""
+        ...
+
+    def zoned(self, specs: Sequence[ZoneSpec]) -> None:
+        """Read stamps without a zone in these zones from now on."""
         ...
 
 
@@ -93,6 +97,7 @@ class DetectEngine:
         self._lookup = lookup
         self._facts = Facts(log, topics, directory or Directory())
         self._rules = self._facts.directory.rules
+        self._inventory = self._facts.directory.inventory
         self._slicer = self._compiled()
         self._held: dict[TopicPartition, _Held] = {}
 
@@ -166,23 +171,27 @@ class DetectEngine:
         self._look()
 
     def _look(self) -> None:
-        """Look at what the facts say by now: whose our partitions are, and which rules are in force."""
+        """Look at what the facts say by now: whose our partitions are, which rules and zones are in force."""
         for where, held in self._held.items():
             if self._facts.holding(where).term != held.term:
                 raise SupersededError(f"{where.topic}/{where.partition} was taken from {self._owner}")
-        rules = self._facts.directory.rules
-        if rules is self._rules:
-            return
-        self._rules = rules
-        self._slicer = self._compiled()
+        known = self._facts.directory
+        if known.inventory is not self._inventory:
+            self._inventory = known.inventory
+            self._slicer.zoned(known.inventory.zones)
+        if known.rules is not self._rules:
+            self._rules = known.rules
+            self._slicer = self._compiled()
 
     def _compiled(self) -> Cutter:
         """Return a slicer of the applied rules; of the shipped ones, everywhere alike, when those don't compile."""
         try:
-            return self._slicer_for(self._rules)
+            slicer = self._slicer_for(self._rules)
         except InputError as error:
             telemetry.handled("rules", f"the shipped rules are in force, the applied ones do not compile: {error}")
-            return self._slicer_for(RuleSet())
+            slicer = self._slicer_for(RuleSet())
+        slicer.zoned(self._inventory.zones)
+        return slicer
 
     # ---------------------------------------------------------------------------------------------------- cutting
 

@@ -243,7 +243,7 @@ def _check_zones(zones: tuple[ZoneSpec, ...]) -> None:
 
 def zone_source(spec: ZoneSpec) -> str:
     """Return what a zone is for, in words: ``host web-*``."""
-    return next(f"{kind} {name}" for kind in ("service", "host", "topic") if (name := getattr(spec, kind)))
+    return " ".join(f"{kind} {name}" for kind in ("service", "host", "topic") if (name := getattr(spec, kind)))
 
 
 def _check_cycles(depends_on: dict[str, tuple[str, ...]]) -> None:

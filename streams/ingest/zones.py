@@ -38,7 +38,7 @@ def known(name: str) -> bool:
 def _zone(name: str) -> ZoneInfo | None:
     try:
         return ZoneInfo(name)
-    except (ValueError, OSError):  # not a key, no such zone, or a directory of zones
+    except (KeyError, ValueError, OSError):  # no such zone, a path, or a directory of zones
         return None
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 import msgspec
 import pytest
 
 from streams.agents.detect import DetectEngine, SupersededError
 from streams.codec import decode_fact, encode
-from streams.core.config import RuleSet
+from streams.core.config import Inventory, RuleSet, ZoneSpec
 from streams.core.directory import Directory
 from streams.core.errors import InputError, InvariantError
 from streams.core.events import Fact, LinesLost, Slice, Took
@@ -323,3 +324,20 @@ def test_a_lost_race_is_taken_again() -> None:
         (1, "one"),
         (2, "one"),
     ]
+
+
+def test_applied_zones_hold_from_the_next_batch_on() -> None:
+    """Zones that come in an inventory are used without a restart, and by whoever starts later."""
+    alone = Alone()
+    detect = engine(alone)
+    alone.run(detect.load([LOGS, INBOX_PEOPLE]))
+    zones = Inventory(zones=(ZoneSpec(topic="logs", zone="Asia/Tokyo"),))
+    alone.land(message(INBOX_PEOPLE, applied(zones, "inventory")))
+    alone.run(detect.process([(INBOX_PEOPLE, alone.records(INBOX_PEOPLE))]))
+    clock = datetime.fromtimestamp(START_MS / 1000, UTC)
+    later = engine(alone, "two")
+    for one in (detect, later):
+        alone.land(Outgoing("logs", f"{clock:%Y-%m-%d %H:%M:%S} INFO ready".encode()))
+        alone.run(one.load([LOGS]))
+        process(alone, one)
+        assert slices(alone)[-1].tallies[0].at_ms == START_MS // 1000 * 1000 - 9 * 3_600_000
