@@ -145,8 +145,8 @@ def _mixed_key(_: re.Match[str], value: str) -> bool:
 
 
 JUDGES: Final[dict[str, Callable[[re.Match[str], str], bool]]] = {
-    "any": lambda _, value: _TAG.match(value) is None,
-    "key_body": lambda _, value: _kinds(value) == 3 and _HEX.fullmatch(value) is None,
+    "any": lambda _, value: bool(value) and _TAG.match(value) is None,
+    "key_body": lambda _, value: _kinds(value) == 3 and not _camel(value),
     "mixed_key": _mixed_key,
     "issued_part": lambda _, value: any(issued(part) or len(part) > 40 for part in re.split(r"[/.:]", value)),
     "login": _login,

@@ -30,7 +30,7 @@ def _shape(kind: str, hint: str, exact: str, judge: str = "any") -> Shape:
     return Shape(kind, hint, re.compile(exact, re.IGNORECASE | re.DOTALL), judge)
 
 
-TAG: Final = r"\[[a-z]+:[0-9a-f]{12}\]"
+TAG: Final = r"\[[a-z]{3,6}:[0-9a-f]{12}\]"
 _QUOTE: Final = r"(?:\\{0,7}[\"'`]|&quot;|&#3[49];|%22)"
 _ISSUED: Final = (
     # Amazon, with the secret key that follows its id
@@ -108,6 +108,12 @@ _KEYS: Final = (
         r"(?=\s{0,4}(?:\Z|[\r\n\"']|\\n|#012))",
         "key_body",
     ),
+    _shape(
+        "pem",
+        r"^\s*[A-Za-z0-9+/]{20,76}=?=?\s*$",
+        r"\A\s{0,8}(?P<secret>[A-Za-z0-9+/]{20,76}={0,2})\s{0,8}\Z",
+        "key_body",
+    ),
     _shape("jwt", r"eyJ[\w-]{8}", r"eyJ[\w-]{8,4000}\.[\w-]{4,4000}(?:\.[\w-]{0,4000}){0,3}"),
     Shape("key", "|".join(_ISSUED), re.compile(rf"(?<![A-Za-z0-9])(?:{'|'.join(_ISSUED)})(?![A-Za-z0-9])")),
     Shape(
@@ -144,7 +150,7 @@ _CARRIED: Final = (
         rf"//[^\s:/@\"'<>]{{0,64}}:(?!\d{{1,5}}[/?#])(?P<secret>(?!{TAG})[^\s\"'<>]{{1,200}}?)"
         r"(?=@[\w.\-\[\]*%]{1,253}(?:[:/?,;)\\\"'\s&]|\Z))"
         r"|//(?P<user>[\w\-.]{16,255})(?=@[\w.\-])"
-        r"|(?<=:)(?P<dsn>[^\s@:\"'/]{3,100})(?=@(?:tcp|udp|unix)\()|thin:\w{1,40}/(?P<thin>[^\s@/\"']{3,100})(?=@)",
+        r"|(?<=:)(?P<dsn>[^\s@:\"'/\[\]]{3,100})(?=@(?:tcp|udp|unix)\()|thin:\w{1,40}/(?P<thin>[^\s@/\"']{3,100})(?=@)",
         "login",
     ),
     _shape(
