@@ -113,7 +113,7 @@ class DetectEngine:
     async def process(self, batch: Sequence[tuple[TopicPartition, Sequence[Record]]]) -> None:
         """Append evidence and dead letters, then the slices; when this returns, all of it is acknowledged."""
         if self._lookup:
-            await self._lookup.prepare(records for where, records in batch if where.topic in self._topics.logs)
+            await self._lookup.prepare(records for where, records in batch if where.topic not in self._topics.inboxes)
         work = _Work([], [])
         for where, records in batch:
             if where in self._held and records:

@@ -10,7 +10,7 @@ from aiokafka.partitioner import murmur2
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.cli.letters import ARE_IN_DOUBT, NO_PRODUCERS, NO_VALUE, WERE_PUT_BACK, Chosen, Which, choose
+from streams.cli.letters import ARE_IN_DOUBT, NO_PRODUCERS, NO_VALUE, PARTLY_READ, WERE_PUT_BACK, Chosen, Which, choose
 from streams.core.errors import InputError
 from streams.ports import Outgoing, TopicPartition
 from streams.runtime import dead_letters
@@ -171,6 +171,14 @@ def test_what_can_not_be_put_back_is_left_out_with_the_reason() -> None:
     assert chosen(log).left_out == {NO_PRODUCERS: 2, NO_VALUE: 2}
     assert replay(log) == 0
     assert len(log.on(TOPICS.dlq)) == 4
+
+
+def test_a_record_that_was_read_in_part_is_put_back_by_its_offset_only() -> None:
+    """Its first lines count already; who wants them twice has to name the letter."""
+    log = log_of(letter(0, reason="too many lines: from index 50000 on"), letter(1))
+    assert chosen(log).offsets == {1}
+    assert chosen(log).left_out == {PARTLY_READ: 1}
+    assert chosen(log, which(offsets=[0])).offsets == {0}
 
 
 def test_an_offset_without_a_letter_is_an_error() -> None:

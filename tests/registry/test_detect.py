@@ -103,15 +103,15 @@ def test_new_rules_keep_the_schemas() -> None:
     assert [one.pattern for one in last(alone).detections] == ["out_of_memory"]
 
 
-@pytest.mark.parametrize("where", [INBOX_PEOPLE, METRICS])
-def test_only_lines_name_schemas(where: TopicPartition) -> None:
-    """What people say is encoded by us, and metrics have formats of their own, whatever bytes they begin with."""
+@pytest.mark.parametrize(("where", "asked"), [(INBOX_PEOPLE, []), (METRICS, [{7}]), (LOGS, [{7}])])
+def test_only_what_producers_send_names_schemas(where: TopicPartition, asked: list[set[SchemaId]]) -> None:
+    """Lines and metrics may be framed; what people say is encoded by us, whatever bytes it begins with."""
     alone, known = Alone(), Known({})
     detect = engine(alone, known)
     alone.run(detect.load([where]))
     alone.land(Outgoing(where.topic, framed(7, b"none of ours")))
     alone.run(detect.process([(where, alone.records(where))]))
-    assert known.asked == []
+    assert known.asked == asked
 
 
 def test_doctor_asks_the_registry_that_is_set(tmp_path: Path) -> None:
