@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -95,6 +96,8 @@ def _json_any(value: Any) -> dict[str, Any]:
         return {"kvlistValue": {"values": _json_pairs(value)}}
     if isinstance(value, list):
         return {"arrayValue": {"values": [_json_any(item) for item in value]}}
+    if isinstance(value, bytes):
+        return {"bytesValue": b64encode(value).decode()}
     return {f"{_FIELD_OF[type(value)]}Value": str(value) if type(value) is int else value}
 
 

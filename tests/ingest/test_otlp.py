@@ -79,6 +79,10 @@ SAID: dict[str, tuple[Described, tuple[str, str, str, str, int]]] = {
         (CART, [{"body": {"message": REFUSED, "level": "warning", "app": "x", "n": 1}, "time": NANOS}]),
         ("cart", "otel", "h3", "warning", AT),
     ),
+    "bytes in the body": (
+        (CART, [{"body": REFUSED.encode() + b" \xff", "time": NANOS}]),
+        ("cart", "otel", "h3", "error", AT),
+    ),
     "JSON text in the body": (
         ({}, [{"body": json(msg=REFUSED, level="fatal", service="pay", ts="2024-02-01T10:00:00.250Z").decode()}]),
         ("pay", "json", "", "fatal", AT),

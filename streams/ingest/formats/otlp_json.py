@@ -7,7 +7,8 @@ fields are passed over.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from base64 import b64decode
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from streams.ingest.formats import otlp_lines
@@ -18,10 +19,6 @@ from streams.ingest.json_lines import JsonReader
 RESOURCE_KEYS: Final = ("resourceLogs", "resource_logs")
 _SCOPE_KEYS: Final = (*("scopeLogs", "scope_logs", "instrumentationLibraryLogs", "instrumentation_library_logs"),)
 _RECORD_KEYS: Final = ("logRecords", "log_records", "logs")
-_SCALARS: Final = (
-    *("stringValue", "string_value", "intValue", "int_value", "doubleValue", "double_value"),
-    *("boolValue", "bool_value", "bytesValue", "bytes_value"),
-)
 _NANOSECONDS_DIGITS_MAX: Final = 20
 
 
@@ -77,18 +74,43 @@ def _plain(value: Any, depth: int) -> Any:
         return value
     if depth >= DEPTH_MAX:
         return None
-    for key in _SCALARS:
-        if key in value:
-            return value[key]
-    for key in ("arrayValue", "array_value"):
-        if type(array := value.get(key)) is dict:
-            items = array.get("values")
-            return [_plain(item, depth + 1) for item in items] if type(items) is list else []
-    for key in ("kvlistValue", "kvlist_value"):
-        if type(pairs := value.get(key)) is dict:
-            rows = _dicts(pairs, ("values",))
-            return {name: _plain(row.get("value"), depth + 1) for row in rows if type(name := row.get("key")) is str}
+    for key, held in value.items():
+        unwrap = _KINDS.get(key)
+        if unwrap:
+            return unwrap(held, depth + 1)
     return value or None
+
+
+def _same(held: Any, _depth: int) -> Any:
+    return held
+
+
+def _decoded(held: Any, _depth: int) -> Any:
+    """Return the text of bytes in base64; what is none stands for itself."""
+    try:
+        return b64decode(held, validate=True).decode("utf-8", "replace")
+    except (TypeError, ValueError):
+        return held
+
+
+def _listed(held: Any, depth: int) -> list[Any]:
+    items = held.get("values") if type(held) is dict else None
+    return [_plain(item, depth) for item in items] if type(items) is list else []
+
+
+def _mapped(held: Any, depth: int) -> dict[str, Any]:
+    rows = _dicts(held, ("values",)) if type(held) is dict else []
+    return {name: _plain(row.get("value"), depth) for row in rows if type(name := row.get("key")) is str}
+
+
+_KINDS: Final[dict[str, Callable[[Any, int], Any]]] = {
+    **dict.fromkeys(("stringValue", "string_value", "intValue", "int_value"), _same),
+    **dict.fromkeys(("doubleValue", "double_value", "boolValue", "bool_value"), _same),
+    **dict.fromkeys(("bytesValue", "bytes_value"), _decoded),
+    **dict.fromkeys(("arrayValue", "array_value"), _listed),
+    **dict.fromkeys(("kvlistValue", "kvlist_value"), _mapped),
+}
+"""What an ``AnyValue`` holds, by the name of its one field."""
 
 
 def _dicts(holder: dict[str, Any], keys: tuple[str, ...]) -> list[dict[str, Any]]:

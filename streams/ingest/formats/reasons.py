@@ -37,11 +37,11 @@ FAMILIES: Final[dict[str, Family]] = {
     ),
     BINARY: Family(
         means="The bytes are neither text nor a format that is known here.",
-        remedy="Set the shipper's encoding to JSON, text, OTLP or msgpack, then `logmend dlq replay`.",
+        remedy="Set the shipper's encoding to JSON, text, OTLP or msgpack; what lies here stays unreadable.",
     ),
     TOO_MANY_LINES: Family(
         means="The record holds more lines, or more different ones, than a slice; those before the index were taken.",
-        remedy="Lower the shipper's batch size (at most 50 000 lines a record). The whole record is kept here.",
+        remedy="Lower the shipper's batch size (at most 50 000 lines a record). A replay counts the first ones twice.",
     ),
     "compressed": Family(
         means="The value is compressed by the producer itself and is damaged, too large, or wrapped again and again.",
@@ -49,7 +49,7 @@ FAMILIES: Final[dict[str, Family]] = {
     ),
     "confluent avro": Family(
         means="The value is in Confluent's framing, and its schema is not to be had or does not fit it.",
-        remedy="Set LOGMEND_SCHEMA_REGISTRY to the registry's URL, then `logmend dlq replay`.",
+        remedy="The producer sent bytes that are not of the schema it names: look at its serializer.",
     ),
     "confluent json": Family(
         means="The schema says that the value is JSON, but there is neither an object nor a text in it.",
@@ -67,11 +67,46 @@ FAMILIES: Final[dict[str, Family]] = {
         means="The value is msgpack beyond the limits: 64 levels, 200 000 maps and arrays.",
         remedy="Send fewer lines in one record.",
     ),
+    "unreadable batch": Family(
+        means="A compressed batch of Kafka is damaged or unfolds beyond all bounds; its records can't be told apart.",
+        remedy="Look for the producer that wrote these offsets; the source topic still has them until it deletes them.",
+    ),
+    "record too large": Family(
+        means="The record is larger than any that is read; it is still in the source topic until that deletes it.",
+        remedy="Lower the shipper's batch size, or max.message.bytes of the topic.",
+    ),
+    "no metrics": Family(
+        means="A record of a topic for metrics holds none that can be read.",
+        remedy="Send OTLP metrics, Prometheus text or JSON with ts, service, metric and value.",
+    ),
+    "too large": Family(
+        means="One message in a request of metrics is larger than any series needs.",
+        remedy="Lower the batch size of the exporter.",
+    ),
+    "too many points": Family(
+        means="A record of metrics holds more points than are read of one record.",
+        remedy="Lower the batch size of the exporter.",
+    ),
+    "too many series": Family(
+        means="The samples of one record are more than fit a slice.",
+        remedy="Lower the batch size of the exporter, or send fewer labels.",
+    ),
     "inbox": Family(
         means="A record of one of Logmend's own inboxes is no event that may be said there.",
         remedy="Only `logmend` and its workers should write to these topics: check the ACLs.",
     ),
 }
+
+
+REMEDIES: Final[dict[str, str]] = {
+    "confluent avro: no registry": "Set LOGMEND_SCHEMA_REGISTRY to the registry's URL, then `logmend dlq replay`.",
+    "confluent avro: registry unreachable": "See what `logmend doctor` says of it, then `logmend dlq replay`.",
+    "confluent avro: registry refuses": "Give LOGMEND_SCHEMA_REGISTRY user:password@ of somebody who may read schemas.",
+    "confluent avro: registry answers": "LOGMEND_SCHEMA_REGISTRY leads to something else: correct address and path.",
+    "confluent avro: unknown schema": "The producer uses another registry, or bytes begin with NUL by chance.",
+    "confluent avro: schema refused": "The schema can't be read safely: send logs by one that is simpler.",
+}
+"""By the beginning of a reason, where more can be said than for its family."""
 
 
 def family(reason: str) -> str:
@@ -81,5 +116,8 @@ def family(reason: str) -> str:
 
 def remedy(reason: str) -> str:
     """Return what to do about a reason; a failure of ours (a reason of no family) is to be reported."""
+    for beginning, said in REMEDIES.items():
+        if reason.startswith(beginning):
+            return said
     found = FAMILIES.get(family(reason))
     return found.remedy if found else "This is a fault of Logmend: report it with the record."
