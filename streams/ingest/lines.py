@@ -31,13 +31,15 @@ from streams.ports import Record
 CHECK_EVERY_LINES: Final = 256
 RECORD_BYTES_MAX: Final = 400_000
 """When the lines of one record fill a slice beyond this, the rest of the record is rejected."""
-RECORD_LINES_MAX: Final = 50_000
-"""So that no record keeps the process busy for longer than a fraction of a second."""
+RECORD_LINES_MAX: Final = 8_192
+"""So that no record takes more than a tenth of a second; the largest batch that the OTel Collector sends by default."""
 LOOK_BACK_RECORDS_MAX: Final = 50
 HEAD_SHOWN_BYTES_MAX: Final = 1024
 """So much of a head is kept, to be shown with a frame of its trace."""
 WRAPPINGS_MAX: Final = 4
 """How often a value or an object may wrap another: a gzip'ed Connect envelope around a batch has three."""
+_SPLITS_MAX: Final = RECORD_LINES_MAX + CHECK_EVERY_LINES
+"""8 MB of line feeds would be a list of 8 million; the last item is never reached."""
 _BLANK: Final = b" \t\r\n\x00"
 _CALM: Final = frozenset({"", "info"})
 _NO_FIELDS: Final[dict[str, Any]] = {}
@@ -120,7 +122,7 @@ class LineTaker:
             items = found if type(found) is list and found and all(type(item) is dict for item in found) else None
         if items is not None:
             return self._take_items(record, items)
-        return unreadable(value) or self._physical_lines(record, value.split(b"\n"))
+        return unreadable(value) or self._physical_lines(record, value.split(b"\n", _SPLITS_MAX))
 
     def _take_inner(self, record: Record, value: bytes) -> str:
         """Take what was inside a value, as if it were one."""

@@ -258,6 +258,13 @@ def test_one_record_with_a_million_lines(value: bytes) -> None:
     assert [record.value for record, _ in result.dead] == [value]
 
 
+def test_the_largest_batch_of_a_collector_is_taken_whole() -> None:
+    """8 192 lines in one record are no reject."""
+    result = cut_values(b"a\n" * 8_192)
+    assert result.lines == 8_192
+    assert result.dead == ()
+
+
 def test_templates() -> None:
     """Lines that look like errors and match nothing share a template when they differ in numbers and names only."""
     lines = [b"2024-02-01 10:00:0%d ERROR flux %d of /srv/a%d inverted" % (n, n, n) for n in range(3)]
