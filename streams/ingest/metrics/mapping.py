@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache, lru_cache
 from typing import Final, NamedTuple
 
-from streams.catalogue.metrics import MetricRule, metrics
+from streams.catalogue.metrics import Condition, MetricRule, metrics
 from streams.ingest.metrics.points import Point, normal
 
 SERIES_HASH_BYTES: Final = 6
@@ -24,9 +24,10 @@ Owner = tuple[str, str]
 
 
 class Value(NamedTuple):
-    """A number of one of the twelve, in its unit; ``point`` is the index of its point, of several the last."""
+    """A number of one of the twelve, in its unit, at the producer's time (0: none)."""
 
-    point: int
+    owner: Owner
+    at_ms: int
     metric: str
     kind: str
     series: str
@@ -34,31 +35,40 @@ class Value(NamedTuple):
 
 
 class Use(NamedTuple):
-    """What a name is to a rule: its ``part``, ``rest`` or ``whole``."""
+    """What a name is to a rule: its ``part``, ``rest`` or ``whole``, and the conditions on a point in that role."""
 
     rule: MetricRule
     role: str
+    when: tuple[Condition, ...]
+    unless: tuple[Condition, ...]
 
     def holds(self, point: Point) -> bool:
-        """Say whether the rule takes a point in this role."""
-        rule, labels = self.rule, point.labels
-        if point.delta and rule.kind != "total":
-            return False  # how much a gauge changed says nothing without the value before it
-        part = self.role == "part"
-        when = (*rule.when, *rule.part_when) if part else rule.when
-        unless = (*rule.unless, *rule.part_unless) if part else rule.unless
-        return all(one.holds(labels) for one in when) and not any(one.holds(labels) for one in unless)
+        """Say whether the rule takes a point; how much a gauge changed says nothing without the value before it."""
+        labels = point.labels
+        if point.delta and self.rule.kind != "total":
+            return False
+        return all(one.holds(labels) for one in self.when) and not any(one.holds(labels) for one in self.unless)
+
+
+class Found(NamedTuple):
+    """A number of a point whose name a rule knows."""
+
+    place: int
+    point: Point
+    owner: Owner
+    name: str
+    number: float
 
 
 class _Group:
     """Points that make one value: of equal rule, owner and time, and equal labels but for those added up."""
 
-    __slots__ = ("indices", "kind", "rule", "series", "sums")
+    __slots__ = ("indices", "rule", "sums", "value")
 
-    def __init__(self, rule: MetricRule, kind: str, series: str) -> None:
+    def __init__(self, rule: MetricRule, value: Value) -> None:
+        """Begin a group whose ``value`` still lacks its number."""
         self.rule: Final = rule
-        self.kind: Final = kind
-        self.series: Final = series
+        self.value: Final = value
         self.sums: Final[dict[str, float]] = {}
         self.indices: Final[list[int]] = []
 
@@ -88,55 +98,61 @@ class _Mapping:
         """How many points are in no value."""
         return self._used.count(0)
 
-    def take(self, use: Use, index: int, point: Point, owner: Owner, name: str, number: float) -> None:
+    def take(self, use: Use, found: Found) -> None:
         """Take a number in the role that its name has for a rule."""
-        rule = use.rule
-        kind = "delta" if point.delta else rule.kind
+        rule, point = use.rule, found.point
         paired = bool(rule.rest or rule.whole)
-        in_unit = number if paired else _in_unit(rule, name, point.unit, number)
-        if in_unit is None or (paired and number < 0):  # a limit of -1 is none
+        number = found.number if paired else _in_unit(rule, found.name, point.unit, found.number)
+        if number is None or (paired and number < 0):  # a limit of -1 is none
+            return
+        kind = "delta" if point.delta else rule.kind
+        alone = not paired and not rule.over
+        if alone and kind != "total":
+            self._add(rule, Value(found.owner, point.at_ms, rule.metric, kind, rule.id, number), (found.place,))
             return
         labels = tuple(sorted(pair for pair in point.labels.items() if pair[0] not in rule.over))
-        if not paired and not rule.over:
-            self._add(rule, kind, _series(rule, kind, name, labels), in_unit, (index,))
+        name = "" if paired else found.name
+        value = Value(found.owner, point.at_ms, rule.metric, kind, _series(rule, kind, name, labels), number)
+        if alone:
+            self._add(rule, value, (found.place,))
             return
-        key = (id(rule), owner, point.at_ms, point.delta, "" if paired else name, labels)
-        group = self._groups.get(key)
-        if group is None:
-            group = self._groups[key] = _Group(rule, kind, _series(rule, kind, "" if paired else name, labels))
-        group.sums[use.role] = group.sums.get(use.role, 0.0) + in_unit
-        group.indices.append(index)
+        key = (id(rule), found.owner, point.at_ms, kind, name, labels)
+        group = self._groups.setdefault(key, _Group(rule, value))
+        group.sums[use.role] = group.sums.get(use.role, 0.0) + number
+        group.indices.append(found.place)
 
     def put_together(self) -> None:
         """Add what several points make together."""
         for group in self._groups.values():
             number = group.number()
             if number is not None:
-                self._add(group.rule, group.kind, group.series, number, group.indices)
+                self._add(group.rule, group.value._replace(number=number), group.indices)
 
-    def _add(self, rule: MetricRule, kind: str, series: str, number: float, indices: Sequence[int]) -> None:
+    def _add(self, rule: MetricRule, value: Value, indices: Sequence[int]) -> None:
         """Add a value, if it can be one of its metric: memory of 5000 % is no share."""
         spec = metrics().metrics[rule.metric]
-        number = round(SHARE - number if rule.complement else number, 9)
-        most = spec.most if kind == "gauge" else math.inf
+        number = round(SHARE - value.number if rule.complement else value.number, 9)
+        most = spec.most if value.kind == "gauge" else math.inf
         if abs(number) <= NUMBER_MAX and spec.least <= number <= most:
-            self.values.append(Value(indices[-1], rule.metric, kind, series, number))
+            self.values.append(value._replace(number=number))
             for index in indices:
                 self._used[index] = 1
 
 
-def values_of(points: Sequence[Point], owners: Sequence[Owner]) -> tuple[list[Value], int]:
+def values_of(points: Sequence[Point], owner_of: Callable[[Point], Owner]) -> tuple[list[Value], int]:
     """Return the values of a record's points, and how many of these are in none.
 
-    ``owners`` are (service, host) of each point; what belongs to two of them is never put together.
+    ``owner_of`` gives (service, host) of a point; what belongs to two of them is never put together.
     """
     mapping = _Mapping(len(points))
     for index, point in enumerate(points):
         for name, number in point.values:
-            if math.isfinite(number):
-                for use in uses_of(name):
+            uses = uses_of(name)
+            if uses and math.isfinite(number):
+                found = Found(index, point, owner_of(point), name, number)
+                for use in uses:
                     if use.holds(point):
-                        mapping.take(use, index, point, owners[index], name, number)
+                        mapping.take(use, found)
     mapping.put_together()
     return mapping.values, mapping.unmapped
 
@@ -164,9 +180,15 @@ def _tables() -> tuple[dict[str, tuple[Use, ...]], dict[str, tuple[Use, ...]]]:
         for role in ("part", "rest", "whole"):
             for name in getattr(rule, role):
                 table = ends if name.startswith(ANY) else exact
-                plain, use = normal(name.removeprefix(ANY)), Use(rule, role)
+                plain, use = normal(name.removeprefix(ANY)), _use(rule, role)
                 table[plain] = (*(other for other in table.get(plain, ()) if other != use), use)
     return exact, ends
+
+
+def _use(rule: MetricRule, role: str) -> Use:
+    part = role == "part"
+    when, unless = (rule.part_when, rule.part_unless) if part else ((), ())
+    return Use(rule, role, (*rule.when, *when), (*rule.unless, *unless))
 
 
 def _in_unit(rule: MetricRule, name: str, unit: str, number: float) -> float | None:

@@ -38,8 +38,8 @@ class Owners:
     def __init__(self) -> None:
         self._fallbacks: Final = Fallbacks()
 
-    def of(self, point: Point, record: Record) -> tuple[str, str]:
-        """Return (service, host) of a point; the host is ``""`` when nothing names it."""
+    def of(self, record: Record, point: Point) -> tuple[str, str]:
+        """Return (service, host) of a record's point; the host is ``""`` when nothing names it."""
         labels = point.labels
         for label, tidy in SERVICE_LABELS:
             if label in labels and (service := tidy(labels[label])):

@@ -7,7 +7,7 @@ from typing import Final
 
 from msgspec import Struct
 
-POINTS_MAX: Final = 20_000
+POINTS_MAX: Final = 10_000
 """More points in one record are a dead letter: no record may keep the process busy for long."""
 TEXT_MAX: Final = 200
 """Names of metrics and labels, and values of labels, are cut at this many characters."""

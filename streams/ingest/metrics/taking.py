@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 from streams.ingest import stamps
@@ -10,9 +11,9 @@ from streams.ingest.confluent import Book
 from streams.ingest.gather import Gatherer
 from streams.ingest.json_lines import JsonReader
 from streams.ingest.metrics import reading
-from streams.ingest.metrics.mapping import Owner, Value, values_of
+from streams.ingest.metrics.mapping import Value, values_of
 from streams.ingest.metrics.owners import Owners
-from streams.ingest.metrics.points import NoMetricsError, Point
+from streams.ingest.metrics.points import NoMetricsError
 from streams.ingest.metrics.summing import SampleKey, size_of
 from streams.ingest.zones import TopicZones
 from streams.ports import Record
@@ -38,9 +39,8 @@ class MetricTaker:
         gatherer.append_max_ms = max(gatherer.append_max_ms, record.timestamp)
         try:
             points = reading.read(record, self._json, self._book)
-            owners = [self._owners.of(point, record) for point in points]
-            values, unmapped = values_of(points, owners)
-            added = self._keyed(record, points, owners, values)
+            values, unmapped = values_of(points, partial(self._owners.of, record))
+            added = self._keyed(record, values)
         except NoMetricsError as error:
             return str(error)
         sums = gatherer.sums
@@ -51,20 +51,16 @@ class MetricTaker:
         sums.unmapped += unmapped
         return ""
 
-    def _keyed(
-        self, record: Record, points: Sequence[Point], owners: Sequence[Owner], values: Sequence[Value]
-    ) -> list[tuple[SampleKey, float, int]]:
+    def _keyed(self, record: Record, values: Sequence[Value]) -> list[tuple[SampleKey, float, int]]:
         """Return each value with its sample's key and its time; ``NoMetricsError`` when they fit no slice."""
         added = []
         replaced = 0
-        for value in values:
-            service, host = owners[value.point]
-            at_ms = self._zones.at_ms(points[value.point].at_ms, record.timestamp, service, host)
+        for (service, host), said_ms, metric, kind, series, number in values:
+            at_ms = said_ms
             if not stamps.plausible(at_ms, record.timestamp):
                 replaced += at_ms != 0
                 at_ms = record.timestamp
-            key = (at_ms - at_ms % 1000, service, host, value.metric, value.kind, value.series)
-            added.append((key, value.number, at_ms))
+            added.append(((at_ms - at_ms % 1000, service, host, metric, kind, series), number, at_ms))
         size = sum(map(size_of, {key for key, _, _ in added}))
         if size > RECORD_BYTES_MAX:
             raise NoMetricsError(f"too many series: samples of about {size} bytes, at most {RECORD_BYTES_MAX}")
