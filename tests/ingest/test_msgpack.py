@@ -7,7 +7,7 @@ from typing import Any
 import msgpack
 import pytest
 
-from tests.ingest.given import APPEND_MS, at, cut_values, only
+from tests.ingest.given import APPEND_MS, FIRST_LEFT_OUT, at, cut_values, only
 
 REFUSED = "connect() failed (111: Connection refused)"
 AT = at("2024-02-01T10:00:00.250")
@@ -158,7 +158,7 @@ def test_hostile(name: str) -> None:
 def test_too_many_lines() -> None:
     """Of a record with too many lines the first are taken."""
     result = cut_values(packed(*[{"a": 1}] * 52_000))
-    assert [reason for _, reason in result.dead] == ["too many lines: from index 50175 on"]
+    assert [reason for _, reason in result.dead] == [f"too many lines: from index {FIRST_LEFT_OUT} on"]
 
 
 def test_cut_short_anywhere() -> None:

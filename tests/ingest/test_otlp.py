@@ -11,7 +11,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Sp
 
 from streams.ingest.formats import otlp_proto
 from streams.ingest.json_lines import JsonReader
-from tests.ingest.given import APPEND_MS, at, cut_values, json, only
+from tests.ingest.given import APPEND_MS, FIRST_LEFT_OUT, at, cut_values, json, only
 from tests.ingest.otlp import Described, as_json, as_proto
 
 REFUSED = "connect() failed (111: Connection refused)"
@@ -237,15 +237,15 @@ def test_other_signals(name: str) -> None:
 def test_too_many_records() -> None:
     """Of a request with more lines than a record may have, the first are taken and the rest named."""
     result = cut_values(as_proto((CART, [{}] * 60_000)))
-    assert [reason for _, reason in result.dead] == ["too many lines: from index 50175 on"]
-    assert result.lines == 50_175
+    assert [reason for _, reason in result.dead] == [f"too many lines: from index {FIRST_LEFT_OUT} on"]
+    assert result.lines == FIRST_LEFT_OUT
 
 
 def test_small_request_that_unfolds() -> None:
     """A few megabytes of empty messages come to no more lines than any other record."""
     scope = b"\x12\x00" * 1_000_000
     result = cut_values(_framed(1, _framed(2, scope)))
-    assert result.lines == 50_175
+    assert result.lines == FIRST_LEFT_OUT
 
 
 def _framed(field: int, data: bytes) -> bytes:

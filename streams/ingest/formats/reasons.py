@@ -41,7 +41,7 @@ FAMILIES: Final[dict[str, Family]] = {
     ),
     TOO_MANY_LINES: Family(
         means="The record holds more lines, or more different ones, than a slice; those before the index were taken.",
-        remedy="Lower the shipper's batch size (at most 50 000 lines a record). A replay counts the first ones twice.",
+        remedy="Lower the shipper's batch size: the lines that it puts into one record. A replay leaves it out.",
     ),
     "compressed": Family(
         means="The value is compressed by the producer itself and is damaged, too large, or wrapped again and again.",
