@@ -19,7 +19,7 @@ HOURS_OF_ZONE: Final = {
 """Names of zones that mean one thing. Not here, so read in the zone of the source: CST (Chicago, Shanghai, Havana), IST
 (India, Israel, Ireland), BST (London, Dhaka) and the names of all other regions."""
 ZONE: Final = (
-    rb"(?:(?:UTC|GMT)?[+-](?:0\d|1[0-4])(?::?[0-5]\d)?(?![\d.:])|(?:"
+    rb"(?:(?:UTC|GMT)?[+-](?:0\d|1[0-4])(?::?[0-5]\d)?(?!\d|[.:]\d)|(?:"
     + b"|".join(sorted(HOURS_OF_ZONE, reverse=True))
     + rb")(?![\w+-]))"
 )
@@ -34,12 +34,12 @@ _MONTHS: Final = {name[:3].lower(): number for number, name in enumerate(_NAMES,
 _MONTH: Final = rb"(?i:" + b"|".join(_NAMES) + rb")"
 
 _CLOCK: Final = re.compile(
-    rb"(?<![\d.])(?P<hour>\d\d?):(?P<minute>\d\d)(?::(?P<second>\d\d)" + FRACTION + rb"(?![\d]|:\d))?(?![\d:])"
+    rb"(?<![\d.])(?P<hour>\d\d?):(?P<minute>\d\d)(?::(?P<second>\d\d)" + FRACTION + rb"(?!\d|:\d))?(?!\d|:\d)"
     rb"(?:\s?(?P<half>[AaPp])\.?[Mm]\b\.?)?"
     rb"(?:\s?(?P<zone>" + ZONE + rb"))?"
     rb"(?:\s(?P<word>[A-Z]{3,5}\s)?(?P<year>(?:19|20)\d\d)(?![\w.:-]))?"
 )
-_BETWEEN: Final = rb"(?:[T_:\-]|,?\s+(?:(?:@|at|-)\s)?|,|\]\s?\[|\s+time=\"?)\Z"
+_BETWEEN: Final = rb"(?:[T_\-]|::?|,?\s+(?:(?:@|at|-)\s)?|,|\]\s?\[|\s+time=\"?)\Z"
 """What stands between a date and its clock."""
 _DATE: Final = re.compile(
     rb"(?:(?<!\d)(?P<y>\d{4})(?P<ysep>[-/.])(?P<ymonth>\d\d?)(?P=ysep)(?P<yday>\d\d?)"

@@ -138,9 +138,15 @@ def of_head(head: bytes, append_ms: int) -> int:
     return at_ms if recent or b"." in start[0] else 0
 
 
+def of_syslog(stamp: bytes, fraction: bytes | None) -> int:
+    """Return the stamp of ``Feb  4 09:34:10`` with the digits of its fraction of a second, if it has one."""
+    at_ms = of_yearless(stamp)
+    return at_ms - int(fraction[:3].ljust(3, b"0")) if fraction and at_ms < 0 else at_ms
+
+
 @lru_cache(maxsize=4096)
 def of_yearless(stamp: bytes) -> int:
-    """Return the stamp of ``Feb  4 09:34:10``, which syslog repeats for every line of a second."""
+    """Return the stamp of ``Feb  4 09:34:10``, which is the same for every line of a second."""
     found = stamp_forms.find(stamp)
     return _marked(found) if found else 0
 

@@ -19,7 +19,9 @@ _AFTER: Final = rb"(?:\s*(?:\[[^\]\s]*\]|\(\w+\))?(?::|\s*\()|\[\d+\] )"  # rsys
 _PRIORITY: Final = re.compile(rb"<(\d{1,3})>")
 _RFC5424: Final = re.compile(rb"1 (?P<stamp>\S+) (?P<host>\S+) (?P<app>\S+) \S+ \S+ ")
 _TRADITIONAL: Final = re.compile(
-    rb"(?P<stamp>[A-Z][a-z][a-z] {1,2}\d{1,2} \d\d:\d\d:\d\d)(?:[.,]\d+)? (?P<host>[\w.\-]+) " + _NAME + _AFTER
+    rb"(?P<stamp>[A-Z][a-z][a-z] {1,2}\d{1,2} \d\d:\d\d:\d\d)(?:[.,](?P<fraction>\d+))? (?P<host>[\w.\-]+) "
+    + _NAME
+    + _AFTER
 )
 _WITH_ZONE: Final = re.compile(
     rb"(?P<stamp>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d)) (?P<host>[\w.\-]+) "
@@ -46,7 +48,7 @@ def read_head(line: bytes, append_ms: int) -> Head:
 def _read(line: bytes, append_ms: int) -> Head:
     found = _TRADITIONAL.match(line)
     if found:
-        at_ms = stamps.of_yearless(found["stamp"])
+        at_ms = stamps.of_syslog(found["stamp"], found["fraction"])
         return _service(found["app"]), _host(found["host"]), "", at_ms
     if line[4:5] == b"-" and line[:4].isdigit():
         at_ms = stamps.of_start(line)
