@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 from streams.core.events import Slice
 from streams.ingest import matcher
 from streams.ingest.confluent import NO_REGISTRY, Book
+from streams.ingest.formats.reasons import remedy
 from streams.ingest.slicer import Slicer
 from streams.ports import Registered, SchemaId
+from streams.runtime.registry import NO_REGISTRY_THERE, REFERENCES, REFUSES, TOO_LARGE, UNKNOWN, UNREACHABLE
 from streams.topics import Topics
 from tests.ingest.given import APPEND_MS, Given, cut, detected, only, tallied
 from tests.registry.serving import LOG_LINE, avro, framed, log_line
@@ -142,6 +144,19 @@ def test_what_can_not_be_read_is_rejected_with_the_reason(name: str) -> None:
     piece = read(Given(framed(7, payload)), **({} if told is None else {"id_7": told}))
     assert piece.lines == 0
     assert [one.startswith(reason) for one in reasons(piece)] == [True]
+
+
+@pytest.mark.parametrize("name", REJECTED)
+def test_every_reason_has_a_remedy(name: str) -> None:
+    """Whoever finds one of these in the dead letters is told what to do, except about a kind that nobody has."""
+    reason = REJECTED[name][2]
+    assert ("report it" in remedy(reason)) == ("thrift" in reason)
+
+
+@pytest.mark.parametrize("said", [UNREACHABLE, REFUSES, NO_REGISTRY_THERE, UNKNOWN, TOO_LARGE, REFERENCES])
+def test_every_answer_of_a_registry_has_a_remedy_of_its_own(said: str) -> None:
+    """The remedy is not the one for a payload that does not fit."""
+    assert remedy(f"confluent avro: {said}") != remedy("confluent avro: payload ends too soon")
 
 
 def test_a_reason_holds_until_the_next_answer() -> None:
