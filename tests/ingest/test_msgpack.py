@@ -115,8 +115,8 @@ def nested(levels: int) -> dict[str, Any]:
 
 REFUSALS = {
     "too deep": (packed(nested(70)), "msgpack: nested too deeply"),
-    "too many maps": (
-        packed({"a": [{}] * 10_000, **{f"k{n}": [[]] * 10_000 for n in range(20)}}),
+    "too many values": (
+        packed({"a": [{}] * 10_000, **{f"k{n}": [[]] * 10_000 for n in range(30)}}),
         "msgpack: too many values",
     ),
     "no maps": (packed([1, 2, 3]) + bytes(range(32)), "binary"),

@@ -8,7 +8,6 @@ whole message.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
 from typing import Any, Final
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
@@ -28,8 +27,11 @@ _RESOURCE: Final = 1
 _SCOPE_LOGS: Final = 2
 _LOG_RECORDS: Final = 2
 VALUES_MAX: Final = 20_000
-"""How many attributes a log record may have, and how many values its body."""
-_COUNTED_BYTES: Final = 65_536
+"""How many fields a log record or a resource may have, with all that is in its values."""
+LEVELS_MAX: Final = 100
+"""How deep protobuf itself reads messages in messages."""
+_WALKED_BYTES: Final = 65_536
+"""A message of this size or less can't hold more than twice ``VALUES_MAX``."""
 _NAME_IN_FIELD_1: Final = 0x0A
 """A log record's field 1 is a fixed number (its time). A metric's and a span's is a text, and comes first."""
 
@@ -51,21 +53,29 @@ def _with_bytes_for_texts() -> tuple[Any, Any]:
 
 
 _LogRecord, _Resource = _with_bytes_for_texts()
+_NESTED: Final = {
+    _LogRecord: {5: "value", 6: "pair"},
+    _Resource: {1: "pair"},
+    "pair": {2: "value"},
+    "value": {5: "list", 6: "map"},
+    "list": {1: "value"},
+    "map": {1: "pair"},
+}
+"""Which fields of a message are messages that hold values, and of what kind these are."""
 
 
 def decode(value: bytes, reader: JsonReader) -> list[Item] | None:
     """Return the lines of a request; None when the bytes are none. ``InputError`` for metrics, traces and monsters."""
     items: list[Item] = []
-    values = _Values()
     try:
         for field, begin, end in wire.parts(value, 0, len(value)):
             if field != _RESOURCE_LOGS:
                 return None
-            owner = _owner(value, begin, end, values)
+            owner = _owner(value, begin, end)
             for record in _log_records(value, begin, end):
                 if len(items) >= LINES_MAX:
                     return items
-                items.append(otlp_lines.read_of(_said(record, values), owner, reader))
+                items.append(otlp_lines.read_of(_said(record), owner, reader))
     except InputError:
         raise
     except (ValueError, DecodeError):
@@ -73,12 +83,12 @@ def decode(value: bytes, reader: JsonReader) -> list[Item] | None:
     return items or None
 
 
-def _owner(value: bytes, begin: int, end: int, values: _Values) -> Owner:
+def _owner(value: bytes, begin: int, end: int) -> Owner:
     """Return whose the lines of one ``ResourceLogs`` are; its resource may stand anywhere in it."""
     attributes: dict[str, Any] = {}
     for field, at, to in wire.parts(value, begin, end):
         if field == _RESOURCE:
-            attributes |= values.attributes(_parsed(_Resource, value, at, to).attributes)
+            attributes |= _attributes(_parsed(_Resource, value, at, to).attributes)
     return otlp_lines.owner_of(attributes)
 
 
@@ -96,56 +106,53 @@ def _log_records(value: bytes, begin: int, end: int) -> Iterator[Any]:
 
 
 def _parsed(kind: Any, value: bytes, at: int, to: int) -> Any:
-    """Return a parsed message; a large one is counted before, because each empty field takes fifty times its size."""
-    if to - at > _COUNTED_BYTES and sum(1 for _ in islice(wire.parts(value, at, to), VALUES_MAX + 1)) > VALUES_MAX:
-        raise InputError(reasons.OTLP_TOO_MANY_VALUES)
+    """Return a parsed message; a large one is walked before, because an empty value takes fifty times its size."""
+    if to - at > _WALKED_BYTES:
+        _count(kind, value, at, to, VALUES_MAX, LEVELS_MAX)
     return kind.FromString(value[at:to])
 
 
-def _said(record: Any, values: _Values) -> Said:
+def _count(kind: Any, value: bytes, begin: int, end: int, left: int, levels: int) -> int:
+    """Return how many values may follow those of a message; ``InputError`` when it holds more than were ``left``."""
+    if not levels:
+        raise ValueError("nested too deeply")
+    nested = _NESTED[kind]
+    for field, at, to in wire.parts(value, begin, end):
+        left -= 1
+        if left < 0:
+            raise InputError(reasons.OTLP_TOO_MANY_VALUES)
+        inner = nested.get(field)
+        if inner:
+            left = _count(inner, value, at, to, left, levels - 1)
+    return left
+
+
+def _said(record: Any) -> Said:
     return Said(
-        body=values.body(record.body),
-        attributes=values.attributes(record.attributes),
+        body=_plain(record.body, 0),
+        attributes=_attributes(record.attributes),
         level=otlp_lines.level_of(record.severity_number, _text(record.severity_text)),
         at_ms=otlp_lines.stamp_of(record.time_unix_nano or record.observed_time_unix_nano),
     )
 
 
-class _Values:
-    """Makes plain values of ``AnyValue``, at most ``VALUES_MAX`` for one body or one set of attributes."""
+def _attributes(pairs: Any) -> dict[str, Any]:
+    return {_text(pair.key): _plain(pair.value, 0) for pair in pairs}
 
-    def __init__(self) -> None:
-        self._left = VALUES_MAX
 
-    def body(self, value: Any) -> Any:
-        """Return text, number, list, dict or None."""
-        self._left = VALUES_MAX
-        return self._plain(value, 0)
-
-    def attributes(self, pairs: Any) -> dict[str, Any]:
-        """Return the attributes of a record or resource."""
-        self._left = VALUES_MAX
-        return {_text(pair.key): self._plain(pair.value, 0) for pair in pairs}
-
-    def _plain(self, value: Any, depth: int) -> Any:
-        kind = value.WhichOneof("value")
-        if kind == "string_value":
-            return value.string_value.decode("utf-8", "replace")
-        if kind is None or depth >= DEPTH_MAX:
-            return None
-        found = getattr(value, kind)
-        if kind == "array_value":
-            self._count(len(found.values))
-            return [self._plain(item, depth + 1) for item in found.values]
-        if kind == "kvlist_value":
-            self._count(len(found.values))
-            return {_text(pair.key): self._plain(pair.value, depth + 1) for pair in found.values}
-        return _text(found) if kind == "bytes_value" else found
-
-    def _count(self, values: int) -> None:
-        self._left -= values
-        if self._left < 0:
-            raise InputError(reasons.OTLP_TOO_MANY_VALUES)
+def _plain(value: Any, depth: int) -> Any:
+    """Return an ``AnyValue`` as text, number, list, dict or None."""
+    kind = value.WhichOneof("value")
+    if kind == "string_value":
+        return value.string_value.decode("utf-8", "replace")
+    if kind is None or depth >= DEPTH_MAX:
+        return None
+    found = getattr(value, kind)
+    if kind == "array_value":
+        return [_plain(item, depth + 1) for item in found.values]
+    if kind == "kvlist_value":
+        return {_text(pair.key): _plain(pair.value, depth + 1) for pair in found.values}
+    return _text(found) if kind == "bytes_value" else found
 
 
 def _text(data: bytes) -> str:

@@ -7,7 +7,7 @@
 | [tag, time, map], [tag, [[time, map], …]], [tag, bytes of [time, map] …], then options | Fluentd's forward protocol |
 
 A time is a number of seconds or the extension type 0 (``EventTime``: seconds and nanoseconds, 4 bytes each).
-Lengths are believed only as far as the record reaches; levels, maps and arrays are counted.
+Lengths are believed only as far as the record reaches; levels and values are counted.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from streams.ingest.formats.reading import LINES_MAX, Item
 from streams.ingest.json_lines import JsonReader
 
 DEPTH_MAX: Final = 64
-CONTAINERS_MAX: Final = 200_000
+VALUES_MAX: Final = 500_000
 _ARRAY_ITEMS_MAX: Final = 16_384
 """Room for an array is made when its length is read, so that no length may be believed that is much larger."""
 _MAP_ITEMS_MAX: Final = 4_096
@@ -58,6 +58,7 @@ class _Objects:
     def __init__(self, value: bytes) -> None:
         self._value: Final = value
         self._containers = 0
+        self._values = 0
 
     def found(self) -> Iterator[Any]:
         """Yield the objects; raise ``ValueError`` when bytes are left over."""
@@ -82,19 +83,20 @@ class _Objects:
             raise ValueError("not whole")
 
     def _map(self, pairs: list[tuple[Any, Any]]) -> dict[str, Any]:
-        self._count()
+        self._count(len(pairs))
         return {
             key if type(key) is str else _shown(key): _shown(value) if type(value) is bytes else value
             for key, value in pairs
         }
 
     def _list(self, values: list[Any]) -> list[Any]:
-        self._count()
+        self._count(len(values))
         return values
 
-    def _count(self) -> None:
+    def _count(self, values: int) -> None:
         self._containers += 1
-        if self._containers > CONTAINERS_MAX:
+        self._values += 1 + values
+        if self._values > VALUES_MAX:
             raise InputError(reasons.TOO_MANY_VALUES)
 
 

@@ -64,7 +64,7 @@ FAMILIES: Final[dict[str, Family]] = {
         remedy="Send metrics to the topic `metrics`; traces are not read.",
     ),
     "msgpack": Family(
-        means="The value is msgpack beyond the limits: 64 levels, 200 000 maps and arrays.",
+        means="The value is msgpack beyond the limits: 64 levels, 500 000 values.",
         remedy="Send fewer lines in one record.",
     ),
     "unreadable batch": Family(
