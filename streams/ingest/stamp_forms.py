@@ -9,7 +9,8 @@ with the day; a number above 12 is the day in any place. ``24/02/01`` begins wit
 from __future__ import annotations
 
 import re
-from typing import Final, NamedTuple
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
 
 HOURS_OF_ZONE: Final = {
     b"Z": 0, b"UTC": 0, b"GMT": 0, b"UT": 0, b"WET": 0, b"WEST": 1, b"CET": 1, b"CEST": 2, b"EET": 2, b"EEST": 3,
@@ -41,6 +42,8 @@ _CLOCK: Final = re.compile(
 )
 _BETWEEN: Final = rb"(?:[T_\-]|::?|,?\s+(?:(?:@|at|-)\s)?|,|\]\s?\[|\s+time=\"?)\Z"
 """What stands between a date and its clock."""
+Date = dict[str, bytes | Any]
+"""The groups of ``_DATE``, by name; None for those that did not take part."""
 _DATE: Final = re.compile(
     rb"(?:(?<!\d)(?P<y>\d{4})(?P<ysep>[-/.])(?P<ymonth>\d\d?)(?P=ysep)(?P<yday>\d\d?)"
     rb"|(?<!\d)(?P<c>(?:19|20)\d\d)(?P<cmonth>\d\d)(?P<cday>\d\d)"
@@ -63,6 +66,7 @@ _PACKED: Final = re.compile(
 )
 """``20240201T100000Z`` and DB2's ``2024-02-01-10.00.00.250000``: clocks without colons."""
 _DATE_BYTES: Final = 40
+_DATE_BYTES_MIN: Final = 6
 _CLOCKS_MAX: Final = 3
 
 
@@ -82,8 +86,7 @@ class Found(NamedTuple):
 def find(head: bytes) -> Found | None:
     """Return the first stamp in the beginning of a line."""
     for number, clock in enumerate(_CLOCK.finditer(head)):
-        start = clock.start()
-        date = _DATE.search(head[max(0, start - _DATE_BYTES) : start])
+        date = _date_in(_before(head, clock.start()))
         if date and (clock["second"] or date["y"] or clock["half"]):
             return _found(clock, *_dated(date, clock))
         if not date and _alone(head, clock):
@@ -92,6 +95,20 @@ def find(head: bytes) -> Found | None:
             break
     packed = _PACKED.search(head)
     return _unpacked(packed) if packed else None
+
+
+def _before(head: bytes, start: int) -> bytes:
+    """Return what stands before a clock, without what stands before a bracket around both (an address, a level)."""
+    before = head[max(0, start - _DATE_BYTES) : start]
+    bracket = before.rfind(b"[")
+    return before[bracket:] if 0 < bracket < len(before) - _DATE_BYTES_MIN else before
+
+
+@lru_cache(maxsize=4096)
+def _date_in(before: bytes) -> Date | None:
+    """Return the parts of the date that ends just before a clock; the same for most lines of a day."""
+    date = _DATE.search(before)
+    return date.groupdict() if date else None
 
 
 def _alone(head: bytes, clock: re.Match[bytes]) -> bool:
@@ -119,24 +136,23 @@ def _ms(found: re.Match[bytes]) -> int:
     return int(fraction[:3].ljust(3, b"0")) if fraction else 0
 
 
-def _dated(date: re.Match[bytes], clock: re.Match[bytes]) -> tuple[int, int, int]:
+def _dated(date: Date, clock: re.Match[bytes]) -> tuple[int, int, int]:
     """Return (year or 0, month, day) of whichever form was met."""
-    part = date.groupdict()
-    if part["nname"]:
+    if date["nname"]:
         return _named_first(date, clock)
-    if part["dname"]:
-        return _full_year(part["dyear"]), _MONTHS[part["dname"][:3].lower()], int(part["dday"])
-    if part["a"]:
-        return int(part["ayear"]), *_month_day(int(part["a"]), int(part["b"]), day_first=part["asep"] != b"/")
-    if part["p"]:
-        return _short(part["p"], part["q"], part["r"], clock)
-    if part["six"]:
-        return _full_year(part["six"][:2]), int(part["six"][2:4]), int(part["six"][4:])
-    style = next(style for style in "ycgl" if part[f"{style}month"])
-    return int(part.get(style) or 0), int(part[f"{style}month"]), int(part[f"{style}day"])
+    if date["dname"]:
+        return _full_year(date["dyear"]), _MONTHS[date["dname"][:3].lower()], int(date["dday"])
+    if date["a"]:
+        return int(date["ayear"]), *_month_day(int(date["a"]), int(date["b"]), day_first=date["asep"] != b"/")
+    if date["p"]:
+        return _short(date["p"], date["q"], date["r"], clock)
+    if date["six"]:
+        return _full_year(date["six"][:2]), int(date["six"][2:4]), int(date["six"][4:])
+    style = next(style for style in "ycgl" if date[f"{style}month"])
+    return int(date.get(style) or 0), int(date[f"{style}month"]), int(date[f"{style}day"])
 
 
-def _named_first(date: re.Match[bytes], clock: re.Match[bytes]) -> tuple[int, int, int]:
+def _named_first(date: Date, clock: re.Match[bytes]) -> tuple[int, int, int]:
     """Return the date of ``Feb  1``; its year stands before the clock or, as in ``date``'s output, after it."""
     year = date["nyear"] or (clock["year"] if date["weekday"] or not clock["word"] else None)
     return _full_year(year), _MONTHS[date["nname"][:3].lower()], int(date["nday"])

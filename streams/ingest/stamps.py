@@ -172,14 +172,19 @@ def _marked(found: Found) -> int:
 
 def _utc_ms(found: Found) -> int:
     """Put the parts together as if they were UTC; 0 for an impossible date such as February 30th."""
+    minute_ms = _minute_ms(*found[:5])
+    if not minute_ms or found.second > 60:
+        return 0
+    return minute_ms + min(found.second, 59) * 1000 + found.milliseconds  # a leap second counts as the one before
+
+
+@lru_cache(maxsize=4096)
+def _minute_ms(year: int, month: int, day: int, hour: int, minute: int) -> int:
     try:
-        whole = datetime(found.year, found.month, found.day, found.hour, found.minute, tzinfo=UTC)
+        whole = datetime(year, month, day, hour, minute, tzinfo=UTC)
     except ValueError:
         return 0
-    if found.second > 60:
-        return 0
-    second_ms = min(found.second, 59) * 1000  # a leap second counts as the one before
-    return (whole - _EPOCH) // _MILLISECOND + second_ms + found.milliseconds
+    return (whole - _EPOCH) // _MILLISECOND
 
 
 @lru_cache(maxsize=1024)

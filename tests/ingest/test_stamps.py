@@ -182,7 +182,7 @@ def test_no_time(name: str) -> None:
     assert result.stamps_replaced == 0
 
 
-ABSURD = {
+ABSURD: dict[str, str | dict[str, object]] = {
     "February 30th": "2024-02-30 10:00:00 x",
     "month 13": "2024-13-01T10:00:00Z x",
     "hour 25": "2024-02-01T25:00:00Z x",
