@@ -55,7 +55,7 @@ _ATTRIBUTES: Final = frozenset(
 
 def no_value(value: str) -> bool:
     """Say whether a value is a placeholder, a tag of ours, or nothing."""
-    return _NO_VALUE.fullmatch(value) is not None or _TAG.match(value) is not None
+    return _NO_VALUE.fullmatch(value) is not None or _TAG.fullmatch(value) is not None
 
 
 def is_word(value: str) -> bool:
@@ -120,9 +120,11 @@ def _named(found: re.Match[str], value: str) -> bool:
 
 
 def _named_weakly(found: re.Match[str], value: str) -> bool:
+    if no_value(value) or _TAG.search(value):
+        return False
     if found["name"].lower() == "code" and len(value) >= 8 and _kinds(value) > 1 and not _camel(value):
         return True
-    if no_value(value) or _TAG.search(value) or not issued(value):
+    if not issued(value):
         return False
     before = found.string[max(0, found.start("name") - 16) : found.start("name")]
     return not (found["name"].lower().endswith("key") and _KEYS_OF_DATA.search(before))
@@ -145,7 +147,7 @@ def _mixed_key(_: re.Match[str], value: str) -> bool:
 
 
 JUDGES: Final[dict[str, Callable[[re.Match[str], str], bool]]] = {
-    "any": lambda _, value: bool(value) and _TAG.match(value) is None,
+    "any": lambda _, value: bool(value) and _TAG.fullmatch(value) is None,
     "key_body": lambda _, value: _kinds(value) == 3 and not _camel(value),
     "mixed_key": _mixed_key,
     "issued_part": lambda _, value: any(issued(part) or len(part) > 40 for part in re.split(r"[/.:]", value)),

@@ -27,7 +27,7 @@ class Shape(Struct, frozen=True):
 
 
 def _shape(kind: str, hint: str, exact: str, judge: str = "any") -> Shape:
-    return Shape(kind, hint, re.compile(exact, re.IGNORECASE | re.DOTALL), judge)
+    return Shape(kind, hint, re.compile(exact, re.IGNORECASE | re.DOTALL | re.ASCII), judge)
 
 
 TAG: Final = r"\[[a-z]{3,6}:[0-9a-f]{12}\]"
@@ -72,12 +72,15 @@ _WEAK: Final = (
     r"authorization|(?<![a-z])auth|redis(?:cli)?_auth|cookies?|sess(?:ion)?(?:[_-]?id)?|(?<![a-z])sid|phpsessid|jsessionid"
     r"|(?<![a-z])sig|signature|[_-]key|(?-i:(?<=[a-z])Key)|(?<![a-z])otp|(?<=[?&])(?:code|key|k|t|st|s)"
 )
+_DONE: Final = rf"(?!{TAG}(?![^\s\"'`,;&)}}\]<>\\]))"
+"""Not before a tag that is all of a value."""
 _SEPARATOR: Final = (
-    rf"{_QUOTE}?\]?[ \t]{{0,3}}(?:=>|:=|==?|:(?!:)|%3[ad]|>(?=[^\s<]))[ \t]{{0,3}}(?!{_QUOTE}?{TAG})[\[(]?"
+    rf"{_QUOTE}?\]?[ \t]{{0,3}}(?:=>|:=|==?|:(?!:)|%3[ad]|>(?=[^\s<]))[ \t]{{0,3}}"
+    rf"{_DONE}(?:\(|\[(?!{TAG[2:]}))?{_DONE}"
 )
 _VALUE: Final = (
     rf"(?:[bu]?(?P<quote>{_QUOTE})(?P<quoted>.{{1,400}}?)(?:(?<!\\)(?P=quote)|\Z)"
-    r"|(?P<bare>[^\s\"'`,;&)}\]<>\\:=](?:[^\s\"'`,;&)}\]<>\\]"
+    rf"|(?P<bare>(?:{TAG}|[^\s\"'`,;&)}}\]<>\\:=\[])(?:{TAG}|[^\s\"'`,;&)}}\]<>\\\[]|\[(?!{TAG[2:]})"
     r"|[,;&)}\]](?![\s\"'`\\,;&)}\]<>]|\Z|[\w.\-]{1,40}=|[\w.\- ]{1,40}:)|\\(?![nrtu\"'`\\])){2,400}))"
 )
 _BETWEEN: Final = r"(?: (?:is|was|of|to|set to|changed to|provided|value|id|key|using|for [\w.@-]{1,40}(?: is)?))?:?"
@@ -115,9 +118,12 @@ _KEYS: Final = (
         "key_body",
     ),
     _shape("jwt", r"eyJ[\w-]{8}", r"eyJ[\w-]{8,4000}\.[\w-]{4,4000}(?:\.[\w-]{0,4000}){0,3}"),
-    Shape("key", "|".join(_ISSUED), re.compile(rf"(?<![A-Za-z0-9])(?:{'|'.join(_ISSUED)})(?![A-Za-z0-9])")),
+    Shape("key", "|".join(_ISSUED), re.compile(rf"(?<![A-Za-z0-9])(?:{'|'.join(_ISSUED)})(?![A-Za-z0-9])", re.ASCII)),
     Shape(
-        "key", r"[_-][A-Za-z0-9]{32}", re.compile(rf"(?<![A-Za-z0-9_-])(?:{_OF_LETTERS})(?![A-Za-z0-9])"), "mixed_key"
+        "key",
+        r"[_-][A-Za-z0-9]{32}",
+        re.compile(rf"(?<![A-Za-z0-9_-])(?:{_OF_LETTERS})(?![A-Za-z0-9])", re.ASCII),
+        "mixed_key",
     ),
     _shape(
         "hash",
@@ -147,7 +153,7 @@ _CARRIED: Final = (
     _shape(
         "login",
         r"//[^\s\"'<>]+@|:[^\s@]+@(?:tcp|udp|unix)\(|thin:[^\s@]+@",
-        rf"//[^\s:/@\"'<>]{{0,64}}:(?!\d{{1,5}}[/?#])(?P<secret>(?!{TAG})[^\s\"'<>]{{1,200}}?)"
+        r"//[^\s:/@\"'<>\[]{0,64}:(?!\d{1,5}[/?#])(?P<secret>[^\s\"'<>]{1,200}?)"
         r"(?=@[\w.\-\[\]*%]{1,253}(?:[:/?,;)\\\"'\s&]|\Z))"
         r"|//(?P<user>[\w\-.]{16,255})(?=@[\w.\-])"
         r"|(?<=:)(?P<dsn>[^\s@:\"'/\[\]]{3,100})(?=@(?:tcp|udp|unix)\()|thin:\w{1,40}/(?P<thin>[^\s@/\"']{3,100})(?=@)",
@@ -181,7 +187,7 @@ _GIVEN: Final = (
         "value",
         r"(?:auth|authorization|cookies?|sess(?:ion)?(?:[_-]?id)?|(?:^|[^a-z])(?:sid|sig)|signature|[a-z_-]key|otp"
         r"|[?&](?:code|key|k|t|st|s))" + _END,
-        rf"(?P<name>{_WEAK}){_SEPARATOR}{_VALUE}",
+        rf"(?!{TAG[2:]})(?P<name>{_WEAK}){_SEPARATOR}{_VALUE}",
         "named_weakly",
     ),
     _shape(
@@ -200,7 +206,7 @@ _GIVEN: Final = (
     _shape(
         "value",
         r"-u|-user",
-        rf"(?<![\w-])(?:-u|--user|--proxy-user)(?:{_NEXT}|={_QUOTE}?|(?=[a-z]))(?P<who>[^\s:\"'/]{{1,64}}):"
+        rf"(?<![\w-])(?:-u|--user|--proxy-user)(?:{_NEXT}|={_QUOTE}?|(?=[a-z]))(?P<who>[^\s:\"'/\[]{{1,64}}):"
         rf"(?!{TAG})(?P<secret>[^\s\"']{{3,100}})",
         "user_flag",
     ),
@@ -243,7 +249,8 @@ _SAID: Final = (
     _shape(
         "value",
         r"(?:token|secret|credential|key|auth)s?[ :]",
-        rf"(?:token|secret|credential|(?:api|access|private|signing|encryption)[ _-]?key|auth)s?{_BETWEEN}[ :]{{1,2}}"
+        rf"(?!{TAG[2:]})(?:token|secret|credential|auth|(?:api|access|private|signing|encryption)[ _-]?key)s?"
+        rf"{_BETWEEN}[ :]{{1,2}}"
         rf"{_UNTAGGED}{_OPENED}(?P<secret>[\w+/.~\-]{{12,2000}}={{0,2}})",
         "issued",
     ),

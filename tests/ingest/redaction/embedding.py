@@ -61,3 +61,13 @@ def _json(**fields: object) -> bytes:
 
 
 WAYS: tuple[Embed, ...] = (text, syslog, json_field, docker, nested, twice_nested, trace, logfmt, represented)
+
+
+def shown_of(way: Embed, line: str) -> str:
+    """Return the text of the line as a reader takes it out of the record, without its producer's envelope."""
+    value = way(line)
+    if value[:1] != b"{":
+        return value.decode()
+    outer = json.loads(value)
+    text: str = outer.get("message") or outer["log"]
+    return json.loads(text)["msg"] if way is nested else text
