@@ -49,6 +49,8 @@ class TextTaker:
         """Whether the head stands in the record under way, and is not counted yet."""
         self._verdict = NOTHING
         self._shown = b""
+        self._fallback = ("", "")
+        self._fallback_host = ""
 
     def begin(self, record: Record) -> None:
         """Start a record; the head of the record before, with the same key, may go on."""
@@ -56,6 +58,8 @@ class TextTaker:
         self._key = record.key or b""
         self._head = self.heads.get(self._key)
         self._own = False
+        self._fallback = self._fallbacks.service(record)
+        self._fallback_host = self._fallbacks.host(record)
 
     def line(self, index: int, line: bytes) -> None:
         """Take a line that is not blank."""
@@ -77,10 +81,10 @@ class TextTaker:
             return
         self._own = False
         place = head.place
-        shown = Place(place.service, place.rule, place.host, place.offset, place.index, self._shown)
         if self._verdict is NOTHING and head.level in {"", "info"}:
             self._counting.plain(place.service, "info", head.at_ms)
         else:
+            shown = Place(place.service, place.rule, place.host, place.offset, place.index, self._shown)
             self._counting.seen(shown, self._verdict, head.level, head.at_ms)
         if len(self.heads) >= HEADS_MAX and self._key not in self.heads:
             self.heads.clear()
@@ -120,9 +124,9 @@ class TextTaker:
         rule = "syslog"
         record = self._record
         if not service:
-            service, rule = self._fallbacks.service(record)
+            service, rule = self._fallback
         if not host:
-            host = self._fallbacks.host(record)
+            host = self._fallback_host
         at = self._counting.event_time(at_ms, record.timestamp, service, host)
         self._counting.gatherer.at_max_ms = max(self._counting.gatherer.at_max_ms, at)
         place = Place(service, rule, host, record.offset, index, cut(line, SHOWN_BYTES_MAX // 2))
