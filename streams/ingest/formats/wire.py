@@ -49,7 +49,9 @@ def _fixed_bytes(kind: int) -> int:
 
 
 def _varint(data: bytes, at: int, end: int) -> tuple[int, int]:
-    """Return a variable-length number and where it ends."""
+    """Return a variable-length number and where it ends; most are one byte."""
+    if at < end and data[at] < 0x80:
+        return data[at], at + 1
     number = shift = 0
     for position in range(at, min(end, at + _VARINT_BYTES_MAX)):
         byte = data[position]
