@@ -193,12 +193,11 @@ class LineTaker:
         """Count the line that was read of an object, or take what the object wraps; return why that can't be taken."""
         text, service, rule, host, level, at_ms = read
         append_ms = record.timestamp
-        if not at_ms or not service:
+        if not at_ms or not service or rule == "file":
             if read is ENVELOPE:
                 return self._envelope(record, index, found)
             said_service, said_host, said_level, said_at_ms = text_lines.read_head(text, append_ms)
-            if not service:
-                service, rule = (said_service, "syslog") if said_service else self._fallbacks.service(record)
+            service, rule = self._service((service, rule), said_service, record)
             at_ms, host, level = at_ms or said_at_ms, host or said_host, level or said_level
         if not 946_684_800_000 <= at_ms <= append_ms + 86_400_000:  # stamps.plausible, without the call
             at_ms = self.counting.event_time(at_ms, append_ms, service, host)
@@ -216,6 +215,17 @@ class LineTaker:
         frame = level in _CALM and b"\n" not in text and text_lines.continues(text)
         self.counting.seen(place, verdict, level, at_ms, template=not frame)
         return ""
+
+    def _service(self, named: tuple[str, str], said: str, record: Record) -> tuple[str, str]:
+        """Return (service, rule): what a syslog line says, and a header, go before the name of a file."""
+        if named[0] and named[1] != "file":
+            return named
+        if said:
+            return said, "syslog"
+        if named[0]:
+            header = self._fallbacks.header(record)
+            return (header, "header") if header else named
+        return self._fallbacks.service(record)
 
     def _envelope(self, record: Record, index: int, found: dict[str, Any]) -> str:
         """Take the lines that an object wraps, from ``index`` on; an object that wraps none is a line itself."""
