@@ -15,10 +15,11 @@ from typing import Final, NamedTuple, Protocol
 from streams import telemetry
 from streams.agents.following import Facts
 from streams.codec import encode
+from streams.core.beside import Evidence
 from streams.core.config import RuleSet, ZoneSpec
 from streams.core.directory import Directory
 from streams.core.errors import InputError, InvariantError
-from streams.core.events import Evidence, Fact, LinesLost, Reject, Slice, Took
+from streams.core.events import Fact, LinesLost, Reject, Slice, Took
 from streams.ingest.confluent import Book
 from streams.ingest.slicer import Cut
 from streams.ports import Log, Outgoing, Record, Schemas, TopicPartition, Unread

@@ -7,7 +7,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from streams.core.events import CAUSES_MAX, Detection, Evidence, LineAt, Message, Reject, Slice, Tally
+from streams.core.beside import Evidence
+from streams.core.events import CAUSES_MAX, Detection, LineAt, Message, Reject, Slice, Tally
 from streams.ingest.matcher import LINE_BYTES_MAX, Verdict
 from streams.ingest.metrics.summing import SampleSums
 from streams.ingest.redact import Redactor, cut

@@ -13,10 +13,11 @@ from typing import Final
 from msgspec import Struct
 
 from streams import codec
+from streams.core.beside import Evidence
 from streams.core.config import ZoneSpec
 from streams.core.directory import may_say
 from streams.core.errors import InputError
-from streams.core.events import Evidence, InboxEvent, Message, Slice
+from streams.core.events import InboxEvent, Message, Slice
 from streams.ingest.confluent import Book
 from streams.ingest.gather import Gatherer, Source
 from streams.ingest.groups import HeadOf
