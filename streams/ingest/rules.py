@@ -16,6 +16,7 @@ from streams.core.config import RuleSet, RuleSpec
 from streams.core.errors import InputError
 from streams.ingest import compiling
 from streams.ingest import matcher as matchers
+from streams.ingest.classifying import Classifier
 from streams.ingest.compiling import Expression
 from streams.ingest.matcher import Matcher
 
@@ -54,6 +55,20 @@ class Listed(Struct, frozen=True):
     origin: str
     expressions: int
     hint: str
+
+
+class Explained(Struct, frozen=True):
+    """Why a line is called what it is called: the verdict, the rules that match in order, every expression that does.
+
+    ``pattern`` is ``""`` when no rule names it; ``matched`` has what takes a match back as well.
+    """
+
+    pattern: str
+    category: str
+    severity: str
+    confidence: float
+    rules: tuple[str, ...]
+    matched: tuple[str, ...]
 
 
 def load(path: Path) -> RuleSet:
@@ -122,7 +137,7 @@ def _lint_fields(rule: RuleSpec) -> list[Finding]:
 
 
 def _lint_expressions(rules: tuple[RuleSpec, ...]) -> list[Finding]:
-    owned = [(rule.id, e) for rule in rules for e in (*matchers.of_rule(rule), *matchers.unless_of(rule))]
+    owned = [(rule.id, expression) for rule in rules for expression in matchers.expressions_of(rule)]
     problems = compiling.problems([expression for _, expression in owned])
     findings = [Finding(owned[min(index, len(owned) - 1)][0], ERROR, why) for index, why in sorted(problems.items())]
     return findings + [Finding(rule, WARNING, why) for rule, expression in owned if (why := _suspicious(expression))]
@@ -175,6 +190,20 @@ def test(path: Path | None = None) -> list[Result]:  # noqa: PT028 - named like 
 
 def _result(rule: str, example: str, got: str, *, ok: bool, positive: bool) -> Result:
     return Result(rule=rule, positive=positive, example=example, got=got, ok=ok)
+
+
+def explain(line: str, path: Path | None = None) -> Explained:
+    """Classify one line with a file's rules, or the shipped ones, and say by which expressions."""
+    matcher = _matcher(path)
+    verdict = Classifier(matcher).classify(line.encode())
+    return Explained(
+        pattern=verdict.pattern,
+        category=verdict.category,
+        severity=verdict.severity,
+        confidence=verdict.confidence,
+        rules=matcher.rules_in(line.encode()),
+        matched=matcher.expressions_in(line.encode()),
+    )
 
 
 def effective(path: Path | None = None) -> list[Listed]:
