@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from streams.core.errors import InputError
-from streams.ingest import text_lines
+from streams.ingest import text_lines, traces
 from streams.ingest.confluent import Book
 from streams.ingest.counting import Counting, Place
 from streams.ingest.formats import reasons
@@ -212,7 +212,7 @@ class LineTaker:
             return ""
         offset, at_index, shown = self._head_of(record.offset, index, service, text)
         place = Place(service, rule, host, offset, at_index, shown)
-        frame = level in _CALM and b"\n" not in text and text_lines.continues(text)
+        frame = level in _CALM and b"\n" not in text and traces.continues(text)
         self.counting.seen(place, verdict, level, at_ms, template=not frame)
         return ""
 
@@ -247,7 +247,7 @@ class LineTaker:
         A frame of a trace is shown with the last line of its service that said something, when that is near.
         """
         troubled = self._troubled.get(service)
-        if troubled and text_lines.continues(text) and offset - troubled[0] <= LOOK_BACK_RECORDS_MAX:
+        if troubled and traces.continues(text) and offset - troubled[0] <= LOOK_BACK_RECORDS_MAX:
             return troubled[0], troubled[1], troubled[2] + b"\n" + text
         self._troubled[service] = (offset, index, cut(text, HEAD_SHOWN_BYTES_MAX))
         return offset, index, text

@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 from typing import Final
 
-from streams.ingest import identity, levels, stamps
+from streams.ingest import identity, levels, stamps, traces
 
 Head = tuple[str, str, str, int]
 """(service, host, level, stamp); ``""`` and 0 for what the line does not say."""
@@ -28,11 +28,6 @@ _WITH_ZONE: Final = re.compile(
     + _NAME
     + rb"(?:(?:\[\d*\])?:|\[\d+\] )"
 )
-_CONTINUES: Final = re.compile(
-    rb"[ \t]|Caused by: |\.\.\. \d+ more|Suppressed: |Traceback \(most recent call last\)|at [\w.$<>/]+\("
-    rb"|goroutine \d+ \[|During handling of the above|The above exception was|[})\]]\s*$"
-)
-_ENDS_TRACE: Final = re.compile(rb"[A-Za-z_][\w.]*(?:: |$)")
 
 
 def read_head(line: bytes, append_ms: int) -> Head:
@@ -52,6 +47,10 @@ def _read(line: bytes, append_ms: int) -> Head:
         return _service(found["app"]), _host(found["host"]), "", at_ms
     if line[4:5] == b"-" and line[:4].isdigit():
         at_ms = stamps.of_start(line)
+        inner, _ = traces.unwrapped(line)
+        if inner is not line:
+            service, host, level, inner_ms = read_head(inner, append_ms)
+            return service, host, level, inner_ms or at_ms
         if line[10:11] == b"T" and (found := _WITH_ZONE.match(line)) and _host(found["host"]).lower() not in _WORDS:
             return _service(found["app"]), _host(found["host"]), "", at_ms
         if at_ms:
@@ -78,13 +77,3 @@ def _service(app: bytes) -> str:
 @lru_cache(maxsize=4096)
 def _host(host: bytes) -> str:
     return host.decode("utf-8", "replace")[: identity.NAME_MAX]
-
-
-def continues(line: bytes) -> bool:
-    """Say whether a line looks like a part of the one before: indented, or a frame or cause of a stack trace."""
-    return _CONTINUES.match(line) is not None
-
-
-def ends_trace(line: bytes) -> bool:
-    """Say whether a line that follows the frames of a trace looks like its last: ``ValueError: no such thing``."""
-    return _ENDS_TRACE.match(line) is not None
