@@ -8,6 +8,7 @@ from typing import Final
 from streams.ingest import levels, masking, stamps
 from streams.ingest.gather import Gatherer, Sight
 from streams.ingest.matcher import Matcher, Verdict
+from streams.ingest.redact import cut
 from streams.ingest.zones import TopicZones
 
 _CALM: Final = re.compile(rb"\b(?:INFO|DEBUG|TRACE|NOTICE|info|debug|trace|notice|noti)\b")
@@ -89,13 +90,17 @@ class Counting:
         return True
 
     def _template(self, text: bytes) -> str:
-        """Return the template id of a text; the same lines come again and again, so some are remembered."""
-        head = text[: masking.TEXT_BYTES_MAX]
+        """Return the template id of a text; the same lines come again and again, so some are remembered.
+
+        Its secrets are taken out before: the id is recorded, and a password of letters could be tried out against it.
+        """
+        head = cut(text, masking.TEXT_BYTES_MAX)
         found = self._templates.get(head)
         if found is None:
             if len(self._templates) >= _TEMPLATES_MAX:
                 self._templates.clear()
-            found = self._templates[head] = masking.template_id(head)
+            plain = self.gatherer.redactor.text(head.decode("utf-8", "replace"))
+            found = self._templates[head] = masking.template_id(plain.encode("utf-8", "replace"))
         return found
 
 

@@ -63,7 +63,7 @@ class Gatherer:
 
     def __init__(self, source: Source, redactor: Redactor, from_offset: int) -> None:
         self._source: Final = source
-        self._redactor: Final = redactor
+        self.redactor: Final = redactor
         self._from_offset = from_offset
         self.tallies: dict[TallyKey, int] = {}
         self._sums: dict[tuple[str, str, str, str, str, str], _Sum] = {}
@@ -103,11 +103,11 @@ class Gatherer:
                 partition=self._source.partition,
                 offset=sight.offset,
                 index=sight.index,
-                service=self._redactor.name(sight.service),
+                service=self.redactor.name(sight.service),
                 pattern=sight.verdict.pattern,
                 severity=sight.severity,
                 at_ms=sight.at_ms,
-                text=self._redactor.text(
+                text=self.redactor.text(
                     cut(sight.text, LINE_BYTES_MAX).decode("utf-8", "replace").replace("\x00", "\ufffd")
                 ),
             )
@@ -115,7 +115,7 @@ class Gatherer:
 
     def reject(self, offset: int, index: int, reason: str) -> None:
         """Account for a record (or a line of it) that no decoder took."""
-        self.rejects.append(Reject(offset=offset, index=index, reason=self._redactor.text(reason)))
+        self.rejects.append(Reject(offset=offset, index=index, reason=self.redactor.text(reason)))
 
     @property
     def to_offset(self) -> int:
@@ -137,7 +137,7 @@ class Gatherer:
 
     def close(self, to_offset: int) -> None:
         """End the slice before ``to_offset`` and begin the next one there."""
-        named = self._redactor.name
+        named = self.redactor.name
         self.slices.append(
             Slice(
                 source=self._source.topic,
