@@ -54,7 +54,7 @@ _CODE_BEFORE: Final = re.compile(
     re.IGNORECASE,
 )
 _CODE_AFTER: Final = re.compile(
-    r"^(?:: [A-Z]|, ['\"]|\) *[A-Z]|%| ?\(HY\d|\.\d\.\d |-\w+ error)"
+    r"^(?:: [A-Z]|, ['\"]|\) *[A-Z]| ?%| ?\(HY\d|\.\d\.\d |-\w+ error)"
     r"|^ (?:Not Found|Forbidden|Unauthorized|Internal|Bad Gateway|Service|Gateway|Too Many|Server Error|Client Error)"
 )
 _STAMP: Final = re.compile(

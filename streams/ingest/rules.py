@@ -5,8 +5,10 @@ A rule file is TOML with ``[[rules]]`` tables of ``RuleSpec``'s fields. Without 
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
+from typing import Final
 
 import msgspec
 from msgspec import Struct
@@ -23,6 +25,9 @@ from streams.ingest.matcher import Matcher
 ERROR = "error"
 WARNING = "warning"
 SHORT_CHARACTERS = 4
+_PIECES: Final = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\{\d*,?\d*\}|.", re.DOTALL)
+"""What an expression is made of: an escape, a class, a counted repeat, or one character."""
+_UNLIMITED: Final = re.compile(r"[*+]|\{\d+,\}")
 
 
 class Finding(Struct, frozen=True):
@@ -140,7 +145,8 @@ def _lint_expressions(rules: tuple[RuleSpec, ...]) -> list[Finding]:
     owned = [(rule.id, expression) for rule in rules for expression in matchers.expressions_of(rule)]
     problems = compiling.problems([expression for _, expression in owned])
     findings = [Finding(owned[min(index, len(owned) - 1)][0], ERROR, why) for index, why in sorted(problems.items())]
-    return findings + [Finding(rule, WARNING, why) for rule, expression in owned if (why := _suspicious(expression))]
+    findings += [Finding(rule, WARNING, why) for rule, expression in owned if (why := _suspicious(expression))]
+    return findings + _repeated(rules)
 
 
 def _suspicious(expression: Expression) -> str:
@@ -148,7 +154,40 @@ def _suspicious(expression: Expression) -> str:
         return f"{expression.name}: so short that it matches almost everything"
     if expression.text.startswith((".*", ".+")) or expression.text.endswith((".*", ".+")):
         return f"{expression.name}: unbounded at an end, which changes nothing; leave it out"
+    if nests_repeats(expression.text):
+        return f"{expression.name}: catastrophic in engines that backtrack: a repeat without limit inside another"
     return ""
+
+
+def nests_repeats(text: str) -> bool:
+    """Say whether a group that holds a repeat without limit is itself repeated without limit, such as ``(a+)+``.
+
+    Such an expression takes exponential time where an engine backtracks; here it only costs states.
+    """
+    pieces = [found[0] for found in _PIECES.finditer(text)]
+    unlimited = [False]
+    for piece, after in zip(pieces, [*pieces[1:], ""], strict=True):
+        if piece == "(":
+            unlimited.append(False)
+        elif piece == ")" and len(unlimited) > 1:
+            inner, repeated = unlimited.pop(), bool(_UNLIMITED.fullmatch(after))
+            if inner and repeated:
+                return True
+            unlimited[-1] |= inner or repeated
+        elif _UNLIMITED.fullmatch(piece):
+            unlimited[-1] = True
+    return False
+
+
+def _repeated(rules: tuple[RuleSpec, ...]) -> list[Finding]:
+    """Find expressions that stand twice in one rule."""
+    return [
+        Finding(rule.id, WARNING, f"duplicate: {text!r} stands in it {texts.count(text)} times")
+        for rule in rules
+        for texts in (rule.expressions, rule.unless)
+        for text in sorted(set(texts))
+        if texts.count(text) > 1
+    ]
 
 
 def _dead_or_shadowed(rules: tuple[RuleSpec, ...], matcher: Matcher) -> list[Finding]:
