@@ -98,7 +98,8 @@ class Slicer:
             measured = MetricTaker(self._json, gatherer, self._book, zones)
             dead = _take_all(measured.take, gatherer, fresh, check_every_bytes=0)
             return _cut(gatherer, dead, measured.stamps_replaced)
-        carried_to, heads = self._carried.get((source, partition), (-1, {}))
+        # Taken out, so that a cut that fails leaves no heads of lines that come after those of the next attempt.
+        carried_to, heads = self._carried.pop((source, partition), (-1, {}))
         heads = heads if carried_to == from_offset else {}
         taker = LineTaker(self.matcher, self._json, gatherer, heads, self._book, zones)
         dead = _take_all(taker.take, gatherer, fresh, CHECK_EVERY_BYTES)

@@ -279,3 +279,15 @@ def test_every_line_is_tallied() -> None:
     piece = only(cut_values(b"a", FULL, b"2024-02-01 10:00:00 ERROR odd", json(message="b", level="warning")))
     assert sum(tallied([piece]).values()) == piece.lines == 4
     assert sum(t.count for t in piece.tallies if t.pattern or t.template) == sum(d.count for d in piece.detections) == 2
+
+
+def test_a_cut_that_fails_leaves_no_heads_of_later_lines() -> None:
+    """When records are cut again, a frame is not shown at the place of a line that comes after it."""
+    by = slicer()
+    frame = Given(b"\tat a.b.C(C.java:1) No space left on device", offset=1)
+    later = Given(b"2024-02-01 10:00:01 something else", offset=2)
+    cut(Given(b"2024-02-01 10:00:00 app started", offset=0), by=by)
+    with pytest.raises(TypeError):
+        by.cut("logs", 0, 1, [frame, later, Given(b"odd", offset=3, timestamp=None)], 1)  # type: ignore[arg-type]  # a record that breaks the slicer
+    (found,) = only(by.cut("logs", 0, 1, [frame, later], 1)).detections
+    assert [line.offset for line in found.lines] == [1]
