@@ -36,16 +36,24 @@ class NoMetricsError(Exception):
     """A record holds no metrics that can be read; the message is the reason for the dead letter."""
 
 
-@lru_cache(maxsize=20_000)
 def normal(name: str) -> str:
     """Return a name as the catalogue compares it: ``system.cpu.time`` is ``system_cpu_time``."""
-    return "".join(char if char.isalnum() else "_" for char in name[:TEXT_MAX].lower())
+    return _normal(name[:TEXT_MAX])
+
+
+def label(name: str) -> str:
+    """Return a label's name as conditions name it: as ``normal``, but a capital stays one."""
+    return _label(name[:TEXT_MAX])
 
 
 @lru_cache(maxsize=20_000)
-def label(name: str) -> str:
-    """Return a label's name as conditions name it: as ``normal``, but a capital stays one."""
-    return "".join(char if char.isalnum() else "_" for char in name[:TEXT_MAX])
+def _normal(name: str) -> str:
+    return _label(name.lower())
+
+
+@lru_cache(maxsize=20_000)
+def _label(name: str) -> str:
+    return "".join(char if char.isalnum() else "_" for char in name)
 
 
 def text(value: object) -> str:
