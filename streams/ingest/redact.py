@@ -25,7 +25,7 @@ TAG_DIGITS: Final = 12
 _OWN: Final = threading.local()
 _NAMES_MAX: Final = 20_000
 _SPLIT: Final = re.compile(r"(?P<name>[^\s=;,]{1,100})=(?P<secret>[^;,\s]{1,3000})")
-_IN_KEY: Final = re.compile(r"\\+[nrt]|#012|[^A-Za-z0-9+/=]")
+_IN_KEY: Final = re.compile(r"\\+[nrt]?|#012|[^A-Za-z0-9+/=]")
 _UNFINISHED: Final = "".join(map(chr, range(33, 127))).translate({ord(c): None for c in "\"'`,;&<>(){}[]|"})
 
 Replace = Callable[[re.Match[str]], str]
