@@ -44,15 +44,16 @@ def _read(line: bytes, append_ms: int) -> Head:
     found = _TRADITIONAL.match(line)
     if found:
         at_ms = stamps.of_syslog(found["stamp"], found["fraction"])
-        return _service(found["app"]), _host(found["host"]), "", at_ms
+        return _named(found, at_ms)
     if line[4:5] == b"-" and line[:4].isdigit():
         at_ms = stamps.of_start(line)
         inner, _ = traces.unwrapped(line)
         if inner is not line:
             service, host, level, inner_ms = read_head(inner, append_ms)
             return service, host, level, inner_ms or at_ms
-        if line[10:11] == b"T" and (found := _WITH_ZONE.match(line)) and _host(found["host"]).lower() not in _WORDS:
-            return _service(found["app"]), _host(found["host"]), "", at_ms
+        found = _WITH_ZONE.match(line) if line[10:11] == b"T" else None
+        if found and _host(found["host"]).lower() not in _WORDS:
+            return _named(found, at_ms)
         if at_ms:
             return "", "", "", at_ms
     found = _RFC5424.match(line)
@@ -63,6 +64,14 @@ def _read(line: bytes, append_ms: int) -> Head:
 
 
 _WORDS: Final = frozenset(levels.OF_WORD)
+_CAPITAL: Final = re.compile(rb"[A-Z][a-z]+ ")
+
+
+def _named(found: re.Match[bytes], at_ms: int) -> Head:
+    """Return the program and host of a line; none when they are words of a sentence: "Connection lost: ", no pid."""
+    if _CAPITAL.match(found.string, found.start("host")) and b"]" not in found[0][-4:]:
+        return "", "", "", at_ms
+    return _service(found["app"]), _host(found["host"]), "", at_ms
 
 
 def _present(word: bytes) -> bytes:
