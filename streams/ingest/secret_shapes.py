@@ -132,7 +132,12 @@ _KEYS: Final = (
         r"\A\s{0,8}(?P<secret>[A-Za-z0-9+/]{20,76}={0,2})\s{0,8}\Z",
         "key_body",
     ),
-    _shape("jwt", r"eyJ[\w-]{8}", r"eyJ[\w-]{8,4000}\.[\w-]{4,4000}(?:\.[\w-]{0,4000}){0,3}"),
+    _shape(
+        "jwt",
+        r"eyJ[\w-]{8}",
+        # From where a run begins: tried from each eyJ in it, a run of nothing else would take the square of its length.
+        r"(?<![\w-])[\w-]{0,100}?(?P<secret>eyJ[\w-]{8,4000}\.[\w-]{4,4000}(?:\.[\w-]{0,4000}){0,3})",
+    ),
     Shape("key", "|".join(_ISSUED), re.compile(rf"(?<![A-Za-z0-9])(?:{'|'.join(_ISSUED)})(?![A-Za-z0-9])", re.ASCII)),
     Shape(
         "key",

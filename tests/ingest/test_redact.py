@@ -269,3 +269,12 @@ def test_template_ids_tell_nothing_of_a_secret() -> None:
     }
     assert len(ids) == 1
     assert "" not in ids
+
+
+@pytest.mark.parametrize("before", ["", "token=", "Bearer%20", "session_id_", "\\n", "x" * 90])
+def test_web_tokens_are_found_inside_a_run(before: str) -> None:
+    """A web token is a secret wherever it begins, and what stands before it stays."""
+    token = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.abcDEF123_-x"
+    text = Redactor().text(before + token)
+    assert token[:12] not in text
+    assert text.startswith(before)
