@@ -83,7 +83,7 @@ class Gatherer:
         key = (sight.service, sight.service_rule, sight.host, pattern, sight.severity, sight.template)
         found = self._sums.get(key)
         if found is None:
-            self._sum_bytes += _DETECTION_BYTES + sum(map(len, key))
+            self._sum_bytes += _DETECTION_BYTES + sum(map(_bytes_of, key))
             found = self._sums[key] = _Sum(sight.verdict, 0, sight.at_ms, sight.at_ms, [])
         found.count += 1
         found.at_first_ms = min(found.at_first_ms, sight.at_ms)
@@ -131,7 +131,7 @@ class Gatherer:
 
     def estimate(self) -> int:
         """Return about how many bytes the slice under way takes encoded; names count as long as they may be."""
-        names = sum(len(key[1]) + len(key[3]) + len(key[4]) + _TALLY_BYTES for key in self.tallies)
+        names = sum(_bytes_of(key[1]) + len(key[3]) + len(key[4]) + _TALLY_BYTES for key in self.tallies)
         rejects = sum(len(reject.reason) + _REJECT_BYTES for reject in self.rejects)
         return names + rejects + self._sum_bytes + self.message_bytes + self.sums.size_bytes
 
@@ -162,6 +162,10 @@ class Gatherer:
         self.tallies, self._sums, self.messages, self.rejects = {}, {}, [], []
         self.sums = SampleSums()
         self.at_max_ms = self.append_max_ms = self.message_bytes = self._sum_bytes = 0
+
+
+def _bytes_of(name: str) -> int:
+    return len(name) if name.isascii() else len(name.encode("utf-8", "replace"))
 
 
 def _detection(key: tuple[str, str, str, str, str, str], found: _Sum, named: Callable[[str], str]) -> Detection:

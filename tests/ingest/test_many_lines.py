@@ -73,3 +73,13 @@ def test_what_stands_beside_a_list_is_not_copied_into_each_of_its_lines() -> Non
     )
     piece = only(cut_values(value))
     assert {(tally.service, tally.pattern, tally.count) for tally in piece.tallies} == {("web", "", 500)}
+
+
+def test_names_count_as_the_bytes_that_they_take() -> None:
+    """A record of lines with names in another script is cut off before its slice is more than a fact may be."""
+    objects = [
+        {"service": f"{'サービス' * 25}{n}", "host": f"{'ホ' * 100}{n}", "message": FULL.decode()} for n in range(3_000)
+    ]
+    result = cut_values(msgspec.json.encode(objects))
+    assert len(codec.encode(only(result))) < 1_000_000
+    assert [reason.partition(":")[0] for _, reason in result.dead] == ["too many lines"]
