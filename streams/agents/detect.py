@@ -14,6 +14,7 @@ from typing import Final, NamedTuple, Protocol
 
 from streams import telemetry
 from streams.agents.following import Facts
+from streams.agents.portions import Batch, portions
 from streams.codec import encode
 from streams.core.beside import Evidence
 from streams.core.config import RuleSet, ZoneSpec
@@ -115,8 +116,12 @@ class DetectEngine:
         """Append evidence and dead letters, then the slices; when this returns, all of it is acknowledged."""
         if self._lookup:
             await self._lookup.prepare(records for where, records in batch if where.topic not in self._topics.inboxes)
+        for portion in portions(batch):
+            await self._work_off(portion)
+
+    async def _work_off(self, portion: Batch) -> None:
         work = _Work([], [])
-        for where, records in batch:
+        for where, records in portion:
             if where in self._held and records:
                 await self._cut(where, records, work)
         if work.before:
