@@ -255,7 +255,11 @@ def test_an_address_may_have_these_forms(address: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["registry:8081", "ftp://registry", "http://", "http://ada:hunter2@", "http://ada:hunter2@h/x?y=1"]
+    "address",
+    [
+        *("registry:8081", "ftp://registry", "http://", "http://ada:hunter2@", "http://ada:hunter2@h/x?y=1"),
+        *("http://ada:hunter2?x@registry", "http://ada:hunter2#x@registry"),
+    ],
 )
 def test_a_wrong_address_is_named_without_its_password(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The message says what is allowed and repeats nothing that may be secret."""
