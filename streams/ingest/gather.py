@@ -11,7 +11,7 @@ from streams.core.beside import Evidence
 from streams.core.events import CAUSES_MAX, Detection, LineAt, Message, Reject, Slice, Tally
 from streams.ingest.matcher import LINE_BYTES_MAX, Verdict
 from streams.ingest.metrics.summing import SampleSums
-from streams.ingest.redact import Redactor, cut
+from streams.ingest.redact import Redactor
 
 SLICE_BYTES_MAX: Final = 500_000
 """A slice is closed at the first record after which its estimated encoding exceeds this; a fact is at most 1 MB."""
@@ -107,9 +107,7 @@ class Gatherer:
                 pattern=sight.verdict.pattern,
                 severity=sight.severity,
                 at_ms=sight.at_ms,
-                text=self.redactor.text(
-                    cut(sight.text, LINE_BYTES_MAX).decode("utf-8", "replace").replace("\x00", "\ufffd")
-                ),
+                text=self.redactor.line(sight.text, LINE_BYTES_MAX),
             )
         )
 

@@ -25,7 +25,7 @@ from streams.ingest.json_lines import JsonReader
 from streams.ingest.lines import LineTaker
 from streams.ingest.matcher import Matcher
 from streams.ingest.metrics.taking import MetricTaker
-from streams.ingest.redact import Redactor
+from streams.ingest.redact import RECORD_CHARACTERS_MAX, Redactor
 from streams.ingest.zones import Zones
 from streams.ports import Record
 from streams.topics import Topics
@@ -120,7 +120,9 @@ def _take_all(
     """
     dead = []
     unchecked_bytes = 0
+    redactor = gatherer.redactor
     for record in records:
+        redactor.left_characters = RECORD_CHARACTERS_MAX
         reason = take(record)
         if reason:
             gatherer.reject(record.offset, 0, reason)
