@@ -7,13 +7,19 @@ taken off, so that a service keeps its name. A name that a person wrote into a f
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Final
 
 from streams.ingest.redact import holds_secret
 
 NAME_MAX: Final = 120
-
+READ_MAX: Final = 2 * NAME_MAX
+"""So much of a name is looked at: an ending that is taken off may stand behind what is kept."""
+_KEY_BYTES_MAX: Final = 4 * NAME_MAX + 2
+"""The longest name in UTF-8, in quotes."""
+PATH_MAX: Final = 512
+"""So much of a path's end is looked at; those of containers have up to 450 characters."""
 _SAFE: Final = r"[bcdfghjklmnpqrstvwxz2456789]"
 """What Kubernetes makes random endings of: no vowels, so that no words come about."""
 _POD_HASH: Final = re.compile(rf"-(?:[0-9a-f]{{8,10}}-[a-z0-9]{{5}}|{_SAFE}{{8,10}}-{_SAFE}{{5}})$")
@@ -59,34 +65,41 @@ _SAYS_WHAT: Final = frozenset(
 """File and directory names that say what is in a file, and not whose it is."""
 
 
-@lru_cache(maxsize=20_000)
-def declared(name: str) -> str:
-    """Return a name that somebody wrote into a service field, without a pod's hash or a process id."""
-    return _POD_HASH.sub("", _tidy(_without_pid(name))) or _tidy(name)
+class _Kept(dict[str, str]):
+    """What a function says of texts, kept. Of a text of a megabyte only the cut one is kept; a hit costs no call."""
+
+    def __init__(self, say: Callable[[str], str], cut: slice, texts_max: int) -> None:
+        super().__init__()
+        self._say: Final = say
+        self._cut: Final = cut
+        self._texts_max: Final = texts_max
+
+    def __missing__(self, text: str) -> str:
+        short = text[self._cut]
+        if len(short) < len(text):
+            return self[short]
+        if len(self) >= self._texts_max:
+            self.clear()
+        found = self[text] = self._say(text)
+        return found
 
 
-@lru_cache(maxsize=20_000)
-def derived(name: str) -> str:
-    """Return a name that a machine made (container, syslog tag, file, key), without what changes with a start."""
+def _declared(name: str) -> str:
+    bare = _without_pid(name)
+    tidy = _tidy(bare)
+    if not tidy and bare == name:
+        return ""
+    return _POD_HASH.sub("", tidy) or _tidy(name)
+
+
+def _derived(name: str) -> str:
     tidy = _tidy(_without_pid(name)).strip("/")
     bare = _OF_HOST.sub("", _UNIT.sub("", tidy))
     bare = _MADE_UP.sub("", _POD_HASH.sub("", bare))
     return _INSTANCE.sub("", bare) or tidy
 
 
-def of_pod(name: str) -> str:
-    """Return the name of what a pod belongs to: a deployment, a stateful set, a daemon set or a job."""
-    without = _POD_HASH.sub("", name)
-    return derived(without if without != name else _POD_ENDING.sub("", name))
-
-
-@lru_cache(maxsize=4096)
-def of_file(path: str) -> str:
-    """Return the stem of a log file's name: ``/var/log/nova/nova-api.log.1`` is ``nova-api``.
-
-    A container's where the path is one of Kubernetes; the directory's where the stem says nothing, as that of
-    ``/var/log/nginx/access.log``; ``""`` where nothing does, and of a secret.
-    """
+def _of_file(path: str) -> str:
     if holds_secret(path):
         return ""
     path = path.replace("\\", "/")
@@ -98,9 +111,32 @@ def of_file(path: str) -> str:
     return "" if _MACHINE_MADE.fullmatch(stem) else derived(stem)
 
 
-@lru_cache(maxsize=4096)
+declared: Final = _Kept(_declared, slice(READ_MAX), 20_000).__getitem__
+"""Return a name that somebody wrote into a service field, without a pod's hash or a process id."""
+derived: Final = _Kept(_derived, slice(READ_MAX), 20_000).__getitem__
+"""Return a name that a machine made (container, syslog tag, file, key), without what changes with a start."""
+of_file: Final = _Kept(_of_file, slice(-PATH_MAX, None), 4096).__getitem__
+"""Return the stem of a log file's name: ``/var/log/nova/nova-api.log.1`` is ``nova-api``.
+
+A container's where the path is one of Kubernetes; the directory's where the stem says nothing, as that of
+``/var/log/nginx/access.log``; ``""`` where nothing does, and of a secret.
+"""
+
+
+def of_pod(name: str) -> str:
+    """Return the name of what a pod belongs to: a deployment, a stateful set, a daemon set or a job."""
+    name = name[:PATH_MAX]
+    without = _POD_HASH.sub("", name)
+    return derived(without if without != name else _POD_ENDING.sub("", name))
+
+
 def of_key(key: bytes) -> str:
     """Return the name that a record's key gives; ``""`` for ids, hashes and bytes that are no text."""
+    return _of_key(key) if len(key) <= _KEY_BYTES_MAX else ""
+
+
+@lru_cache(maxsize=4096)
+def _of_key(key: bytes) -> str:
     try:
         name = key.decode("utf-8")
     except UnicodeDecodeError:
@@ -112,11 +148,11 @@ def of_key(key: bytes) -> str:
 
 
 def _without_pid(name: str) -> str:
-    return _PID.sub("", name[: NAME_MAX * 2])
+    return _PID.sub("", name[:READ_MAX])
 
 
 def _tidy(name: str) -> str:
     """Return a name without the characters that names don't have; nothing of one that holds a secret."""
     if holds_secret(name):
         return ""
-    return _ODD.sub("", name[: NAME_MAX * 2]).strip()[:NAME_MAX]
+    return _ODD.sub("", name[:READ_MAX]).strip()[:NAME_MAX]

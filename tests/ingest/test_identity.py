@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 
 from streams.ingest import identity
@@ -151,6 +153,20 @@ KEYS = [
 def test_of_key(key: bytes, wanted: str) -> None:
     """A record's key names a service only when it reads like a name: ids, addresses and encoded values are none."""
     assert identity.of_key(key) == wanted
+
+
+def test_names_of_a_megabyte_are_not_kept() -> None:
+    """A thousand different ones cost no memory after they were read, wherever they are said."""
+    tracemalloc.start()
+    try:
+        for number in range(1_000):
+            long = f"shop-{number}" + "x" * 100_000
+            assert identity.declared(long) == identity.derived(long) == identity.of_pod(long) == long[:120]
+            assert identity.of_file(f"/{long}/pay-{number}.log") == "pay"
+            assert identity.of_key(long.encode()) == ""
+        assert tracemalloc.get_traced_memory()[0] < 10_000_000
+    finally:
+        tracemalloc.stop()
 
 
 Fields = dict[str, object]
