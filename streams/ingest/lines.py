@@ -33,9 +33,8 @@ RECORD_BYTES_MAX: Final = 400_000
 """When the lines of one record add more than this to a slice, the rest of the record is rejected."""
 SEVERAL_LINES_MAX: Final = 1_024
 """After so many lines of records that hold several a slice is looked at: by its bytes a compressed one is small."""
-RECORD_LINES_MAX: Final = 5_000
-"""So that no record takes more than a tenth of a second: a line of error takes 15 µs. Collectors' Kafka clients send no
-record of more than 1 MB by default, which are fewer lines than this when a line takes 200 bytes."""
+RECORD_LINES_MAX: Final = 8_192
+"""So that a record takes about a tenth of a second at most; as many as the OTel Collector sends in one by default."""
 LOOK_BACK_RECORDS_MAX: Final = 50
 HEAD_SHOWN_BYTES_MAX: Final = 1024
 """So much of a head is kept, to be shown with a frame of its trace."""

@@ -14,6 +14,7 @@ from streams.core.events import (
     OutcomeReported,
     ProbeReported,
 )
+from streams.ingest.counting import NAMED_PER_RECORD_MAX
 from streams.ingest.gather import SLICE_BYTES_MAX
 from streams.ingest.lines import CHECK_EVERY_LINES, RECORD_LINES_MAX
 from streams.topics import Topics
@@ -258,11 +259,22 @@ def test_one_record_with_a_million_lines(value: bytes) -> None:
     assert [record.value for record, _ in result.dead] == [value]
 
 
-def test_a_record_of_five_thousand_lines_is_taken_whole() -> None:
-    """As many are no reject."""
-    result = cut_values(b"a\n" * 5_000)
-    assert result.lines == 5_000
+def test_the_largest_batch_of_a_collector_is_taken_whole() -> None:
+    """8 192 lines in one record are no reject."""
+    result = cut_values(b"a\n" * 8_192)
+    assert result.lines == 8_192
     assert result.dead == ()
+
+
+def test_many_odd_errors_of_one_record_are_counted_without_a_template() -> None:
+    """Every line of a record is counted with its severity; after so many that look like errors none gets a template."""
+    line = b"2024-02-01 10:00:00 ERROR odd thing happened"
+    result = cut_values(b"\n".join([line] * (2 * NAMED_PER_RECORD_MAX)), line)
+    counted = tallied(result.slices)
+    templated = sum(count for (_, _, _, _, template), count in counted.items() if template)
+    assert sum(counted.values()) == 2 * NAMED_PER_RECORD_MAX + 1
+    assert templated == NAMED_PER_RECORD_MAX + 1
+    assert {severity for _, _, severity, _, _ in counted} == {"error"}
 
 
 def test_templates() -> None:

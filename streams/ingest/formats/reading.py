@@ -9,8 +9,8 @@ from streams.ingest.json_lines import Read
 Item = Read | dict[str, Any]
 """One line of a record: what was read of it, or an object whose fields ``JsonReader`` tells."""
 
-LINES_MAX: Final = 5_376
-"""How many lines a decoder makes of one record. A record is cut off at 5 000 (``lines.RECORD_LINES_MAX``), which is
+LINES_MAX: Final = 8_704
+"""How many lines a decoder makes of one record. A record is cut off at 8 192 (``lines.RECORD_LINES_MAX``), which is
 looked at every 256 lines, so that decoders must make a few more."""
 
 BLANK_TEXT: Final = b"{}"
