@@ -9,14 +9,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from itertools import groupby
 from operator import attrgetter
 from types import TracebackType
 from typing import Any, Final, Self
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from aiokafka.errors import KafkaConnectionError, OffsetOutOfRangeError
+from aiokafka.errors import KafkaConnectionError, KafkaTimeoutError, OffsetOutOfRangeError
 from aiokafka.structs import TopicPartition as TheirPartition
 
 from streams.core.errors import InputError, InvariantError
@@ -271,21 +271,38 @@ async def _append(producer: Any, records: Sequence[Outgoing]) -> list[int]:
 
 
 async def _send(producer: Any, record: Outgoing) -> Any:
-    return await producer.send(
-        record.topic, record.value, key=record.key, partition=record.partition, headers=list(record.headers)
+    headers = list(record.headers)
+    return await _queued(
+        lambda: producer.send(record.topic, record.value, key=record.key, partition=record.partition, headers=headers)
     )
+
+
+async def _queued(send: Callable[[], Awaitable[Any]]) -> Any:
+    """Return the future of what is sent. Goes on waiting for room when aiokafka gives up: it has queued nothing then.
+
+    While a partition has no leader a batch of it waits, and what finds no place beside that is refused after
+    ``request_timeout_ms`` (aiokafka 0.14.0, ``MessageAccumulator.add_message`` and ``add_batch``).
+    """
+    while True:
+        with contextlib.suppress(KafkaTimeoutError):
+            return await send()
 
 
 async def _send_bulk(producer: Any, topic: str, partition: int, records: Sequence[Outgoing]) -> list[tuple[Any, int]]:
     """Send records in batches that are closed, so that none lingers; return (future, records) of each."""
+
+    async def sending(batch: Any) -> tuple[Any, int]:
+        future = await _queued(lambda: producer.send_batch(batch, topic, partition=partition))
+        return future, batch.record_count()
+
     sent: list[tuple[Any, int]] = []
     batch = producer.create_batch()
     for record in records:
         while batch.append(timestamp=None, key=record.key, value=record.value, headers=list(record.headers)) is None:
-            sent.append((await producer.send_batch(batch, topic, partition=partition), batch.record_count()))
+            sent.append(await sending(batch))
             batch = producer.create_batch()
     batch.close()
-    return [*sent, (await producer.send_batch(batch, topic, partition=partition), batch.record_count())]
+    return [*sent, await sending(batch)]
 
 
 async def _start_producer(address: str) -> Any:
