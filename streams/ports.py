@@ -62,7 +62,7 @@ class Record(Protocol):
 
 
 class Unread(NamedTuple):
-    """Stands among the records of a producers' topic for offsets ``first_offset`` to ``offset``, which can't be read.
+    """Stands among the records of a source of detect's for ``first_offset`` to ``offset``, which can't be read.
 
     It is a ``Record`` without a value; ``reason`` begins with one of a few words and a colon.
     """

@@ -127,7 +127,7 @@ class KafkaLog:
         return await self._poller.fetch(positions, POLL_MS, self._settings.poll_records)
 
     def _reader(self) -> _Reader:
-        return _Reader(self._address, frozenset((*self._settings.logs, *self._settings.metrics)))
+        return _Reader(self._address, frozenset(self._settings.topics.sources))
 
     async def _started_producer(self) -> Any:
         async with self._starting:
