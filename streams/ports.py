@@ -7,7 +7,7 @@ in-memory broker that crashes at every await) can all host the same code.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 Headers = Sequence[tuple[str, bytes]]
 
@@ -113,6 +113,10 @@ class Log(Protocol):
 
 SchemaId = int | str
 """The number that a registry gave a schema, or its GUID in the form with hyphens."""
+
+
+SCHEMA_BYTES_MAX: Final = 256 * 1024
+"""Of a schema and all that it refers to."""
 
 
 class Registered(NamedTuple):
