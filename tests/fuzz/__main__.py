@@ -26,6 +26,7 @@ import msgspec
 from tests.fuzz.trial import CHUNK_RECORDS, CPU_MS_MAX, Done, Failure, again, chunk
 
 SHOWN_MAX: Final = 10
+SAY_EVERY_RECORDS: Final = 50_000
 FAILURES_MAX: Final = 1000
 
 
@@ -73,6 +74,8 @@ def run(seed: int, records: int, jobs: int, seconds: float, out: Path) -> int:
             setattr(total, name, getattr(total, name) + getattr(done, name))
         total.worst_ms, peak_kb = max(total.worst_ms, done.worst_ms), max(peak_kb, size_kb)
         total.failures += done.failures[: FAILURES_MAX - len(total.failures)]
+        if total.records // SAY_EVERY_RECORDS > (total.records - done.records) // SAY_EVERY_RECORDS:
+            print(f"{total.records} records, {len(total.failures)} failures", file=sys.stderr)  # noqa: T201 - as below
     elapsed = time.monotonic() - began
     print(  # noqa: T201 - this command's output
         f"seed {seed}: {total.records} records "
