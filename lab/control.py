@@ -17,9 +17,10 @@ import msgspec
 from lab.site import SERVICES, Site
 from streams.catalogue.actions import ParameterValue, actions
 from streams.core.commands import command_sha256
-from streams.core.config import ServiceSpec, canonical
+from streams.core.config import canonical
 from streams.core.events import Argument, Command
 from streams.core.fold import EPOCH
+from streams.core.inventory import ServiceSpec
 from streams.workers import proc, running
 from streams.workers.orders import order_of
 from streams.workers.results import Result, Surroundings

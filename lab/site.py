@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from lab.services.common import OWNER_VARIABLE
-from streams.core.config import ProbeSpec, ServiceSpec
+from streams.core.inventory import ProbeSpec, ServiceSpec
 
 API: Final = "shop-api"
 WORKER: Final = "shop-worker"

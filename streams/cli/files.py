@@ -14,9 +14,10 @@ from typing import Any, Final
 import msgspec
 
 from streams.core import config
-from streams.core.config import Inventory, Policy, ProbeSpec, RuleSet, RuleSpec, ServiceSpec
+from streams.core.config import Inventory, Policy, RuleSet, RuleSpec
 from streams.core.errors import InputError
 from streams.core.events import MODES, ConfigApplied
+from streams.core.inventory import ProbeSpec, ServiceSpec
 
 Config = Policy | Inventory | RuleSet
 SERVICE_TYPES: Final = ("process", "http")

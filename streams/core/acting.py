@@ -5,10 +5,11 @@ from __future__ import annotations
 import msgspec
 
 from streams.core.commands import command_sha256
-from streams.core.config import ServiceSpec, canonical
+from streams.core.config import canonical
 from streams.core.events import ApprovalGiven, Argument, Command, Gate, Option
 from streams.core.guardrails import TEMPORARY, Situation, ask, failed
 from streams.core.incidents import ACTING, ESCALATED, NEVER_MS, OPEN, WAITING, Attempt, Incident
+from streams.core.inventory import ServiceSpec
 from streams.core.state import COMMANDS_OPEN_MAX, Turn
 from streams.core.strategy import Question, choose, score_options
 

@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
-from streams.core.config import Policy, ServiceSpec
+from streams.core.config import Policy
 from streams.core.events import Option
+from streams.core.inventory import ServiceSpec
 from streams.core.learning import Lessons
 from streams.core.num import draw, stored
 

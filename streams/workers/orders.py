@@ -16,9 +16,10 @@ import msgspec
 from msgspec import Struct
 
 from streams.catalogue.actions import ActionSpec, ParameterValue, actions
-from streams.core.config import ServiceSpec, canonical
+from streams.core.config import canonical
 from streams.core.errors import InputError
 from streams.core.events import Command
+from streams.core.inventory import ServiceSpec
 
 COMMAND_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,63}")
 SERVICE_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")

@@ -17,8 +17,9 @@ from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from streams import telemetry
-from streams.core.config import Inventory, ProbeSpec, ServiceSpec, canonical
+from streams.core.config import Inventory, canonical
 from streams.core.events import ProbeReported
+from streams.core.inventory import ProbeSpec, ServiceSpec
 from streams.workers import checkpoints, proc, running
 
 SAMPLE_MS: Final = 1_000

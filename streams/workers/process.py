@@ -17,7 +17,7 @@ from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Final
 
-from streams.core.config import ServiceSpec
+from streams.core.inventory import ServiceSpec
 from streams.workers import blockers, checkpoints, limits, proc, running
 from streams.workers.files import locked
 from streams.workers.orders import Order

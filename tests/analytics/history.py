@@ -6,7 +6,7 @@ import random
 
 from streams.catalogue import strategies
 from streams.codec import encode
-from streams.core.config import Inventory, ServiceSpec, canonical, sha256
+from streams.core.config import Inventory, canonical, sha256
 from streams.core.events import (
     ActionHalted,
     Command,
@@ -28,6 +28,7 @@ from streams.core.events import (
     Took,
 )
 from streams.core.fold import Fold
+from streams.core.inventory import ServiceSpec
 from streams.ports import Outgoing
 from streams.topics import Topics
 from tests.analytics.memory_log import MemoryLog

@@ -18,8 +18,9 @@ import pytest
 from click.testing import CliRunner
 
 from streams.cli import doctor, files, main, services, steering
-from streams.core.config import Inventory, ServiceSpec
+from streams.core.config import Inventory
 from streams.core.directory import Directory
+from streams.core.inventory import ServiceSpec
 from streams.settings import Settings
 from tests.analytics.archive import archive
 from tests.analytics.history import History

@@ -8,8 +8,9 @@ import pytest
 
 from streams.cli import files
 from streams.core import config
-from streams.core.config import Inventory, Policy, RuleSet, ServiceSpec
+from streams.core.config import Inventory, Policy, RuleSet
 from streams.core.errors import InputError
+from streams.core.inventory import ServiceSpec
 
 SERVICE = '[[services]]\nname = "api"\nhost = "a"\n'
 RULE = '[[rules]]\nid = "x"\ncategory = "disk"\nseverity = "error"\nhint = "h"\nexpressions = ["boom"]\n'

@@ -20,9 +20,10 @@ import msgspec
 from streams.catalogue.actions import actions
 from streams.codec import decode
 from streams.core.commands import command_sha256
-from streams.core.config import Inventory, ServiceSpec, canonical
+from streams.core.config import Inventory, canonical
 from streams.core.directory import Directory
 from streams.core.events import Argument, Command, Event, OutcomeReported
+from streams.core.inventory import ServiceSpec
 from streams.ports import Outgoing, TopicPartition
 from streams.topics import Topics
 from streams.workers import proc, running

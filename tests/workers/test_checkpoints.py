@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.core.config import ServiceSpec
+from streams.core.inventory import ServiceSpec
 from streams.workers import checkpoints
 from streams.workers.checkpoints import KEPT_MAX, NoCheckpointError
 from tests.workers.kit import process_spec

@@ -11,8 +11,9 @@ import pytest
 
 from streams.cli.workers import _workers
 from streams.codec import decode_inbox, encode
-from streams.core.config import Inventory, ServiceSpec, canonical, sha256
+from streams.core.config import Inventory, canonical, sha256
 from streams.core.events import ActionHalted, ConfigApplied, InboxEvent, Message, OutcomeReported, Slice, Took
+from streams.core.inventory import ServiceSpec
 from streams.ports import Outgoing, TopicPartition
 from streams.runtime.admin import create_topics
 from streams.runtime.kafka import KafkaLog

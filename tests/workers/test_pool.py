@@ -16,8 +16,8 @@ import psutil
 import pytest
 
 from streams.codec import encode
-from streams.core.config import ProbeSpec, ServiceSpec
 from streams.core.events import Command, Heartbeat, OutcomeReported, ProbeReported
+from streams.core.inventory import ProbeSpec, ServiceSpec
 from streams.ports import Outgoing
 from streams.workers import running
 from tests.workers.kit import (

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from streams.core.config import Inventory, ProbeSpec, ServiceSpec
+from streams.core.config import Inventory
 from streams.core.events import ProbeReported
+from streams.core.inventory import ProbeSpec, ServiceSpec
 from streams.workers import checkpoints, probes, proc, running
 from streams.workers.probes import AFTER_CHANGE, Look, Probes, Reporter, look
 from tests.workers.kit import HOST, Executor, command, http_spec, process_spec, target, until

@@ -18,7 +18,7 @@ from streams.workers.roles import HANDLERS, ROLES, handler, role_of
 
 PROGRAM = """
 import json, os, sys, time
-from streams.core.config import ServiceSpec
+from streams.core.inventory import ServiceSpec
 from streams.catalogue.actions import actions
 from streams.workers import sandbox
 from streams.workers.orders import Order

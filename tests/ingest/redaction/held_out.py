@@ -70,7 +70,7 @@ ISSUED = (
         (
             "slack alert failed: invalid_auth for bot §",
             "POST https://slack.com/api/chat.postMessage token=§&channel=ops error not_in_channel",
-            "panic: slack.New(\"§\") error missing_scope",
+            'panic: slack.New("§") error missing_scope',
         ),
     ),
     Shape(
@@ -184,7 +184,7 @@ ISSUED = (
             "unauthorized: § is not valid",
             "request failed with credential §, giving up",
             "error: invalid token '§'",
-            "login with \"§\" failed",
+            'login with "§" failed',
             "Error: 401 [§]",
             "could not refresh (§): timeout",
         ),
@@ -193,7 +193,7 @@ ISSUED = (
         "webhook",
         one_of(letters(ALNUM, 24, first="T0X3Y9ABC/B0P2Q4RST/")),
         (
-            "alert not sent: Post \"https://hooks.slack.com/services/§\": dial tcp: i/o timeout",
+            'alert not sent: Post "https://hooks.slack.com/services/§": dial tcp: i/o timeout',
             "slack_url=https://hooks.slack.com/services/§ error no_service",
         ),
     ),
@@ -363,7 +363,9 @@ NAMED = (
     ),
     Shape(
         "quoted passphrase",
-        lambda chance: " ".join(chance.sample(("correct", "horse", "battery", "staple", "ribbon", "walnut", "copper"), 4)),
+        lambda chance: " ".join(
+            chance.sample(("correct", "horse", "battery", "staple", "ribbon", "walnut", "copper"), 4)
+        ),
         (
             'unlock failed passphrase="§" for key 3',
             "error: {'passphrase': '§'}",

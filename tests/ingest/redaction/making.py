@@ -47,7 +47,7 @@ class Case:
 
 def cases(shapes: tuple[Shape, ...], seed: int) -> tuple[Case, ...]:
     """One case for each line of each shape, every secret another; the same seed gives the same ones."""
-    chance = Random(seed)  # noqa: S311  # values that are meant to be known
+    chance = Random(seed)  # values that are meant to be known
     made = []
     for shape in shapes:
         for line in shape.lines:
