@@ -117,6 +117,11 @@ class Settings(BaseSettings):
         "empty is none",
     )
     dry_run: bool = Field(default=True, description="true: actions are only logged; false: they are taken")
+    tool_path: str = Field(
+        default="",
+        pattern=r"^$|^/[^:]*(:/[^:]*)*$",
+        description="directories with systemctl, docker or kubectl, by colon, looked into before those of the system",
+    )
     policy: AbsolutePath | None = Field(default=None, description="a policy file that is compared with the applied one")
     rules: AbsolutePath | None = Field(default=None, description="a rules file that is compared with the applied one")
     services: AbsolutePath | None = Field(

@@ -58,13 +58,14 @@ class View(Protocol):
 
 
 class Host(Struct, frozen=True, kw_only=True):
-    """What the pool is told of its host. ``environment`` is what services inherit."""
+    """What the pool is told of its host. ``environment`` and ``tool_path`` are those of ``Surroundings``."""
 
     name: str
     checkpoints: Path
     workers_per_role: int = 1
     dry_run: bool = True
     environment: Mapping[str, str] = {}
+    tool_path: str = ""
     timing: Timing = Timing()
 
 
@@ -81,7 +82,9 @@ class Pool:
         self._pulse = Pulse(log, topics.heartbeats, host.name)
         self._work, self._news = asyncio.Event(), asyncio.Event()
         self.crew = Crew(host.workers_per_role, host.timing, self._on_ended, self._on_lost, self._work.set)
-        self._probes = Probes(host.name, host.checkpoints, lambda: self._pulse.skew_ms or 0, self._report_probe)
+        self._probes = Probes(
+            host.name, host.checkpoints, lambda: self._pulse.skew_ms or 0, self._report_probe, host.tool_path
+        )
         self._refreshing = asyncio.Lock()
         self._waiting: dict[str, Entry] = {}
         self._under_way: dict[str, Entry] = {}
@@ -229,6 +232,7 @@ class Pool:
                 checkpoints=str(self._host.checkpoints),
                 protected=protected,
                 environment=dict(self._host.environment),
+                tool_path=self._host.tool_path,
             ),
         )
 

@@ -164,3 +164,10 @@ def of_unit(unit: str) -> Iterator[int]:
             lines = (PROC / str(status.pid) / "cgroup").read_text("utf-8", "replace").splitlines()
             if any(name in line.rpartition(":")[2].split("/") for line in lines):
                 yield status.pid
+
+
+def resident_bytes(pid: int) -> int:
+    """Return how much memory a process holds; 0 when it is gone."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        return int((PROC / str(pid) / "statm").read_text("ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return 0
