@@ -1,8 +1,8 @@
 """A process of the pool (``python -m streams.workers.worker``): takes commands from its manager's pipe and runs them.
 
 One thread, one loop over pipes. An action runs in a child of its own (``sandbox.py``), but for those that only replace
-a small file: they are done here, in a few milliseconds. When the manager is gone (end of file) whatever runs is killed and the worker ends: the
-next manager's journal knows what to do about it.
+a small file: they are done here, in a few milliseconds. When the manager is gone (end of file) whatever runs is killed
+and the worker ends: the next manager's journal knows what to do about it.
 """
 
 from __future__ import annotations
