@@ -132,6 +132,12 @@ def _derive(raw: Raw, fact: Slice, rows: Rows) -> None:
     for table, events in (("tallies", fact.tallies), ("rejects", fact.rejects)):
         for ordinal, event in enumerate(events):
             rows.setdefault(table, []).append({**head, "ordinal": ordinal, **plain(event)})
+    for ordinal, sample in enumerate(fact.samples):
+        row = {**head, "ordinal": ordinal, "from_offset": fact.from_offset, **plain(sample)}
+        rows.setdefault("samples", []).append(row)
+    if fact.points:
+        accounted = {name: getattr(fact, name) for name in ("from_offset", "to_offset", "points", "unmapped")}
+        rows.setdefault("points", []).append({**head, "ordinal": 0, **accounted})
     for ordinal, message in enumerate(fact.messages):
         table, columns = _said(message)
         said = {"message_offset": message.offset, "message_append_ms": message.append_ms}

@@ -26,6 +26,7 @@ from streams.core.events import (
     OutcomeReported,
     ProbeReported,
     Reject,
+    Sample,
     Tally,
 )
 
@@ -80,6 +81,8 @@ SCHEMAS: Final[dict[str, Any]] = {
     "detections": pa.schema([*_DERIVED, *_plain(append_max_ms=int, rules_sha256=str), *_columns(Detection)]),
     "tallies": pa.schema([*_DERIVED, *_columns(Tally)]),
     "rejects": pa.schema([*_DERIVED, *_columns(Reject)]),
+    "samples": pa.schema([*_DERIVED, *_plain(from_offset=int), *_columns(Sample)]),
+    "points": pa.schema([*_DERIVED, *_plain(from_offset=int, to_offset=int, points=int, unmapped=int)]),
     "outcomes": pa.schema([*_SAID, *_columns(OutcomeReported)]),
     "probes": pa.schema([*_SAID, *_columns(ProbeReported)]),
     "changes": pa.schema(

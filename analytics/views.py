@@ -26,6 +26,8 @@ VIEWS: Final = (
     "detections",
     "tallies",
     "rejects",
+    "samples",
+    "points",
     "decisions",
     "options",
     "gates",

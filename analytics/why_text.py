@@ -51,9 +51,14 @@ class _Text:
             yield _line(depth, "from the same")
         for cause in new:
             where = f"{cause.topic}/{cause.partition} offset {cause.offset} index {cause.index}"
-            yield _line(depth, f"from {where}: {cause.text or f'(the text of this {cause.kind} is not kept)'}")
+            yield _line(depth, f"from {where}: {cause.text or _kept_not(cause)}")
             for match in cause.matches:
                 yield _line(depth + 1, _match(match))
+
+
+def _kept_not(cause: Cause) -> str:
+    """Return what stands for a text: a line's was kept for ``evidence_days``, others have none."""
+    return f"(the text of this {cause.kind} is {'no longer' if cause.kind == 'line' else 'not'} kept)"
 
 
 def _match(match: Match) -> str:

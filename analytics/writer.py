@@ -43,7 +43,7 @@ LINGER_MS: Final = 5_000
 """A record waits this long for others to share its segment."""
 GRACE_MS: Final = 60_000
 """Merged files stay this long for readers of the manifest before."""
-EVIDENCE_KEPT_MS: Final = 30 * DAY_MS
+EVIDENCE_DAYS: Final = 30
 STEP_SECONDS: Final = 0.5
 RETRY_SECONDS: Final = 2.0
 
@@ -77,6 +77,7 @@ class EventLogWriter:
     """Archives one fleet's topics into one directory: ``with EventLogWriter(...) as writer: await writer.run(stop)``.
 
     ``clock_ms`` is milliseconds since 1970 UTC; it decides when to cut and when to remove, never what is written.
+    Segments of evidence are let go once all of their text was kept for ``evidence_days``.
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class EventLogWriter:
         files: Files | None = None,
         clock_ms: Callable[[], int] = wall_ms,
         observer: Observer | None = None,
+        evidence_days: int = EVIDENCE_DAYS,
     ) -> None:
         names = {
             "facts": topics.facts,
@@ -100,6 +102,7 @@ class EventLogWriter:
         self._store = Store(directory, files or DiskFiles())
         self._clock_ms = clock_ms
         self._observer = observer or _Silent()
+        self._evidence_kept_ms = evidence_days * DAY_MS
         self._pending_since_ms: int | None = None
         self._dirty = False
         self._compacting = True
@@ -327,7 +330,7 @@ class EventLogWriter:
         manifest = self._store.manifest
         stream = manifest.stream("evidence")
         kept = stream.segments
-        while kept and now_ms - kept[0].newest_ms > EVIDENCE_KEPT_MS:
+        while kept and now_ms - kept[0].newest_ms > self._evidence_kept_ms:
             kept = kept[1:]
         gone = stream.segments[: len(stream.segments) - len(kept)]
         if not gone:

@@ -27,6 +27,7 @@ from streams.core.events import (
     InboxEvent,
     Message,
     Reject,
+    Sample,
     Slice,
     Tally,
 )
@@ -172,6 +173,7 @@ def _slice(record: dict[str, Any]) -> Slice:
             "detections": msgspec.convert(record["detections"], tuple[Detection, ...]),
             "tallies": msgspec.convert(record["tallies"], tuple[Tally, ...]),
             "rejects": msgspec.convert(record["rejects"], tuple[Reject, ...]),
+            "samples": msgspec.convert(record["samples"], tuple[Sample, ...]),
             "messages": tuple(
                 Message(offset=m["offset"], append_ms=m["append_ms"], event=decode_inbox(m["body"]))
                 for m in record["messages"]

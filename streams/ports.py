@@ -61,6 +61,23 @@ class Record(Protocol):
         ...
 
 
+class Unread(NamedTuple):
+    """Stands among the records of a producers' topic for offsets ``first_offset`` to ``offset``, which can't be read.
+
+    It is a ``Record`` without a value; ``reason`` begins with one of a few words and a colon.
+    """
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    first_offset: int
+    reason: str
+    key: bytes | None = None
+    value: bytes | None = None
+    headers: Headers = ()
+
+
 class Outgoing(NamedTuple):
     """What is appended to a topic. All topics that stages write have one partition, but for ``partition``."""
 

@@ -116,6 +116,16 @@ class Settings(BaseSettings):
         description="the schema registry of Confluent's producers, http[s]://[user:password@]host[:port][/path]; "
         "empty is none",
     )
+    redaction_key: str = Field(
+        default="",
+        repr=False,
+        pattern=r"^$|^[!-~]{16,256}$",
+        description="key of the tags that stand for secrets, 16 to 256 ASCII characters without a space, the same on "
+        "all hosts of a fleet; empty makes one in the data directory",
+    )
+    evidence_days: int = Field(
+        default=30, ge=1, le=3650, description="days that the text of detected lines is kept, 1 to 3650"
+    )
     dry_run: bool = Field(default=True, description="true: actions are only logged; false: they are taken")
     tool_path: str = Field(
         default="",

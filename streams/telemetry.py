@@ -28,6 +28,8 @@ REGISTRY: Final = CollectorRegistry()
 
 _lines = Counter("logmend_lines", "Log lines read.", ["source"], registry=REGISTRY)
 _line_bytes = Counter("logmend_lines_bytes", "Bytes of records read.", ["source"], registry=REGISTRY)
+_points = Counter("logmend_points", "Data points of metrics read.", ["source"], registry=REGISTRY)
+_unmapped = Counter("logmend_points_unmapped", "Data points that are no health metric.", ["source"], registry=REGISTRY)
 _lines_lost = Counter("logmend_lines_lost", "Offsets that retention deleted unread.", ["source"], registry=REGISTRY)
 _slices = Counter("logmend_slices", "Slices appended.", ["source"], registry=REGISTRY)
 _rejects = Counter("logmend_rejects", "Records and lines no decoder took.", ["source", "reason"], registry=REGISTRY)
@@ -106,6 +108,13 @@ def lines_read(source: str, lines: int, size_bytes: int = 0) -> None:
 def schema_answered(outcome: str) -> None:
     """Count what a question to the schema registry came to: ``found``, ``unknown``, ``refused``, ``unreachable``."""
     _schemas.labels(outcome).inc()
+
+
+def points_read(source: str, points: int, unmapped: int) -> None:
+    """Count ``points`` data points of metrics, of which ``unmapped`` map to none of the twelve."""
+    topic = _bounded("source", source)
+    _points.labels(topic).inc(points)
+    _unmapped.labels(topic).inc(unmapped)
 
 
 def slice_appended(source: str) -> None:

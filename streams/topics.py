@@ -86,8 +86,8 @@ class Topics(Struct, frozen=True):
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """What detect reads: log topics and inboxes."""
-        return (*self.logs, *self.inboxes)
+        """What detect reads: topics of logs and of metrics, and inboxes."""
+        return (*self.logs, *self.metrics, *self.inboxes)
 
     def all(self, source_partitions: int = 8) -> tuple[Topic, ...]:
         """Every topic that ``logmend topics create`` makes."""

@@ -7,19 +7,21 @@ the batch is done. Whoever is overtaken by a later term finds it in the log and 
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
 from streams import telemetry
 from streams.agents.following import Facts
 from streams.codec import encode
-from streams.core.config import RuleSet
+from streams.core.config import RuleSet, ZoneSpec
 from streams.core.directory import Directory
 from streams.core.errors import InputError, InvariantError
 from streams.core.events import Evidence, Fact, LinesLost, Reject, Slice, Took
 from streams.ingest.confluent import Book
 from streams.ingest.slicer import Cut
-from streams.ports import Log, Outgoing, Record, Schemas, TopicPartition
+from streams.ports import Log, Outgoing, Record, Schemas, TopicPartition, Unread
 from streams.topics import Topics
 
 TAKES_MAX: Final = 8
@@ -31,6 +33,10 @@ class Cutter(Protocol):
 
     def cut(self, source: str, partition: int, term: int, records: Sequence[Record], from_offset: int) -> Cut:
         """Return slices that account for [``from_offset``, last offset + 1)."""
+        ...
+
+    def zoned(self, specs: Sequence[ZoneSpec]) -> None:
+        """Read stamps without a zone in these zones from now on."""
         ...
 
 
@@ -91,6 +97,7 @@ class DetectEngine:
         self._lookup = lookup
         self._facts = Facts(log, topics, directory or Directory())
         self._rules = self._facts.directory.rules
+        self._inventory = self._facts.directory.inventory
         self._slicer = self._compiled()
         self._held: dict[TopicPartition, _Held] = {}
 
@@ -164,23 +171,27 @@ class DetectEngine:
         self._look()
 
     def _look(self) -> None:
-        """Look at what the facts say by now: whose our partitions are, and which rules are in force."""
+        """Look at what the facts say by now: whose our partitions are, which rules and zones are in force."""
         for where, held in self._held.items():
             if self._facts.holding(where).term != held.term:
                 raise SupersededError(f"{where.topic}/{where.partition} was taken from {self._owner}")
-        rules = self._facts.directory.rules
-        if rules is self._rules:
-            return
-        self._rules = rules
-        self._slicer = self._compiled()
+        known = self._facts.directory
+        if known.inventory is not self._inventory:
+            self._inventory = known.inventory
+            self._slicer.zoned(known.inventory.zones)
+        if known.rules is not self._rules:
+            self._rules = known.rules
+            self._slicer = self._compiled()
 
     def _compiled(self) -> Cutter:
         """Return a slicer of the applied rules; of the shipped ones, everywhere alike, when those don't compile."""
         try:
-            return self._slicer_for(self._rules)
+            slicer = self._slicer_for(self._rules)
         except InputError as error:
             telemetry.handled("rules", f"the shipped rules are in force, the applied ones do not compile: {error}")
-            return self._slicer_for(RuleSet())
+            slicer = self._slicer_for(RuleSet())
+        slicer.zoned(self._inventory.zones)
+        return slicer
 
     # ---------------------------------------------------------------------------------------------------- cutting
 
@@ -191,9 +202,10 @@ class DetectEngine:
             records = [record for record in records if record.offset >= position]
         if not records:
             return
-        if records[0].offset > position:
-            await self._prove_hole(where, position, records[0].offset)
-        self._slice(where, records, position, work)
+        begin = _first_offset(records[0])
+        if begin > position:
+            await self._prove_hole(where, position, begin)
+        self._slice_read(where, records, position, work)
         self._held[where] = _Held(term, records[-1].offset + 1)
         telemetry.lines_read(where.topic, 0, sum(len(record.value or b"") for record in records))
 
@@ -205,6 +217,21 @@ class DetectEngine:
         if await self._log.read(where, start, end):
             raise InvariantError(f"{where.topic}/{where.partition}: records [{start}, {end}) were not handed over")
 
+    def _slice_read(self, where: TopicPartition, records: Sequence[Record], position: int, work: _Work) -> None:
+        """Add slices for what was read, and a reject for each ``Unread`` between."""
+        done = 0
+        for index, record in enumerate(records):
+            if not isinstance(record, Unread):
+                continue
+            if done < index:
+                self._slice(where, records[done:index], position, work)
+                position = records[index - 1].offset + 1
+            telemetry.handled("fetch", f"{where.topic}/{where.partition}: {record.reason}")
+            self._reject(where, record, position, record.reason, work)
+            position, done = record.offset + 1, index + 1
+        if done < len(records):
+            self._slice(where, records[done:], position, work)
+
     def _slice(self, where: TopicPartition, records: Sequence[Record], position: int, work: _Work) -> None:
         """Add slices for some records; records that can't be sliced together are tried by halves, then rejected."""
         try:
@@ -213,7 +240,7 @@ class DetectEngine:
         except MemoryError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever a record does to the slicer, it must not stop its partition
-            telemetry.handled("slicer", f"{where.topic}/{where.partition}/{records[0].offset}: {error!r}")
+            telemetry.handled("slicer", f"{where.topic}/{where.partition}/{records[0].offset}: {_what(error)}")
             if len(records) == 1:
                 self._reject(where, records[0], position, type(error).__name__, work)
                 return
@@ -237,7 +264,7 @@ class DetectEngine:
             lines=0,
             at_max_ms=0,
             append_max_ms=record.timestamp,
-            rejects=(Reject(offset=record.offset, index=0, reason=reason),),
+            rejects=(Reject(offset=_first_offset(record), index=0, reason=reason),),
         )
         work.facts.append((bare, encode(bare)))
         work.before.append(self._dead_letter(record, reason))
@@ -246,14 +273,31 @@ class DetectEngine:
         return Outgoing(self._topics.evidence, encode(evidence), f"{evidence.topic}/{evidence.partition}".encode())
 
     def _dead_letter(self, record: Record, reason: str) -> Outgoing:
-        """Return a record as it was read, with where it stood and why it is dead in headers before its own."""
-        place = {"topic": record.topic, "partition": record.partition, "offset": record.offset, "reason": reason}
+        """Return a record as it was read, with where it stood and why it is dead in headers before its own.
+
+        What could not be read leaves a note with an empty value; aiokafka sends nothing that has neither value nor key.
+        """
+        offset = _first_offset(record)
+        place = {"topic": record.topic, "partition": record.partition, "offset": offset, "reason": reason}
         headers = tuple((f"logmend.{name}", str(value).encode()) for name, value in place.items())
-        return Outgoing(self._topics.dlq, record.value, record.key, 0, (*headers, *record.headers))
+        return Outgoing(self._topics.dlq, record.value or b"", record.key, 0, (*headers, *record.headers))
+
+
+def _first_offset(record: Record) -> int:
+    """Return the offset of a record, or of the first that could not be read."""
+    return record.first_offset if isinstance(record, Unread) else record.offset
+
+
+def _what(error: Exception) -> str:
+    """Return which error it is and where it was raised; what it says may quote a line."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{type(error).__name__} at {Path(frames[-1].filename).name}:{frames[-1].lineno}"
 
 
 def _count(piece: Slice) -> None:
     telemetry.lines_read(piece.source, piece.lines)
+    if piece.points:
+        telemetry.points_read(piece.source, piece.points, piece.unmapped)
     telemetry.slice_appended(piece.source)
     for reject in piece.rejects:
         telemetry.rejected(piece.source, reject.reason.partition(":")[0])

@@ -30,6 +30,7 @@ ENTRIES: Final = {
     "rules": Entry("streams.cli.rules:rules", "The patterns: list, lint, test them."),
     "score": Entry("streams.cli.rules:score", "Quality of detection on labelled data."),
     "topics": Entry("streams.cli.topics:topics", "Kafka's topics: create, describe, accept a reset."),
+    "dlq": Entry("streams.cli.dlq:dlq", "What no decoder took: list it, put it back."),
     "doctor": Entry("streams.cli.doctor:doctor", "Check this machine and what it can reach."),
     "lab": Entry("streams.cli.running:lab", "Break real services on purpose, and see them healed."),
 }

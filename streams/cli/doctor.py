@@ -22,8 +22,10 @@ from packaging.requirements import Requirement
 from streams.cli.home import DATA_DIR_ADVICE, nearest
 from streams.cli.output import json_option, print_json, print_table
 from streams.core.errors import InputError
+from streams.ports import Registered
 from streams.runtime.address import bootstrap
 from streams.runtime.admin import Admin
+from streams.runtime.registry import ASKED_AND_ANSWERED, Registry
 from streams.settings import Settings
 
 GOOD, WARNING, BAD = "ok", "warning", "bad"
@@ -160,6 +162,21 @@ async def _topic_problems(settings: Settings) -> list[str]:
         return await admin.problems()
 
 
+def registry(settings: Settings) -> Iterator[Finding]:
+    """Ask the schema registry for its first schema, if there is one to ask."""
+    if settings.schema_registry:
+        yield asyncio.run(_registry(settings.schema_registry))
+
+
+async def _registry(address: str) -> Finding:
+    async with Registry(address) as asked:
+        answer = (await asked.get([1]))[1]
+    if isinstance(answer, Registered) or answer in ASKED_AND_ANSWERED:
+        return _good("registry", f"answers at {asked.address}")
+    advice = "Confluent's records become dead letters; look at LOGMEND_SCHEMA_REGISTRY"
+    return _bad("registry", f"{answer}, at {asked.address}: {advice}")
+
+
 CHECKS: Final[tuple[Callable[[Settings], Iterator[Finding]], ...]] = (
     packages,
     data_directory,
@@ -167,13 +184,16 @@ CHECKS: Final[tuple[Callable[[Settings], Iterator[Finding]], ...]] = (
     clock,
     ports,
     broker,
+    registry,
 )
 
 
 @click.command()
 @json_option
 def doctor(as_json: bool) -> None:  # noqa: FBT001 - click passes it
-    r"""Check packages, data directory, memory, clock, ports, broker and topics. Exit status 1 when something is bad.
+    r"""Check packages, data directory, memory, clock, ports, broker, topics and schema registry.
+
+    Exit status 1 when something is bad.
 
     \b
     Example:

@@ -42,6 +42,8 @@ def eventlog(instance: str) -> None:
 
 async def _eventlog(settings: Settings, _instance: str, stop: asyncio.Event) -> None:
     async with KafkaLog(settings) as log:
-        with EventLogWriter(log, settings.topics, settings.data_dir / "log", observer=_Heard()) as writer:
+        with EventLogWriter(
+            log, settings.topics, settings.data_dir / "log", observer=_Heard(), evidence_days=settings.evidence_days
+        ) as writer:
             ready(settings.data_dir)
             await writer.run(stop)

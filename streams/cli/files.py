@@ -14,15 +14,18 @@ from typing import Any, Final
 import msgspec
 
 from streams.core import config
-from streams.core.config import Inventory, Policy, RuleSet, RuleSpec
+from streams.core.config import Inventory, Policy, RuleSet, RuleSpec, ZoneSpec
 from streams.core.errors import InputError
 from streams.core.events import ConfigApplied
 from streams.core.inventory import ProbeSpec, ServiceSpec, Switch, check_service
+from streams.ingest import zones
 
 Config = Policy | Inventory | RuleSet
-UNKNOWN: Final = re.compile(r"unknown field `(?P<field>[^`]*)`(?:.*\.(?P<part>services|rules|probes|switches)\[)?")
+UNKNOWN: Final = re.compile(
+    r"unknown field `(?P<field>[^`]*)`(?:.*\.(?P<part>services|zones|rules|probes|switches)\[)?"
+)
 """msgspec's words for a field that is not known, with the list that it stands in."""
-PARTS: Final = {"services": ServiceSpec, "rules": RuleSpec, "probes": ProbeSpec, "switches": Switch}
+PARTS: Final = {"services": ServiceSpec, "zones": ZoneSpec, "rules": RuleSpec, "probes": ProbeSpec, "switches": Switch}
 FILE_BYTES_MAX: Final = 600_000
 """What is applied travels as one event, which is at most 1 MB."""
 
@@ -30,7 +33,7 @@ FILE_BYTES_MAX: Final = 600_000
 def read(path: Path) -> Config:
     """Return what a TOML file holds; ``InputError`` naming file and fault otherwise.
 
-    Tables ``[[services]]`` make an inventory, ``[[rules]]`` a rule set, anything else is a policy.
+    Tables ``[[services]]`` or ``[[zones]]`` make an inventory, ``[[rules]]`` a rule set, anything else is a policy.
     """
     try:
         data = path.read_bytes()
@@ -65,8 +68,8 @@ def _nearest(error: str, kind: type[Config]) -> str:
 
 def _type_of(table: dict[str, Any], path: Path) -> type[Config]:
     if not table:
-        raise InputError(f"{path}: empty; write [[services]], [[rules]] or the settings of a policy")
-    if "services" in table:
+        raise InputError(f"{path}: empty; write [[services]], [[zones]], [[rules]] or the settings of a policy")
+    if "services" in table or "zones" in table:
         return Inventory
     return RuleSet if "rules" in table else Policy
 
@@ -112,6 +115,19 @@ def _lint_inventory(inventory: Inventory) -> Iterator[str]:
     known = frozenset(names)
     for service in inventory.services:
         yield from (f"service {service.name or '(no name)'}: {fault}" for fault in _lint_service(service, known))
+    yield from _lint_zones(inventory.zones)
+
+
+def _lint_zones(specs: tuple[ZoneSpec, ...]) -> Iterator[str]:
+    if len(specs) > config.ZONES_MAX:
+        yield f"{len(specs)} zones of at most {config.ZONES_MAX}"
+    for spec in specs:
+        if [bool(name) for name in (spec.service, spec.host, spec.topic)].count(True) != 1:
+            yield f"zone {spec.zone!r}: give exactly one of service, host and topic"
+        if not zones.known(spec.zone):
+            yield f"zone {spec.zone!r} is not known: write a name such as Europe/Berlin or UTC"
+    sources = (config.zone_source(spec) for spec in specs)
+    yield from (f"the zone of {source} is there {count} times" for source, count in _repeated(sources))
 
 
 def _lint_service(service: ServiceSpec, known: frozenset[str]) -> Iterator[str]:
@@ -131,7 +147,7 @@ def _repeated(names: Any) -> Iterator[tuple[str, int]]:
 
 
 def differences(before: Config, after: Config) -> list[tuple[str, Any, Any]]:
-    """Return (what, before, after) for each field that differs; services and rules are compared by their name.
+    """Return (what, before, after) for each field that differs; services, zones and rules are compared by their name.
 
     ``None`` stands for what is not there.
     """
@@ -140,7 +156,8 @@ def differences(before: Config, after: Config) -> list[tuple[str, Any, Any]]:
 
 def _named(value: Config) -> dict[str, Any]:
     if isinstance(value, Inventory):
-        return {service.name: msgspec.to_builtins(service) for service in value.services}
+        services = {service.name: msgspec.to_builtins(service) for service in value.services}
+        return services | {f"zone of {config.zone_source(spec)}": spec.zone for spec in value.zones}
     if isinstance(value, RuleSet):
         return {rule.id: msgspec.to_builtins(rule) for rule in value.rules}
     fields: dict[str, Any] = msgspec.to_builtins(value)

@@ -13,6 +13,7 @@ import psutil
 from analytics.views import EventLog
 from streams.cli.output import json_option, print_json, print_table
 from streams.cli.steering import directory_now
+from streams.core.config import zone_source
 from streams.core.inventory import ServiceSpec
 from streams.settings import Settings
 
@@ -47,6 +48,31 @@ def list_(as_json: bool) -> None:  # noqa: FBT001 - click passes it
         print_table(("service", "host", "type", "mode", "owner", "depends on", "probes"), rows)
     else:
         click.echo("no inventory is in force: draft one with logmend services discover > services.toml")
+
+
+@services.command()
+@json_option
+def zones(as_json: bool) -> None:  # noqa: FBT001 - click passes it
+    r"""List the time zones in which stamps are read that name none; everything else is in UTC.
+
+    They stand in the inventory file, one table for a service, a host or a topic (web-* for all that begin so):
+
+    \b
+      [[zones]]
+      host = "berlin-*"
+      zone = "Europe/Berlin"
+
+    \b
+    Example:
+      logmend services zones
+    """
+    known = directory_now(Settings.load()).inventory.zones
+    if as_json:
+        print_json(msgspec.to_builtins(known))
+    elif known:
+        print_table(("source", "zone"), ((zone_source(spec), spec.zone) for spec in known))
+    else:
+        click.echo("no zone is configured: stamps without one are read in UTC")
 
 
 @services.command()

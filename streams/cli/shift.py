@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from streams.ingest import stamps
+from streams.ingest.zones import UTC_ONLY
 
 _MONTHS: Final = (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec")
 _MONTH: Final = rb"(?:" + b"|".join(_MONTHS) + rb")"
@@ -76,14 +77,14 @@ def _time(found: re.Match[bytes], reference_ms: int) -> int:
     if at is None:
         return 0
     zone = found["iz"] or found["dz"]
-    return int(at.timestamp() * 1000) - stamps.zone_ms(zone.strip() if zone else None)
+    return int(at.timestamp() * 1000) - (stamps.zone_ms(zone.strip()) if zone else 0)
 
 
 def _wall(found: re.Match[bytes], reference_ms: int) -> datetime | None:
     """Return what the clock of the writer showed, as if it had been in UTC; ``None`` for an impossible date."""
     if found["sm"] and not found["sy"]:
-        at_ms = stamps.of_yearless(found[0], reference_ms // stamps.HOUR_MS)
-        return datetime.fromtimestamp(at_ms / 1000, UTC) if at_ms else None
+        at_ms = UTC_ONLY.at_ms(stamps.of_yearless(found[0]), reference_ms, "", "")
+        return datetime.fromtimestamp(at_ms / 1000, UTC) if at_ms > stamps.WRONG else None
     style = "i" if found["iy"] else "d" if found["dy"] else "s"
     month = found[f"{style}m"]
     try:

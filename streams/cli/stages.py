@@ -20,12 +20,14 @@ from streams.cli.process import instance_option, run
 from streams.core.fold import Fold
 from streams.ingest import matcher
 from streams.ingest.confluent import Book
+from streams.ingest.redact import Redactor
 from streams.ingest.slicer import Slicer
 from streams.ports import Engine, Log
 from streams.runtime.app import build_app
 from streams.runtime.host import run_faust
 from streams.runtime.kafka import KafkaLog
 from streams.runtime.readiness import Announcing
+from streams.runtime.redaction_key import redaction_key
 from streams.runtime.registry import Registry
 from streams.runtime.snapshots import FileSnapshots, TopicSnapshots
 from streams.runtime.view import newest_directory
@@ -50,6 +52,7 @@ def detect(instance: str) -> None:
 async def _detect(settings: Settings, instance: str, stop: asyncio.Event) -> None:
     topics = settings.topics
     book = Book()
+    redactor = Redactor(redaction_key(settings))
     async with KafkaLog(settings) as log, contextlib.AsyncExitStack() as stack:
         address = settings.schema_registry
         lookup = Lookup(await stack.enter_async_context(Registry(address)), book) if address else None
@@ -59,7 +62,7 @@ async def _detect(settings: Settings, instance: str, stop: asyncio.Event) -> Non
             return DetectEngine(
                 guarded,
                 topics,
-                lambda rules: Slicer(matcher.merged(rules), topics, book=book),
+                lambda rules: Slicer(matcher.merged(rules), topics, redactor, book),
                 _owner("detect", instance),
                 lambda: uuid.uuid4().hex,
                 known,

@@ -17,6 +17,7 @@ from streams.core.events import CATEGORIES, SEVERITIES, ConfigApplied
 from streams.core.inventory import ServiceSpec, check_service
 
 SERVICES_MAX: Final = 10_000
+ZONES_MAX: Final = 1_000
 LIMIT_MAX: Final = 10_000_000_000
 """Largest value of a policy's limit: 115 days in milliseconds."""
 
@@ -65,10 +66,27 @@ class Policy(Applied, frozen=True):
     risk_weight: float = 0.2
 
 
-class Inventory(Applied, frozen=True):
-    """All services that are known. What is not in it is only observed."""
+class ZoneSpec(Applied, frozen=True):
+    """The time zone in which one service, host or topic writes stamps that name none.
+
+    Exactly one of the three is given; it may end in ``*`` and then stands for all names that begin so. ``zone`` is an
+    IANA name such as ``Europe/Berlin``; whether there is such a zone is checked before a file is applied.
+    """
+
+    zone: str
+    service: str = ""
+    host: str = ""
+    topic: str = ""
+
+
+class Inventory(Applied, frozen=True, omit_defaults=True):
+    """All services that are known, and zones of sources. A service that is not in it is only observed.
+
+    What is empty is left out of the canonical form, so an inventory without zones has the hash that it always had.
+    """
 
     services: tuple[ServiceSpec, ...] = ()
+    zones: tuple[ZoneSpec, ...] = ()
 
 
 class RuleSpec(Applied, frozen=True):
@@ -158,7 +176,24 @@ def _check_inventory(inventory: Inventory) -> None:
     unique("service", [spec.name for spec in inventory.services])
     for spec in inventory.services:
         check_service(spec)
+    _check_zones(inventory.zones)
     _check_cycles({spec.name: spec.depends_on for spec in inventory.services})
+
+
+def _check_zones(zones: tuple[ZoneSpec, ...]) -> None:
+    if len(zones) > ZONES_MAX:
+        raise InputError(f"inventory: more than {ZONES_MAX} zones; give one to all names that begin alike, as in web-*")
+    for spec in zones:
+        if [bool(name) for name in (spec.service, spec.host, spec.topic)].count(True) != 1:
+            raise InputError(f"zone {spec.zone!r}: give exactly one of service, host and topic")
+        if not spec.zone:
+            raise InputError(f"{zone_source(spec)}: the zone is empty")
+    unique("the zone of", [zone_source(spec) for spec in zones])
+
+
+def zone_source(spec: ZoneSpec) -> str:
+    """Return what a zone is for, in words: ``host web-*``."""
+    return " ".join(f"{kind} {name}" for kind in ("service", "host", "topic") if (name := getattr(spec, kind)))
 
 
 def _check_cycles(depends_on: dict[str, tuple[str, ...]]) -> None:

@@ -1,7 +1,7 @@
 """What is recorded: facts, inbox events, decisions and commands.
 
 Every struct here is frozen, keyword-only and has an Avro schema of the same name in ``schemas/`` (``Slice`` is
-``slice.v1.avsc``); ``tests/schemas`` holds the two equal. Conventions of the wire:
+``slice.v2.avsc``); ``tests/schemas`` holds the two equal. Conventions of the wire:
 
 * ``*_ms`` are milliseconds since 1970 UTC. ``at_ms`` is event time, ``now_ms`` is smoothed append time, ``append_ms``
   is the broker's stamp on a record.
@@ -42,6 +42,22 @@ STRATEGIES: Final = (
     "graceful_degradation",
     "escalate",
 )
+HEALTH_METRICS: Final = (
+    "cpu",
+    "memory",
+    "disk",
+    "network",
+    "error_rate",
+    "response_time",
+    "throughput",
+    "availability",
+    "temperature",
+    "power",
+    "cache_hit_rate",
+    "queue_depth",
+)
+SAMPLE_KINDS: Final = ("gauge", "total", "delta")
+"""A value at a moment; a counter that grows until its producer starts anew; how much one grew since the last time."""
 MODES: Final = ("observe", "approve", "auto")
 OUTCOME_STATUSES: Final = ("done", "refused", "expired", "in_doubt")
 """How a command ends, exactly once. ``done`` says that the action ran; ``ok`` says whether it reported success."""
@@ -103,6 +119,28 @@ class Tally(Event, frozen=True):
     pattern: str
     template: str
     count: int
+
+
+class Sample(Event, frozen=True):
+    """Values of one service, host, ``metric``, ``kind`` and ``series`` in the second that begins at ``at_ms``.
+
+    ``metric`` is one of ``HEALTH_METRICS``, in the unit that ``catalogue/metrics.toml`` gives it; all numbers are
+    finite and rounded to 1e-9. ``series`` is the id of the rule that mapped the source's name, and for totals a hash
+    of the source series behind a ``#``, so that each can be differenced by itself. ``last`` is the latest value; of a
+    total, only ``last`` says something.
+    """
+
+    at_ms: int
+    service: str
+    host: str
+    metric: str
+    kind: str
+    series: str
+    count: int
+    sum: float
+    min: float
+    max: float
+    last: float
 
 
 class Reject(Event, frozen=True):
@@ -206,6 +244,7 @@ class Slice(Event, frozen=True):
     """Accounts for every offset in [from_offset, to_offset) of one source partition.
 
     ``at_max_ms`` is the largest event time in it (0 when none), ``append_max_ms`` the largest broker stamp.
+    ``points`` counts the data points of metrics in it, ``unmapped`` those of them that are in no sample.
     """
 
     source: str
@@ -221,6 +260,9 @@ class Slice(Event, frozen=True):
     tallies: tuple[Tally, ...] = ()
     messages: tuple[Message, ...] = ()
     rejects: tuple[Reject, ...] = ()
+    points: int = 0
+    unmapped: int = 0
+    samples: tuple[Sample, ...] = ()
 
 
 class LinesLost(Event, frozen=True):

@@ -224,7 +224,11 @@ def _came_back(turn: Turn, incident: Incident, symptom: Symptom, row: PatternRow
 
 
 def hear_lines(turn: Turn, fact: Slice) -> None:
-    """Take the signs of life and the detections of a slice into account."""
+    """Take the signs of life and the detections of a slice into account.
+
+    Metrics keep a service among the live ones. They say nothing of its lines, and come minutes apart: a verification
+    must not wait for their event time, so they are no source that the service is heard in.
+    """
     source = f"{fact.source}/{fact.partition}"
     turn.state.watermarks.hear(source, fact.at_max_ms, turn.state.clock)
     for tally in fact.tallies:
@@ -234,6 +238,8 @@ def hear_lines(turn: Turn, fact: Slice) -> None:
             service.normal_at_ms = max(service.normal_at_ms, turn.seen_ms(tally.at_ms))
         elif tally.pattern and turn.catalogue.pattern(tally.pattern).burst_lines:
             service.count(tally.pattern, tally.count, turn.seen_ms(tally.at_ms), turn.policy.burst_window_ms)
+    for name in dict.fromkeys(sample.service for sample in fact.samples):
+        turn.state.services.touch(name)
     while (evicted := turn.state.services.evict()) is not None:
         turn.write(Draft(kind="service_evicted", reason="longest silent", service=evicted))
     for detection in fact.detections:

@@ -8,6 +8,7 @@ from typing import Final
 from streams.ingest import levels, masking, stamps
 from streams.ingest.gather import Gatherer, Sight
 from streams.ingest.matcher import Matcher, Verdict
+from streams.ingest.zones import TopicZones
 
 _CALM: Final = re.compile(rb"\b(?:INFO|DEBUG|TRACE|NOTICE|info|debug|trace|notice|noti)\b")
 _CALM_BYTES: Final = 200
@@ -31,18 +32,24 @@ class Place:
 class Counting:
     """Counts lines of one cut into its gatherer."""
 
-    def __init__(self, matcher: Matcher, gatherer: Gatherer) -> None:
+    def __init__(self, matcher: Matcher, gatherer: Gatherer, zones: TopicZones) -> None:
         self.scan: Final = matcher.scan
         self.gatherer: Final = gatherer
+        self._zones: Final = zones
         self.stamps_replaced = 0
         self._templates: Final[dict[bytes, str]] = {}
 
-    def event_time(self, at_ms: int, append_ms: int) -> int:
-        """Return the event time when it can be true, else the append time; a stamp that was replaced is counted."""
+    def event_time(self, stamp: int, append_ms: int, service: str, host: str) -> int:
+        """Return the time that a stamp means when that can be true, else the append time, and count the latter.
+
+        ``stamp`` is as ``streams.ingest.stamps`` has it; service and host say in which zone one without a zone is read.
+        """
+        if not stamp:
+            return append_ms
+        at_ms = self._zones.at_ms(stamp, append_ms, service, host)
         if stamps.plausible(at_ms, append_ms):
             return at_ms
-        if at_ms:
-            self.stamps_replaced += 1
+        self.stamps_replaced += 1
         return append_ms
 
     def plain(self, service: str, severity: str, at_ms: int) -> None:

@@ -1,14 +1,16 @@
-"""Adds lines up into slices: equal detections become one with a count, lines become tallies per second."""
+"""Adds up into slices: equal detections become one with a count, lines tallies and metrics samples per second."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from msgspec import Struct
 
 from streams.core.events import CAUSES_MAX, Detection, Evidence, LineAt, Message, Reject, Slice, Tally
 from streams.ingest.matcher import LINE_BYTES_MAX, Verdict
-from streams.ingest.redact import Redactor
+from streams.ingest.metrics.summing import SampleSums
+from streams.ingest.redact import Redactor, cut
 
 SLICE_BYTES_MAX: Final = 500_000
 """A slice is closed at the first record after which its estimated encoding exceeds this; a fact is at most 1 MB."""
@@ -68,6 +70,7 @@ class Gatherer:
         self.rejects: list[Reject] = []
         self.evidence: Final[list[Evidence]] = []
         self.slices: Final[list[Slice]] = []
+        self.sums = SampleSums()
         self.at_max_ms = 0
         self.append_max_ms = 0
         self.message_bytes = 0
@@ -99,19 +102,19 @@ class Gatherer:
                 partition=self._source.partition,
                 offset=sight.offset,
                 index=sight.index,
-                service=sight.service,
+                service=self._redactor.name(sight.service),
                 pattern=sight.verdict.pattern,
                 severity=sight.severity,
                 at_ms=sight.at_ms,
                 text=self._redactor.text(
-                    sight.text[:LINE_BYTES_MAX].decode("utf-8", "replace").replace("\x00", "\ufffd")
+                    cut(sight.text, LINE_BYTES_MAX).decode("utf-8", "replace").replace("\x00", "\ufffd")
                 ),
             )
         )
 
     def reject(self, offset: int, index: int, reason: str) -> None:
         """Account for a record (or a line of it) that no decoder took."""
-        self.rejects.append(Reject(offset=offset, index=index, reason=reason))
+        self.rejects.append(Reject(offset=offset, index=index, reason=self._redactor.text(reason)))
 
     @property
     def to_offset(self) -> int:
@@ -122,16 +125,18 @@ class Gatherer:
     def full(self) -> bool:
         """Whether the slice under way should end at the next record boundary; a rough count comes before the exact."""
         rough = len(self.tallies) * _TALLY_BYTES + len(self.rejects) * _REJECT_BYTES + self._sum_bytes
+        rough += self.sums.size_bytes
         return rough + self.message_bytes > SLICE_BYTES_MAX // 5 and self.estimate() > SLICE_BYTES_MAX
 
     def estimate(self) -> int:
         """Return about how many bytes the slice under way takes encoded; names count as long as they may be."""
         names = sum(len(key[1]) + len(key[3]) + len(key[4]) + _TALLY_BYTES for key in self.tallies)
         rejects = sum(len(reject.reason) + _REJECT_BYTES for reject in self.rejects)
-        return names + rejects + self._sum_bytes + self.message_bytes
+        return names + rejects + self._sum_bytes + self.message_bytes + self.sums.size_bytes
 
     def close(self, to_offset: int) -> None:
         """End the slice before ``to_offset`` and begin the next one there."""
+        named = self._redactor.name
         self.slices.append(
             Slice(
                 source=self._source.topic,
@@ -143,23 +148,27 @@ class Gatherer:
                 lines=sum(self.tallies.values()),
                 at_max_ms=self.at_max_ms,
                 append_max_ms=self.append_max_ms,
-                detections=tuple(_detection(key, found) for key, found in self._sums.items()),
-                tallies=tuple(_tally(key, count) for key, count in self.tallies.items()),
+                detections=tuple(_detection(key, found, named) for key, found in self._sums.items()),
+                tallies=tuple(_tally(key, count, named) for key, count in self.tallies.items()),
                 messages=tuple(self.messages),
                 rejects=tuple(self.rejects),
+                points=self.sums.points,
+                unmapped=self.sums.unmapped,
+                samples=self.sums.samples(named),
             )
         )
         self._from_offset = to_offset
         self.tallies, self._sums, self.messages, self.rejects = {}, {}, [], []
+        self.sums = SampleSums()
         self.at_max_ms = self.append_max_ms = self.message_bytes = self._sum_bytes = 0
 
 
-def _detection(key: tuple[str, str, str, str, str, str], found: _Sum) -> Detection:
+def _detection(key: tuple[str, str, str, str, str, str], found: _Sum, named: Callable[[str], str]) -> Detection:
     service, service_rule, host, pattern, severity, template = key
     return Detection(
-        service=service,
+        service=named(service),
         service_rule=service_rule,
-        host=host,
+        host=named(host),
         pattern=pattern,
         category=found.verdict.category,
         severity=severity,
@@ -172,6 +181,8 @@ def _detection(key: tuple[str, str, str, str, str, str], found: _Sum) -> Detecti
     )
 
 
-def _tally(key: TallyKey, count: int) -> Tally:
+def _tally(key: TallyKey, count: int, named: Callable[[str], str]) -> Tally:
     at_ms, service, severity, pattern, template = key
-    return Tally(at_ms=at_ms, service=service, severity=severity, pattern=pattern, template=template, count=count)
+    return Tally(
+        at_ms=at_ms, service=named(service), severity=severity, pattern=pattern, template=template, count=count
+    )

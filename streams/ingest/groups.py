@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from streams.ingest import text_lines
 from streams.ingest.counting import Counting, Place
 from streams.ingest.matcher import NOTHING, Verdict
+from streams.ingest.redact import cut
 from streams.ingest.sniffing import Fallbacks
 from streams.ports import Record
 
@@ -112,7 +113,7 @@ class TextTaker:
         """Keep the more specific of two verdicts for the head; what it says is shown below the head's text."""
         if verdict.rank < self._verdict.rank:
             self._verdict = replace(verdict, level=self._verdict.level or verdict.level)
-            self._shown = (self._shown[: SHOWN_BYTES_MAX // 2] + b"\n" + line)[:SHOWN_BYTES_MAX]
+            self._shown = cut(cut(self._shown, SHOWN_BYTES_MAX // 2) + b"\n" + line, SHOWN_BYTES_MAX)
 
     def _begun(self, index: int, line: bytes, said: text_lines.Head) -> HeadOf:
         service, host, level, at_ms = said
@@ -122,7 +123,7 @@ class TextTaker:
             service, rule = self._fallbacks.service(record)
         if not host:
             host = self._fallbacks.host(record)
-        at = self._counting.event_time(at_ms, record.timestamp)
+        at = self._counting.event_time(at_ms, record.timestamp, service, host)
         self._counting.gatherer.at_max_ms = max(self._counting.gatherer.at_max_ms, at)
-        place = Place(service, rule, host, record.offset, index, line[: SHOWN_BYTES_MAX // 2])
+        place = Place(service, rule, host, record.offset, index, cut(line, SHOWN_BYTES_MAX // 2))
         return HeadOf(place=place, level=level, at_ms=at, stamped=at_ms != 0)

@@ -10,6 +10,8 @@ import re
 from functools import lru_cache
 from typing import Final
 
+from streams.ingest.redact import holds_secret
+
 NAME_MAX: Final = 120
 
 _POD_HASH: Final = re.compile(
@@ -40,7 +42,9 @@ def derived(name: str) -> str:
 
 @lru_cache(maxsize=4096)
 def of_file(path: str) -> str:
-    """Return the stem of a log file's name: ``/var/log/nova/nova-api.log.1`` is ``nova-api``."""
+    """Return the stem of a log file's name: ``/var/log/nova/nova-api.log.1`` is ``nova-api``; ``""`` of a secret."""
+    if holds_secret(path):
+        return ""
     return derived(_ROTATED.sub("", path.replace("\\", "/").rsplit("/", 1)[-1]))
 
 
@@ -61,4 +65,7 @@ def _without_pid(name: str) -> str:
 
 
 def _tidy(name: str) -> str:
+    """Return a name without the characters that names don't have; nothing of one that holds a secret."""
+    if holds_secret(name):
+        return ""
     return _ODD.sub("", name[: NAME_MAX * 2]).strip()[:NAME_MAX]

@@ -13,35 +13,46 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from streams.ingest import identity, levels, stamps
+from streams.ingest.formats.signs import envelope_of
 from streams.ingest.identity import declared
 from streams.ingest.stamps import of_text
 
 Read = tuple[bytes, str, str, str, str, int]
 """(text, service, service_rule, host, level, at_ms); ``""`` and 0 for what the producer did not say."""
+ENVELOPE: Final[Read] = (b"", "", "", "", "", 0)
+"""What is read of an object that may wrap lines (``formats.envelopes``): this very tuple."""
 
 _TEXT_KEYS: Final = (
     *("message", "msg", "log", "event", "MESSAGE", "Message", "@message", "body", "Body", "short_message", "text"),
 )
 _TIME_KEYS: Final = (
     *("@timestamp", "timestamp", "ts", "time", "Timestamp", "datetime", "date", "asctime", "eventTime", "t"),
-    *("__REALTIME_TIMESTAMP", "start_time", "created"),
+    *("__REALTIME_TIMESTAMP", "start_time", "created", "timereported", "ISODATE", "instant"),
+    *("EventTime", "requestReceivedTimestamp"),
 )
 _LEVEL_KEYS: Final = (
     *("level", "severity", "levelname", "log.level", "Level", "loglevel", "log_level", "lvl", "severity_text"),
-    *("SeverityText", "s", "PRIORITY", "priority"),
+    *("SeverityText", "Severity", "s", "PRIORITY", "priority", "syslogseverity"),
 )
-_HOST_KEYS: Final = ("host", "hostname", "host.name", "_HOSTNAME", "HOSTNAME", "node_name", "kubernetes.node_name")
+_HOST_KEYS: Final = (
+    *("host", "hostname", "host.name", "_HOSTNAME", "HOSTNAME", "HOST", "Hostname", "node_name"),
+    "kubernetes.node_name",
+)
 _SERVICE_KEYS: Final = (
     *(("resource", "otel"), ("resource.service.name", "otel"), ("service.name", "ecs"), ("service", "json")),
     *(("kubernetes", "kubernetes"), ("kubernetes.labels.app", "kubernetes"), ("container", "kubernetes")),
     *(("kubernetes.container_name", "kubernetes"), ("container_name", "kubernetes"), ("service_name", "json")),
     *(("app", "json"), ("application", "json"), ("appname", "syslog"), ("SYSLOG_IDENTIFIER", "syslog")),
-    *(("programname", "syslog"), ("logger", "json"), ("logger_name", "json"), ("log.logger", "json")),
+    *(("programname", "syslog"), ("PROGRAM", "syslog"), ("ident", "syslog"), ("logger", "json")),
+    *(("logger_name", "json"), ("loggerName", "json"), ("log.logger", "json"), ("name", "json")),
+    *(("_SYSTEMD_UNIT", "syslog"), ("_COMM", "syslog"), ("SourceName", "json"), ("winlog", "json")),
 )
+_LOGGERS_THAT_SAY_NAME: Final = (frozenset({"pid", "hostname"}), frozenset({"levelname"}))
+"""``name`` is the logger's only beside what pino, bunyan or Python's logging write; elsewhere it may be anybody's."""
 _FILE_KEYS: Final = ("file", "filename", "log.file.path", "path", "source")
 _DETAIL_KEYS: Final = (
     *("error", "err", "exception", "exc_info", "stack_trace", "stacktrace", "stack", "traceback", "error.message"),
-    *("error.stack_trace", "attr", "reason", "detail", "details"),
+    *("error.stack_trace", "attr", "reason", "detail", "details", "thrown"),
 )
 _APP_LABELS: Final = ("app.kubernetes.io/name", "app_kubernetes_io/name", "app", "k8s-app", "component")
 _PLANS_MAX: Final = 2048
@@ -60,6 +71,8 @@ class Plan(Struct, frozen=True):
     details: tuple[str, ...]
     quick: bool
     """Text, time and a declared service are all there is to read: ``text``, ``time`` and ``service`` are their keys."""
+    envelope: bool = False
+    """The keys are those of an object that wraps lines."""
     text: str = ""
     time: str = ""
     service: str = ""
@@ -68,15 +81,17 @@ class Plan(Struct, frozen=True):
 def plan_of(keys: tuple[str, ...]) -> Plan:
     """Return the plan for a set of keys."""
     present = frozenset(keys)
+    named = present if any(keys <= present for keys in _LOGGERS_THAT_SAY_NAME) else present - {"name"}
     plan = Plan(
         texts=tuple(key for key in _TEXT_KEYS if key in present),
         times=tuple(key for key in _TIME_KEYS if key in present),
         levels=tuple(key for key in (*_LEVEL_KEYS, "log", "severity_number", "SeverityNumber") if key in present),
         hosts=tuple(key for key in (*_HOST_KEYS, "kubernetes", "resource") if key in present),
-        services=tuple(row for row in _SERVICE_KEYS if row[0] in present),
+        services=tuple(row for row in _SERVICE_KEYS if row[0] in named),
         files=tuple(key for key in (*_FILE_KEYS, "log") if key in present),
         details=tuple(key for key in _DETAIL_KEYS if key in present),
         quick=False,
+        envelope=bool(envelope_of(present)),
     )
     if not (plan.texts and plan.times and plan.services and plan.services[0][1] == "json"):
         return plan
@@ -107,14 +122,19 @@ class JsonReader:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
 
-    def read(self, found: dict[str, Any], raw: bytes) -> Read:
-        """Return the line of a decoded object; ``raw`` is its text when no field holds one."""
+    def read(self, found: dict[str, Any], raw: bytes, *, unfold: bool = True) -> Read:
+        """Return the line of a decoded object; ``raw`` is its text when no field holds one.
+
+        Returns ``ENVELOPE`` for an object that may wrap lines, unless it is told not to ``unfold``.
+        """
         keys = tuple(found)
         plan = self._plans.get(keys) or self._planned(keys)
         if plan.quick:
             text, stamp, name = found[plan.text], found[plan.time], found[plan.service]
             if type(text) is type(stamp) is type(name) is str and name and text and text[0] != "{":
                 return text.encode("utf-8", "replace"), declared(name), "json", "", "", of_text(stamp)
+        if plan.envelope and unfold:
+            return ENVELOPE
         first = found[plan.texts[0]] if plan.texts else ""
         if type(first) is str and first and first[0] != "{":
             text = first
@@ -126,6 +146,8 @@ class JsonReader:
         service, rule = _service_of(found, plan)
         host = _host_of(found, plan.hosts) if plan.hosts else ""
         level = _level_of(found, plan.levels) if plan.levels else ""
+        if text and (text[0] == " " or text[-1] == "\n"):
+            text = _bare(text)
         if not text:
             return raw, service, rule, host, level, at_ms
         data = text.encode("utf-8", "replace")
@@ -149,15 +171,31 @@ class JsonReader:
                 if value[0] == "{" and (inner := self.decode(value.encode("utf-8", "replace"))).__class__ is dict:
                     return value, inner
                 return value, None
+            if key == "MESSAGE" and type(value) is list:
+                return _journal_bytes(value), None
         return "", None
 
     def _merged(self, outer: dict[str, Any], inner: dict[str, Any], text: str) -> Read:
         """Return the line of the inner object; what it does not say, the outer one says."""
-        within = self.read(inner, text.encode("utf-8", "replace"))
-        around = self.read({key: value for key, value in outer.items() if key not in _TEXT_KEYS}, b"")
+        within = self.read(inner, text.encode("utf-8", "replace"), unfold=False)
+        around = self.read({key: value for key, value in outer.items() if key not in _TEXT_KEYS}, b"", unfold=False)
         service, rule = within[1:3] if within[1] else around[1:3]
         host, level = within[3] or around[3], within[4] or around[4]
         return within[0], service, rule, host, level, within[5] or around[5]
+
+
+def _bare(text: str) -> str:
+    """Return a text without Docker's line break, and without the space that rsyslog keeps after the tag."""
+    bare = text.rstrip("\r\n")
+    return bare[1:] if bare[:1] == " " and not bare[1:2].isspace() else bare
+
+
+def _journal_bytes(numbers: list[Any]) -> str:
+    """Return the text of a journald field that is no UTF-8, which journalctl writes as a list of its bytes."""
+    try:
+        return bytes(numbers).decode("utf-8", "replace")
+    except (TypeError, ValueError):
+        return ""
 
 
 _DECLARED: Final = frozenset({"otel", "ecs", "json"})
@@ -211,11 +249,13 @@ def _nested_service(key: str, value: dict[str, Any]) -> tuple[str, str]:
         return _named(value.get("name"), "ecs", as_declared=True)
     if key == "kubernetes":
         return _kubernetes_service(value)
+    if key == "winlog":
+        return _named(value.get("provider_name"), "json", as_declared=True)
     return _named(value.get("name"), "kubernetes", as_declared=False)
 
 
 def _kubernetes_service(value: dict[str, Any]) -> tuple[str, str]:
-    labels = value.get("labels")
+    labels = value.get("labels") or value.get("pod_labels")
     if type(labels) is dict:
         for label in _APP_LABELS:
             service, rule = _named(labels.get(label), "kubernetes", as_declared=True)
@@ -240,6 +280,7 @@ def _nested_host(key: str, value: object) -> str:
         name = attributes.get("host.name") if type(attributes) is dict else value.get("host.name")
     else:
         name = value.get("name") or value.get("hostname") or value.get("host") or value.get("node_name")
+        name = name or value.get("pod_node_name")
     return name[: identity.NAME_MAX] if type(name) is str else ""
 
 

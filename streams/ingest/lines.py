@@ -5,41 +5,64 @@ The path of a JSON line that matches nothing is what a million lines an hour tak
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
 
+from streams.core.errors import InputError
 from streams.ingest import text_lines
-from streams.ingest.confluent import Book, Decoded
+from streams.ingest.confluent import Book
 from streams.ingest.counting import Counting, Place
+from streams.ingest.formats import reasons
+from streams.ingest.formats.envelopes import unfold
+from streams.ingest.formats.reading import Item
+from streams.ingest.formats.sniff import decoded
+from streams.ingest.formats.wrapping import unwrapped
 from streams.ingest.gather import Gatherer
 from streams.ingest.groups import HeadOf, TextTaker
-from streams.ingest.json_lines import JsonReader
+from streams.ingest.json_lines import ENVELOPE, JsonReader, Read
 from streams.ingest.matcher import NOTHING, Matcher
+from streams.ingest.redact import cut
 from streams.ingest.sniffing import Fallbacks, unreadable
+from streams.ingest.zones import TopicZones
 from streams.ports import Record
 
 CHECK_EVERY_LINES: Final = 256
 RECORD_BYTES_MAX: Final = 400_000
 """When the lines of one record fill a slice beyond this, the rest of the record is rejected."""
-RECORD_LINES_MAX: Final = 50_000
-"""So that no record keeps the process busy for longer than a fraction of a second."""
+RECORD_LINES_MAX: Final = 8_192
+"""So that no record takes more than a tenth of a second; the largest batch that the OTel Collector sends by default."""
 LOOK_BACK_RECORDS_MAX: Final = 50
+HEAD_SHOWN_BYTES_MAX: Final = 1024
+"""So much of a head is kept, to be shown with a frame of its trace."""
+WRAPPINGS_MAX: Final = 4
+"""How often a value or an object may wrap another: a gzip'ed Connect envelope around a batch has three."""
+_SPLITS_MAX: Final = RECORD_LINES_MAX + CHECK_EVERY_LINES
+"""8 MB of line feeds would be a list of 8 million; the last item is never reached."""
 _BLANK: Final = b" \t\r\n\x00"
 _CALM: Final = frozenset({"", "info"})
+_NO_FIELDS: Final[dict[str, Any]] = {}
 
 
 class LineTaker:
     """Reads the records of one cut.
 
-    ``heads`` are the last heads of plain text by record key, from the cut before; ``book`` has the known schemas.
+    ``heads`` are the last heads of plain text by record key, from the cut before; ``book`` has the
+    known schemas; ``zones`` reads the topic's stamps.
     """
 
     def __init__(
-        self, matcher: Matcher, json: JsonReader, gatherer: Gatherer, heads: dict[bytes, HeadOf], book: Book
+        self,
+        matcher: Matcher,
+        json: JsonReader,
+        gatherer: Gatherer,
+        heads: dict[bytes, HeadOf],
+        book: Book,
+        zones: TopicZones,
     ) -> None:
         self._gatherer: Final = gatherer
-        self.counting: Final = Counting(matcher, gatherer)
+        self.counting: Final = Counting(matcher, gatherer, zones)
         self._scan: Final = matcher.scan
         self._json: Final = json
         self._read: Final = json.read
@@ -48,6 +71,9 @@ class LineTaker:
         self._fallbacks: Final = Fallbacks()
         self.text: Final = TextTaker(self.counting, self._fallbacks, heads)
         self._troubled: Final[dict[str, tuple[int, int, bytes]]] = {}
+        self._next = 0
+        """The index of the next line in the record under way; kept where lines come from what the record wraps."""
+        self._depth = 0
 
     def take(self, record: Record) -> str:
         """Take a record's lines; return why no decoder took it, or ``""``."""
@@ -55,70 +81,107 @@ class LineTaker:
         if append_ms > gatherer.append_max_ms:  # noqa: PLR1730 - max() takes three times as long
             gatherer.append_max_ms = append_ms
         if not value:
-            return "empty"
+            return reasons.EMPTY
         if value[0] == 0x7B:  # {
             try:
                 found = self._decode(value)
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 found = self._json.decode(value)
             if type(found) is dict:
-                self._json_line(record, 0, found, value)
-                return ""
+                return self._line(record, 0, self._read(found, value), found)
+        self._next = 0
         return self._take_other(record, value)
 
     def _take_other(self, record: Record, value: bytes) -> str:
-        """Take what is not one JSON object: a JSON array, JSON by the line, plain text, or nothing we know."""
-        framed = self._book.read(record, value)
-        if framed is not None:
-            return self._framed(record, framed)
-        if not value.strip(_BLANK):
-            return "empty"
-        if value[0] == 0x5B:  # [
-            found = self._json.decode(value)
-            if type(found) is list and found and all(type(item) is dict for item in found):
-                return self._json_array(record, found)
-        reason = unreadable(value)
-        if reason:
-            return reason
-        return self._physical_lines(record, value.split(b"\n"))
-
-    def _framed(self, record: Record, found: Decoded) -> str:
-        """Take what a registry's schema made readable: objects or text, or the reason why not."""
+        """Take what is not one JSON object: what a registry's schema makes readable, or bytes of any other format."""
+        found = self._book.read(record, value)
         match found:
+            case None:
+                return self._take_bytes(record, value)
             case str():
                 return found
             case bytes():
-                return self._physical_lines(record, found.split(b"\n")) if found.strip(_BLANK) else "empty"
+                return self._take_inner(record, found)
             case dict():
-                return self._json_array(record, [found])
-        return self._json_array(record, found)
+                return self._take_items(record, [found])
+        return self._take_items(record, found)
 
-    def _json_array(self, record: Record, found: list[dict[str, Any]]) -> str:
-        for index, item in enumerate(found):
+    def _take_bytes(self, record: Record, value: bytes) -> str:
+        """Take a binary format, something wrapped, a JSON array, JSON by the line, plain text, or nothing we know."""
+        if not value.strip(_BLANK):
+            return reasons.EMPTY
+        try:
+            inner = unwrapped(value)
+            items = decoded(value, self._json) if inner is None else None
+        except InputError as error:
+            return str(error)
+        if inner is not None:
+            return self._take_inner(record, inner)
+        if items is None and value[0] == 0x5B:  # [
+            found = self._json.decode(value)
+            items = found if type(found) is list and found and all(type(item) is dict for item in found) else None
+        if items is not None:
+            return self._take_items(record, items)
+        return unreadable(value) or self._physical_lines(record, value.split(b"\n", _SPLITS_MAX))
+
+    def _take_inner(self, record: Record, value: bytes) -> str:
+        """Take what was inside a value, as if it were one."""
+        if not value:
+            return reasons.EMPTY
+        if self._depth >= WRAPPINGS_MAX:
+            return reasons.WRAPPED_TOO_OFTEN
+        self._depth += 1
+        try:
+            found = self._json.decode(value) if value[0] == 0x7B else None
+            return self._take_items(record, [found]) if type(found) is dict else self._take_bytes(record, value)
+        finally:
+            self._depth -= 1
+
+    def _take_items(self, record: Record, items: Sequence[Item]) -> str:
+        """Take lines that a decoder made; their indexes follow those that the record has used."""
+        begin = self._next
+        for item in items:
+            index = self._next
             if self._overflows(index):
-                return f"too many lines: from index {index} on"
-            self._json_line(record, index, item, msgspec.json.encode(item))
-        return ""
+                return f"{reasons.TOO_MANY_LINES}: from index {index} on"
+            self._next = index + 1
+            if isinstance(item, dict):
+                reason = self._line(record, index, self._read(item, msgspec.json.encode(item)), item)
+            else:
+                reason = self._line(record, index, item, _NO_FIELDS)
+            if reason and reason != reasons.EMPTY:
+                return reason
+        return "" if self._next > begin else reasons.EMPTY
 
     def _physical_lines(self, record: Record, lines: list[bytes]) -> str:
         """Take lines of text, among which JSON objects may stand."""
         text = self.text
         text.begin(record)
-        for index, physical in enumerate(lines):
+        begin = self._next
+        taken = False
+        for physical_index, physical in enumerate(lines):
+            index = begin + physical_index
             if self._overflows(index):
                 text.end()
-                return f"too many lines: from index {index} on"
+                return f"{reasons.TOO_MANY_LINES}: from index {index} on"
             line = physical.strip(b"\r\n\x00")
             if not line or line.isspace():
                 continue
             found = self._json.decode(line) if line[0] == 0x7B and len(lines) > 1 else None
             if type(found) is dict:
                 text.end()
-                self._json_line(record, index, found, line)
+                self._next = index + 1
+                reason = self._line(record, index, self._read(found, line), found)
+                if reason and reason != reasons.EMPTY:
+                    return reason
+                taken = taken or not reason
+                begin += self._next - index - 1
             else:
                 text.line(index, line)
+                taken = True
         text.end()
-        return ""
+        self._next = begin + len(lines)
+        return "" if taken else reasons.EMPTY
 
     def _overflows(self, index: int) -> bool:
         """Say whether a record has more than a slice should hold; looked at every ``CHECK_EVERY_LINES`` lines."""
@@ -126,16 +189,19 @@ class LineTaker:
             return False
         return index >= RECORD_LINES_MAX or self._gatherer.estimate() > RECORD_BYTES_MAX
 
-    def _json_line(self, record: Record, index: int, found: dict[str, Any], raw: bytes) -> None:
-        text, service, rule, host, level, at_ms = self._read(found, raw)
+    def _line(self, record: Record, index: int, read: Read, found: dict[str, Any]) -> str:
+        """Count the line that was read of an object, or take what the object wraps; return why that can't be taken."""
+        text, service, rule, host, level, at_ms = read
         append_ms = record.timestamp
         if not at_ms or not service:
+            if read is ENVELOPE:
+                return self._envelope(record, index, found)
             said_service, said_host, said_level, said_at_ms = text_lines.read_head(text, append_ms)
             if not service:
                 service, rule = (said_service, "syslog") if said_service else self._fallbacks.service(record)
             at_ms, host, level = at_ms or said_at_ms, host or said_host, level or said_level
         if not 946_684_800_000 <= at_ms <= append_ms + 86_400_000:  # stamps.plausible, without the call
-            at_ms = self.counting.event_time(at_ms, append_ms)
+            at_ms = self.counting.event_time(at_ms, append_ms, service, host)
         gatherer = self._gatherer
         if at_ms > gatherer.at_max_ms:  # noqa: PLR1730 - max() takes three times as long
             gatherer.at_max_ms = at_ms
@@ -144,10 +210,26 @@ class LineTaker:
             key = (at_ms - at_ms % 1000, service, "info", "", "")
             tallies = gatherer.tallies
             tallies[key] = tallies.get(key, 0) + 1
-            return
+            return ""
         offset, at_index, shown = self._head_of(record.offset, index, service, text)
         place = Place(service, rule, host, offset, at_index, shown)
-        self.counting.seen(place, verdict, level, at_ms)
+        frame = level in _CALM and b"\n" not in text and text_lines.continues(text)
+        self.counting.seen(place, verdict, level, at_ms, template=not frame)
+        return ""
+
+    def _envelope(self, record: Record, index: int, found: dict[str, Any]) -> str:
+        """Take the lines that an object wraps, from ``index`` on; an object that wraps none is a line itself."""
+        inside = unfold(found, self._json) if self._depth < WRAPPINGS_MAX else None
+        if inside is None:
+            return self._line(record, index, self._json.read(found, msgspec.json.encode(found), unfold=False), found)
+        self._next = index
+        if isinstance(inside, bytes):
+            return self._take_inner(record, inside)
+        self._depth += 1
+        try:
+            return self._take_items(record, inside)
+        finally:
+            self._depth -= 1
 
     def _head_of(self, offset: int, index: int, service: str, text: bytes) -> tuple[int, int, bytes]:
         """Return the coordinates that stand for a line, and the text to show.
@@ -156,6 +238,6 @@ class LineTaker:
         """
         troubled = self._troubled.get(service)
         if troubled and text_lines.continues(text) and offset - troubled[0] <= LOOK_BACK_RECORDS_MAX:
-            return troubled[0], troubled[1], troubled[2][:1024] + b"\n" + text
-        self._troubled[service] = (offset, index, text[:1024])
+            return troubled[0], troubled[1], troubled[2] + b"\n" + text
+        self._troubled[service] = (offset, index, cut(text, HEAD_SHOWN_BYTES_MAX))
         return offset, index, text

@@ -1,104 +1,137 @@
 """Takes secrets out of text before anything of ours stores, shows or sends it. Equal secrets keep equal tags.
 
-A tag is ``[kind:xxxxxxxx]``, the beginning of a keyed hash, so it says that two lines hold the same secret without
-saying which. Python's ``re`` is safe here: the expressions are ours, have no nested repeats, and the text is cut.
+A tag is ``[kind:xxxxxxxxxxxx]``, the beginning of a keyed hash, so it says that two lines hold the same secret without
+saying which: nobody without the key can try out likely ones. What secrets look like is in ``secret_shapes``.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
+import threading
 from collections.abc import Callable
 from typing import Final
+from urllib.parse import unquote
+
+from streams.ingest import compiled, judging
+from streams.ingest.compiling import Expression
+from streams.ingest.secret_shapes import SHAPES, Shape
 
 TEXT_CHARACTERS_MAX: Final = 2048
+READ_CHARACTERS_MAX: Final = 3072
+"""So much is looked at, so that a secret over the edge is recognised before the cut."""
+TAG_DIGITS: Final = 12
+"""48 bits: among a million secrets the chance that any two share a tag is 0.2 %; 32 bits would make it certain."""
+_OWN: Final = threading.local()
+_NAMES_MAX: Final = 20_000
+_SPLIT: Final = re.compile(r"(?P<name>[^\s=;,]{1,100})=(?P<secret>[^;,\s]{1,3000})")
+_IN_KEY: Final = re.compile(r"\\+[nrt]|#012|[^A-Za-z0-9+/=]")
+_UNFINISHED: Final = "".join(map(chr, range(33, 127))).translate({ord(c): None for c in "\"'`,;&<>(){}[]|"})
 
-_PEM: Final = re.compile(
-    r"-----BEGIN [A-Z ]{0,40}(?:PRIVATE KEY|CERTIFICATE)-----.{0,4000}?(?:-----END [A-Z ]{0,60}-----|\Z)", re.DOTALL
-)
-_JWT: Final = re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?")
-_URL: Final = re.compile(
-    r"(?P<before>\b[a-z][a-z0-9+.\-]{1,20}://[^\s:/@\"']{0,100}:)(?P<secret>[^\s/\"']{1,200})(?=@[\w.\[-])",
-    re.IGNORECASE,
-)
-_SCHEME: Final = re.compile(
-    r"(?P<before>\b(?:bearer|basic|token|apikey)[ :=]+)(?P<secret>[A-Za-z0-9._~+/\-]{12,}=*)", re.IGNORECASE
-)
-_NAMED: Final = re.compile(
-    r"(?P<before>(?:password|passwd|passphrase|pwd|secret|api[_-]?key|access[_-]?key|private[_-]?key"
-    r"|auth[_-]?token|access[_-]?token|refresh[_-]?token|session[_-]?token|client[_-]?secret|credential|_token"
-    r"|(?<![\w-])token|(?<![\w-])pass)s?[\"']?\s{0,3}(?:=>|[=:])\s{0,3}[\"']?)"
-    r"(?P<secret>(?!\[[a-z]+:[0-9a-f]{8}\])[^\s\"',;&)}\]]{3,400})",
-    re.IGNORECASE,
-)
-_KEYS: Final = re.compile(
-    r"\b(?:(?:AKIA|ASIA)[0-9A-Z]{16}|gh[pousr]_[A-Za-z0-9]{30,}|github_pat_\w{30,}|glpat-[\w-]{20,}|hv[sb]\.[\w-]{20,}"
-    r"|xox[abprs]-[A-Za-z0-9-]{10,}|sk-[A-Za-z0-9_-]{20,}|sk_live_[A-Za-z0-9]{16,}|AIza[\w-]{35}|npm_[A-Za-z0-9]{30,})\b"
-)
-_KEY_HINTS: Final = (
-    "akia",
-    "asia",
-    "ghp_",
-    "gho_",
-    "ghu_",
-    "ghs_",
-    "ghr_",
-    "github_pat_",
-    "glpat-",
-    "hvs.",
-    "hvb.",
-    "xox",
-    "sk-",
-    "sk_live_",
-    "aiza",
-    "npm_",
-)
-_CARD: Final = re.compile(r"[2-6](?<![\w.-].)(?:[ -]?\d){12,18}(?![\w.-])")
-"""Cards begin with 2 to 6. A set of characters first lets ``re`` skip quickly to where it may match."""
+Replace = Callable[[re.Match[str]], str]
+
+
+def cut(data: bytes, size_bytes: int) -> bytes:
+    """Return a text cut to a size, without the word over the edge: half a secret is not known for one."""
+    return data if len(data) <= size_bytes else data[:size_bytes].rstrip(_UNFINISHED.encode())
+
+
+def holds_secret(name: str) -> bool:
+    """Say whether a name holds a secret, which must then not be recorded as one; for short texts."""
+    redactor: Redactor | None = getattr(_OWN, "redactor", None)
+    if redactor is None:
+        redactor = _OWN.redactor = Redactor()
+    return redactor.text(name) != name
 
 
 class Redactor:
-    """Replaces secrets by tags. ``key`` makes tags differ between installations; equal keys give equal tags."""
+    """Replaces secrets by tags. ``key`` makes tags differ between installations; equal keys give equal tags.
+
+    One redactor per thread: it reuses one scratch space.
+    """
 
     def __init__(self, key: bytes = b"logmend") -> None:
-        self._key: Final = key[:64]
-        self._steps: Final[tuple[tuple[tuple[str, ...], re.Pattern[str], Callable[[re.Match[str]], str]], ...]] = (
-            (("-----begin",), _PEM, self._whole("pem")),
-            (("eyj",), _JWT, self._whole("jwt")),
-            (_KEY_HINTS, _KEYS, self._whole("key")),
-            (("://",), _URL, self._part("login")),
-            (("bearer", "basic", "token", "apikey"), _SCHEME, self._part("auth")),
-            (("pass", "pwd", "secret", "key", "token", "credential"), _NAMED, self._part("value")),
-            (tuple("23456"), _CARD, self._card),
-        )
+        self._key: Final = hashlib.blake2b(key, digest_size=32, person=b"logmend.redact").digest()
+        self._replace: Final = tuple((shape.exact.sub, self._replacing(shape)) for shape in SHAPES)
+        self._scan: Final = compiled.database([Expression(shape.kind, shape.hint) for shape in SHAPES]).scan
+        self._hits: Final[list[int]] = []
+        append = self._hits.append
+        self._seen: Final = lambda shape, _start, _end, _flags, _context: append(shape)
+        self._names: Final[dict[str, str]] = {}
 
     def tag(self, kind: str, secret: str) -> str:
-        """Return the stable tag of a secret."""
-        digest = hashlib.blake2b(secret.encode("utf-8", "replace"), key=self._key, digest_size=4).hexdigest()
-        return f"[{kind}:{digest}]"
+        """Return the stable tag of a secret; what is written with per cents is the same secret."""
+        plain = unquote(secret) if "%" in secret else secret
+        digest = hashlib.blake2b(plain.encode("utf-8", "replace"), key=self._key, digest_size=TAG_DIGITS // 2)
+        return f"[{kind}:{digest.hexdigest()}]"
 
     def text(self, text: str) -> str:
-        """Return the text, cut to ``TEXT_CHARACTERS_MAX`` characters after its secrets were replaced by tags."""
-        # Twice the limit is looked at, so that a secret over the edge is recognised before the cut.
-        text = text[: TEXT_CHARACTERS_MAX * 2]
-        low = text.lower()
-        for hints, pattern, replace in self._steps:
-            if any(hint in low for hint in hints):
-                text = pattern.sub(replace, text)
+        """Return the text, cut to ``TEXT_CHARACTERS_MAX`` characters after its secrets were replaced by tags.
+
+        For everything that leaves the place where lines are read: evidence, screens, and what a model is asked.
+        """
+        if len(text) > READ_CHARACTERS_MAX:
+            text = text[:READ_CHARACTERS_MAX].rstrip(_UNFINISHED)
+        hits = self._hits
+        self._scan(text.encode("utf-8", "replace"), self._seen)
+        if hits:
+            hits.sort()
+            for hit in hits:
+                substitute, replace = self._replace[hit]
+                text = substitute(replace, text)
+            hits.clear()
         return text[:TEXT_CHARACTERS_MAX]
 
-    def _whole(self, kind: str) -> Callable[[re.Match[str]], str]:
-        return lambda found: self.tag(kind, found[0])
+    def name(self, name: str) -> str:
+        """Return the name of a service or host; a tag when it holds a secret, or is an address that may hold one."""
+        known = self._names.get(name)
+        if known is None:
+            if len(self._names) >= _NAMES_MAX:
+                self._names.clear()
+            clean = "://" not in name and self.text(name) == name
+            known = self._names[name] = name if clean else self.tag("name", name)
+        return known
 
-    def _part(self, kind: str) -> Callable[[re.Match[str]], str]:
-        return lambda found: found["before"] + self.tag(kind, found["secret"])
+    def _replacing(self, shape: Shape) -> Replace:
+        """Return what ``re`` calls for each match of a shape."""
+        groups = [name for name in shape.exact.groupindex if name in _SECRETS]
+        judge, kind = judging.JUDGES[shape.judge] if shape.judge != "jar" else None, shape.kind
 
-    def _card(self, found: re.Match[str]) -> str:
-        digits = [int(character) for character in found[0] if character.isdigit()]
-        return self.tag("card", "".join(map(str, digits))) if _luhn(digits) else found[0]
+        def replace(found: re.Match[str]) -> str:
+            start, end = _where(found, groups)
+            secret = found.string[start:end]
+            if judge is None:
+                tagged = _SPLIT.sub(self._crumb, secret)
+            elif judge(found, secret):
+                tagged = self.tag(kind, _normal(kind, secret))
+            else:
+                return found[0]
+            return found.string[found.start() : start] + tagged + found.string[end : found.end()]
+
+        return replace
+
+    def _crumb(self, found: re.Match[str]) -> str:
+        """Return a cookie with a tag for its value."""
+        if judging.crumb(found["name"], found["secret"]):
+            return found[0]
+        return f"{found['name']}={self.tag('cookie', found['secret'])}"
 
 
-def _luhn(digits: list[int]) -> bool:
-    """Say whether the last digit is the check digit of the others (ISO/IEC 7812-1)."""
-    doubled = [sum(divmod(2 * digit, 10)) for digit in digits[-2::-2]]
-    return len(set(digits)) > 1 and (sum(digits[-1::-2]) + sum(doubled)) % 10 == 0
+_SECRETS: Final = frozenset({"secret", "quoted", "bare", "lines", "user", "dsn", "thin", "jar"})
+
+
+def _where(found: re.Match[str], groups: list[str]) -> tuple[int, int]:
+    """Return where the secret of a match stands: the group that took part, or all of it."""
+    for group in groups:
+        if found.start(group) >= 0:
+            return found.span(group)
+    return found.span()
+
+
+def _normal(kind: str, secret: str) -> str:
+    """Return a secret without what only its writing adds, so that equal ones have equal tags."""
+    if kind == "pem":
+        return _IN_KEY.sub("", secret)
+    if kind == "card":
+        return re.sub(r"\D", "", secret)
+    return secret

@@ -7,12 +7,13 @@ starts in the middle of a trace takes the frame for a line of its own; what was 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from msgspec import Struct
 
 from streams import codec
+from streams.core.config import ZoneSpec
 from streams.core.directory import may_say
 from streams.core.errors import InputError
 from streams.core.events import Evidence, InboxEvent, Message, Slice
@@ -22,7 +23,9 @@ from streams.ingest.groups import HeadOf
 from streams.ingest.json_lines import JsonReader
 from streams.ingest.lines import LineTaker
 from streams.ingest.matcher import Matcher
+from streams.ingest.metrics.taking import MetricTaker
 from streams.ingest.redact import Redactor
+from streams.ingest.zones import Zones
 from streams.ports import Record
 from streams.topics import Topics
 
@@ -54,16 +57,22 @@ class Slicer:
     def __init__(
         self, matcher: Matcher, topics: Topics, redactor: Redactor | None = None, book: Book | None = None
     ) -> None:
-        """Use ``matcher`` for log topics; the inboxes of ``topics`` are decoded into messages.
+        """Use ``matcher`` for log topics; metrics become samples, and the inboxes of ``topics`` messages.
 
         ``book`` has the schemas of Confluent's records; without one those that need a schema are rejected.
         """
         self.matcher: Final = matcher
         self._inboxes: Final = frozenset(topics.inboxes)
+        self._metrics: Final = frozenset(topics.metrics)
         self._redactor: Final = redactor or Redactor()
         self._book: Final = book or Book()
         self._json: Final = JsonReader()
+        self._zones = Zones()
         self._carried: Final[dict[tuple[str, int], tuple[int, dict[bytes, HeadOf]]]] = {}
+
+    def zoned(self, specs: Sequence[ZoneSpec]) -> None:
+        """Read stamps without a zone in these zones from now on; what no zone is given for is in UTC."""
+        self._zones = Zones(specs)
 
     def cut(self, source: str, partition: int, term: int, records: Sequence[Record], from_offset: int) -> Cut:
         """Return slices that account for [``from_offset``, last offset + 1).
@@ -83,10 +92,15 @@ class Slicer:
         if source in self._inboxes:
             dead = _take_messages(gatherer, fresh)
             return _cut(gatherer, dead, 0)
+        zones = self._zones.of_topic(source)
+        if source in self._metrics:
+            measured = MetricTaker(self._json, gatherer, self._book, zones)
+            dead = _take_all(measured.take, gatherer, fresh, check_every_bytes=0)
+            return _cut(gatherer, dead, measured.stamps_replaced)
         carried_to, heads = self._carried.get((source, partition), (-1, {}))
         heads = heads if carried_to == from_offset else {}
-        taker = LineTaker(self.matcher, self._json, gatherer, heads, self._book)
-        dead = _take_lines(taker, gatherer, fresh)
+        taker = LineTaker(self.matcher, self._json, gatherer, heads, self._book, zones)
+        dead = _take_all(taker.take, gatherer, fresh, CHECK_EVERY_BYTES)
         self._carried[source, partition] = (fresh[-1].offset + 1, taker.text.heads)
         return _cut(gatherer, dead, taker.counting.stamps_replaced)
 
@@ -95,10 +109,14 @@ def _repeats(records: Sequence[Record], from_offset: int) -> bool:
     return bool(records) and records[0].offset < from_offset
 
 
-def _take_lines(taker: LineTaker, gatherer: Gatherer, records: Sequence[Record]) -> list[tuple[Record, str]]:
-    """Take every record's lines, closing slices on the way; return the records that no decoder took."""
+def _take_all(
+    take: Callable[[Record], str], gatherer: Gatherer, records: Sequence[Record], check_every_bytes: int
+) -> list[tuple[Record, str]]:
+    """Take every record, closing slices on the way; return the records that no decoder took.
+
+    A short record of metrics may hold as many bytes of samples as a long one, so each of them is looked at.
+    """
     dead = []
-    take = taker.take
     unchecked_bytes = 0
     for record in records:
         reason = take(record)
@@ -106,7 +124,7 @@ def _take_lines(taker: LineTaker, gatherer: Gatherer, records: Sequence[Record])
             gatherer.reject(record.offset, 0, reason)
             dead.append((record, reason))
         unchecked_bytes += len(record.value or b"") + RECORD_OVERHEAD_BYTES
-        if unchecked_bytes > CHECK_EVERY_BYTES:
+        if unchecked_bytes > check_every_bytes:
             unchecked_bytes = 0
             if gatherer.full:
                 gatherer.close(record.offset + 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from streams.ingest import identity
+from streams.ingest.formats.reasons import BINARY
 from streams.ports import Record
 
 SNIFFED_BYTES: Final = 2048
@@ -20,7 +21,7 @@ def unreadable(value: bytes) -> str:
     """Return why bytes are no text, or ``""``. NULs, bad UTF-8 and colours are text that survives."""
     sample = value[:SNIFFED_BYTES]
     controls = len(sample.translate(None, _TEXT))
-    return "binary" if controls > len(sample) * _CONTROLS_SHARE_MAX else ""
+    return BINARY if controls > len(sample) * _CONTROLS_SHARE_MAX else ""
 
 
 class Fallbacks:

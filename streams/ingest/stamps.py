@@ -1,7 +1,14 @@
-"""When a line says it happened: milliseconds since 1970 UTC, read from what producers write.
+"""When a line says it happened, as one number: a stamp.
 
-Every function is pure. A stamp without a zone is UTC; one without a year is in the year that brings it nearest to the
-append time. 0 means that there is no stamp.
+A stamp is milliseconds since 1970. What a producer leaves out is marked in the number, and filled in by
+``streams.ingest.zones`` when the line's source and append time are known:
+
+- ``EARLIEST_MS`` and up: a time in UTC;
+- in 1972: a date without a year; on January 2nd 1970: a clock without a date;
+- negative: any of these without a zone, minus what it would be in UTC;
+- ``WRONG``: a stamp that can't be true, such as February 30th, 1969 or epoch 12; 0: no stamp.
+
+Every function here is pure and knows no zone but one that is written in the stamp.
 """
 
 from __future__ import annotations
@@ -11,145 +18,183 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final
 
+from streams.ingest import stamp_forms
+from streams.ingest.stamp_forms import FRACTION, HOURS_OF_ZONE, ZONE, Found
+
 DAY_MS: Final = 86_400_000
-HOUR_MS: Final = 3_600_000
 EARLIEST_MS: Final = 946_684_800_000
 """2000-01-01: an earlier event time is a clock that was never set."""
+YEARLESS_MS: Final = 63_072_000_000
+"""The beginning of 1972, a leap year, in which dates without a year are kept."""
+LEAP_YEAR_MS: Final = 366 * DAY_MS
+WRONG: Final = 1
 HEAD_BYTES: Final = 96
 """A text line's stamp begins and ends within this many bytes."""
 
+_YEARLESS_YEAR: Final = 1972
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MONTHS: Final = {
-    name: number
-    for number, name in enumerate(
-        (b"jan", b"feb", b"mar", b"apr", b"may", b"jun", b"jul", b"aug", b"sep", b"oct", b"nov", b"dec"), start=1
-    )
-}
-_MONTH: Final = rb"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
-_ZONE: Final = rb"(?P<zone>Z|UTC\b|GMT\b|[+-]\d\d:?\d\d)?"
-
-_ISO: Final = re.compile(
-    rb"(?P<year>\d{4})[-/](?P<month>\d\d)[-/](?P<day>\d\d)[T ](?P<hour>\d\d):(?P<minute>\d\d):(?P<second>\d\d)"
-    rb"(?:[.,](?P<fraction>\d{1,9}))?\s?" + _ZONE
-)
-_DAY_FIRST: Final = re.compile(
-    rb"(?P<day>\d\d)[/-](?P<name>" + _MONTH + rb")[/-](?P<year>\d{4})[: ]"
-    rb"(?P<hour>\d\d):(?P<minute>\d\d):(?P<second>\d\d)(?:[.,](?P<fraction>\d{1,9}))?\s?" + _ZONE
-)
-_WEEKDAY: Final = re.compile(
-    rb"(?P<name>" + _MONTH + rb") {1,2}(?P<day>\d{1,2}) (?P<hour>\d\d):(?P<minute>\d\d):(?P<second>\d\d)"
-    rb"(?:[.,](?P<fraction>\d{1,9}))? (?P<year>\d{4})\b" + _ZONE
-)
-_YEARLESS: Final = re.compile(
-    rb"(?P<name>" + _MONTH + rb") {1,2}(?P<day>\d{1,2}) (?P<hour>\d\d):(?P<minute>\d\d):(?P<second>\d\d)"
-    rb"(?:[.,](?P<fraction>\d{1,9}))?"
-)
-_SHORT_YEAR: Final = re.compile(
-    rb"(?<!\d)(?P<year>\d\d)/(?P<month>\d\d)/(?P<day>\d\d) (?P<hour>\d\d):(?P<minute>\d\d):(?P<second>\d\d)"
-    rb"(?P<fraction>)(?P<zone>)"
-)
-_DATED: Final = (_DAY_FIRST, _WEEKDAY, _SHORT_YEAR)
-_EPOCH_START: Final = re.compile(rb"\[?(\d{10}(?:\.\d{1,9})?|\d{13})[\]\s]")
+_MILLISECOND: Final = timedelta(milliseconds=1)
 _THOUSAND: Final = {f"{number:03}": number for number in range(1000)}
+_ISO_SECOND: Final = re.compile(rb"(\d{4})[-/](\d\d)[-/](\d\d)[T ](\d\d):(\d\d):(\d\d)")
+_ISO_TAIL: Final = re.compile(FRACTION + rb"(?:\s?(?P<zone>" + ZONE + rb"))?")
+_ISO_TAIL_END: Final = 48
 _DIGITS: Final = re.compile(r"-?\d{9,19}(?:\.\d{1,9})?")
+_COMPACT: Final = re.compile(r"(?:19|20)\d{12}")
+_PACKED_SIGN: Final = re.compile(rb"\d{4}T\d|\d\.\d\d\.\d\d")
+_EPOCH_START: Final = re.compile(
+    rb"\[?(?P<number>\d{10}(?:\.\d{1,9})?|\d{13})[\]\s]|type=\w+ msg=audit\((?P<audit>\d{10}\.\d{3}):"
+)
 
 
 def of_number(number: float) -> int:
-    """Return milliseconds for an epoch in seconds, milliseconds, microseconds or nanoseconds, told by its size."""
+    """Return the stamp of an epoch in seconds, milliseconds, microseconds or nanoseconds, told by its size."""
     if not 0 < number < 1e19:  # also false for NaN and the infinities
         return 0
     if number < 1e11:
-        return int(number * 1000)
-    if number < 1e14:
-        return int(number)
-    return int(number // 1000) if number < 1e17 else int(number // 1_000_000)
+        at_ms = int(number * 1000 + 0.001)  # a double of seconds may lie a hair below its millisecond
+    elif number < 1e14:
+        at_ms = int(number)
+    else:
+        at_ms = int(number // 1000) if number < 1e17 else int(number // 1_000_000)
+    return at_ms if at_ms >= EARLIEST_MS else WRONG
 
 
 def of_value(value: object) -> int:
-    """Return milliseconds for the value of a JSON time field: number, ISO string, digits, ``{"$date": …}``."""
+    """Return the stamp of a JSON time field: number, text, digits, MongoDB's, log4j2's or protobuf's object."""
     if isinstance(value, str):
         return of_text(value)
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return of_number(value)
-    if isinstance(value, dict):
-        inner = value.get("$date")
-        return of_value(inner) if isinstance(inner, (str, int, float)) else 0
-    return 0
+    if not isinstance(value, dict):
+        return 0
+    for seconds, fraction in (("epochSecond", "nanoOfSecond"), ("seconds", "nanos")):  # log4j2's Instant, protobuf's
+        second, nanos = value.get(seconds), value.get(fraction, 0)
+        if type(second) is int and type(nanos) is int:
+            return of_number(second * 1000 + nanos // 1_000_000)
+    inner = value.get("$date") or value.get("$numberLong")
+    return of_value(inner) if isinstance(inner, (str, int, float, dict)) else 0
 
 
 def of_text(text: str) -> int:
-    """Return milliseconds for a time that stands alone in a string."""
+    """Return the stamp that stands alone in a string."""
     if len(text) == 24 and text[23] == "Z" and text[19] == ".":
         base = _second(text[:19])
         milliseconds = _THOUSAND.get(text[20:23])
-        if base and milliseconds is not None:
+        if base > WRONG and milliseconds is not None:
             return base + milliseconds
     if _DIGITS.fullmatch(text):
+        if _COMPACT.fullmatch(text):
+            return of_head(f"{text[:8]}T{text[8:]}".encode(), 0)
         return of_number(float(text) if "." in text else int(text))
     return of_head(text[:HEAD_BYTES].encode("utf-8", "replace"), 0)
 
 
 @lru_cache(maxsize=4096)
 def _second(text: str) -> int:
-    """Return the milliseconds of ``YYYY-MM-DDTHH:MM:SS`` in UTC; 0 when it is none."""
-    found = _ISO.fullmatch(text.encode("utf-8", "replace"))
-    return _instant(found, int(found["year"])) if found else 0
-
-
-def of_head(head: bytes, append_ms: int) -> int:
-    """Return the time that stands in the first ``HEAD_BYTES`` of a text line; ``append_ms`` chooses a missing year."""
-    found = _ISO.search(head)
-    if found:
-        return _instant(found, int(found["year"]))
-    for pattern in _DATED:
-        found = pattern.search(head)
-        if found:
-            year = int(found["year"])
-            return _instant(found, year if year >= 100 else 2000 + year)
-    found = _YEARLESS.search(head)
-    if found:
-        return of_yearless(found[0], append_ms // HOUR_MS)
-    start = _EPOCH_START.match(head)
-    return of_number(float(start[1])) if start else 0
+    """Return the milliseconds of ``YYYY-MM-DDTHH:MM:SS`` in UTC; 0 when it is none, ``WRONG`` when it can't be true."""
+    return _second_of(text.encode("utf-8", "replace"))
 
 
 @lru_cache(maxsize=4096)
-def of_yearless(stamp: bytes, append_hour: int) -> int:
-    """Return the time of ``Feb  4 09:34:10`` in the year that brings it nearest to an append time, not after it.
-
-    ``append_hour`` is in hours since 1970. A day ahead is allowed for clocks that differ.
-    """
-    found = _YEARLESS.match(stamp)
-    if found is None:
+def _second_of(text: bytes) -> int:
+    found = _ISO_SECOND.fullmatch(text)
+    if not found:
         return 0
-    append_ms = append_hour * HOUR_MS
-    year = (_EPOCH + timedelta(hours=min(append_hour, 70_000_000))).year
-    candidates = [at for y in (year - 1, year, year + 1) if (at := _instant(found, y)) <= append_ms + DAY_MS]
-    return min(candidates, key=lambda at: abs(at - append_ms), default=0)
+    year, month, day, hour, minute, second = map(int, found.groups())
+    at_ms = _utc_ms(Found(year, month, day, hour, minute, second, 0, None))
+    return at_ms if at_ms >= EARLIEST_MS else WRONG
 
 
-def _instant(found: re.Match[bytes], year: int) -> int:
-    """Put the groups of a match together; 0 for an impossible date such as February 30th."""
-    groups = found.groupdict()
-    name = groups.get("name")
-    month = _MONTHS[name.lower()] if name else int(groups["month"])
+def of_start(line: bytes) -> int:
+    """Return the stamp of a line that begins with ``YYYY-MM-DD HH:MM:SS``, else 0."""
+    base = _second_of(line[:19])
+    if base <= WRONG:
+        return base
+    tail = _ISO_TAIL.match(line, 19, _ISO_TAIL_END)
+    if tail is None or tail.end() == 19:
+        return -base
+    fraction, colon, zone = tail.groups()
+    fraction = fraction or colon
+    at_ms = base + int(fraction[:3].ljust(3, b"0")) if fraction else base
+    return -at_ms if zone is None else at_ms - zone_ms(zone)
+
+
+def of_head(head: bytes, append_ms: int) -> int:
+    """Return the stamp in the first ``HEAD_BYTES`` of a text line.
+
+    A whole number at its beginning is an epoch only when it lies in the year before ``append_ms``: it may be an id.
+    """
+    at = of_start(head)
+    if at:
+        return at
+    found = stamp_forms.find(head) if b":" in head or _PACKED_SIGN.search(head) else None
+    if found is not None:
+        return _marked(found)
+    start = _EPOCH_START.match(head)
+    if start is None:
+        return 0
+    at_ms = of_number(float(start["audit"] or start["number"]))
+    recent = append_ms - LEAP_YEAR_MS <= at_ms <= append_ms + DAY_MS
+    return at_ms if recent or b"." in start[0] else 0
+
+
+def of_syslog(stamp: bytes, fraction: bytes | None) -> int:
+    """Return the stamp of ``Feb  4 09:34:10`` with the digits of its fraction of a second, if it has one."""
+    at_ms = of_yearless(stamp)
+    return at_ms - int(fraction[:3].ljust(3, b"0")) if fraction and at_ms < 0 else at_ms
+
+
+@lru_cache(maxsize=4096)
+def of_yearless(stamp: bytes) -> int:
+    """Return the stamp of ``Feb  4 09:34:10``, which is the same for every line of a second."""
+    found = stamp_forms.find(stamp)
+    return _marked(found) if found else 0
+
+
+def _marked(found: Found) -> int:
+    """Return the stamp of what was found, with a mark for each part that is missing."""
+    if not found.month:
+        at_ms = _utc_ms(found._replace(year=1970, month=1, day=2))
+    elif not found.year:
+        at_ms = _utc_ms(found._replace(year=_YEARLESS_YEAR))
+    else:
+        at_ms = _utc_ms(found)
+        at_ms = at_ms if at_ms >= EARLIEST_MS else 0
+    if not at_ms:
+        return WRONG
+    if found.zone is None:
+        return -at_ms
+    moved = at_ms - zone_ms(found.zone)
+    if not found.month:
+        return DAY_MS + moved % DAY_MS
+    return moved if found.year else YEARLESS_MS + (moved - YEARLESS_MS) % LEAP_YEAR_MS
+
+
+def _utc_ms(found: Found) -> int:
+    """Put the parts together as if they were UTC; 0 for an impossible date such as February 30th."""
+    minute_ms = _minute_ms(*found[:5])
+    if not minute_ms or found.second > 60:
+        return 0
+    return minute_ms + min(found.second, 59) * 1000 + found.milliseconds  # a leap second counts as the one before
+
+
+@lru_cache(maxsize=4096)
+def _minute_ms(year: int, month: int, day: int, hour: int, minute: int) -> int:
     try:
-        whole = datetime(year, month, int(groups["day"]), int(groups["hour"]), int(groups["minute"]), tzinfo=UTC)
+        whole = datetime(year, month, day, hour, minute, tzinfo=UTC)
     except ValueError:
         return 0
-    second_ms = min(int(groups["second"]), 59) * 1000  # a leap second counts as the one before
-    fraction = groups.get("fraction")
-    milliseconds = int(fraction[:3].ljust(3, b"0")) if fraction else 0
-    at_ms = (whole - _EPOCH) // timedelta(milliseconds=1) + second_ms + milliseconds
-    return at_ms - zone_ms(groups.get("zone"))
+    return (whole - _EPOCH) // _MILLISECOND
 
 
-def zone_ms(zone: bytes | None) -> int:
-    """Return how far a zone such as ``+05:30`` is ahead of UTC; 0 for none and for ``Z``."""
-    if not zone or zone[:1] not in b"+-":
-        return 0
-    minutes = int(zone[1:3]) * 60 + int(zone[-2:])
-    return (minutes if zone[:1] == b"+" else -minutes) * 60_000
+@lru_cache(maxsize=1024)
+def zone_ms(zone: bytes) -> int:
+    """Return how far a zone such as ``+05:30``, ``-03``, ``GMT+02:00`` or ``CET`` is ahead of UTC."""
+    if zone in HOURS_OF_ZONE:
+        return HOURS_OF_ZONE[zone] * 3_600_000
+    digits = zone.lstrip(b"UTCGM").replace(b":", b"")
+    minutes = int(digits[1:3]) * 60 + int(digits[3:5] or 0)
+    return (minutes if digits[:1] == b"+" else -minutes) * 60_000
 
 
 def plausible(at_ms: int, append_ms: int) -> bool:

@@ -9,24 +9,25 @@ from typing import Final
 from streams.ingest import identity, levels, stamps
 
 Head = tuple[str, str, str, int]
-"""(service, host, level, at_ms); ``""`` and 0 for what the line does not say."""
+"""(service, host, level, stamp); ``""`` and 0 for what the line does not say."""
 
 HEAD_BYTES_MAX: Final = 400
 """All that a beginning says stands within this many bytes."""
 
 _NAME: Final = rb"(?P<app>[^\s:\[(<|=\"']{1,80})"
-_AFTER: Final = rb"\s*(?:\[[^\]\s]*\]|\(\w+\))?(?::|\s*\()"
+_AFTER: Final = rb"(?:\s*(?:\[[^\]\s]*\]|\(\w+\))?(?::|\s*\()|\[\d+\] )"  # rsyslog relays 5424 as "app[7] text"
 _PRIORITY: Final = re.compile(rb"<(\d{1,3})>")
 _RFC5424: Final = re.compile(rb"1 (?P<stamp>\S+) (?P<host>\S+) (?P<app>\S+) \S+ \S+ ")
 _TRADITIONAL: Final = re.compile(
-    rb"(?P<stamp>[A-Z][a-z][a-z] {1,2}\d{1,2} \d\d:\d\d:\d\d)(?:[.,]\d+)? (?P<host>[\w.\-]+) " + _NAME + _AFTER
+    rb"(?P<stamp>[A-Z][a-z][a-z] {1,2}\d{1,2} \d\d:\d\d:\d\d)(?:[.,](?P<fraction>\d+))? (?P<host>[\w.\-]+) "
+    + _NAME
+    + _AFTER
 )
 _WITH_ZONE: Final = re.compile(
     rb"(?P<stamp>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d)) (?P<host>[\w.\-]+) "
     + _NAME
-    + rb"(?:\[\d*\])?:"
+    + rb"(?:(?:\[\d*\])?:|\[\d+\] )"
 )
-_ISO_TAIL: Final = re.compile(rb"(?:[.,](\d{1,9}))?\s?(Z|UTC\b|GMT\b|[+-]\d\d:?\d\d)?")
 _CONTINUES: Final = re.compile(
     rb"[ \t]|Caused by: |\.\.\. \d+ more|Suppressed: |Traceback \(most recent call last\)|at [\w.$<>/]+\("
     rb"|goroutine \d+ \[|During handling of the above|The above exception was|[})\]]\s*$"
@@ -47,10 +48,10 @@ def read_head(line: bytes, append_ms: int) -> Head:
 def _read(line: bytes, append_ms: int) -> Head:
     found = _TRADITIONAL.match(line)
     if found:
-        at_ms = stamps.of_yearless(found["stamp"], append_ms // stamps.HOUR_MS)
+        at_ms = stamps.of_syslog(found["stamp"], found["fraction"])
         return _service(found["app"]), _host(found["host"]), "", at_ms
     if line[4:5] == b"-" and line[:4].isdigit():
-        at_ms = _iso(line)
+        at_ms = stamps.of_start(line)
         if line[10:11] == b"T" and (found := _WITH_ZONE.match(line)) and _host(found["host"]).lower() not in _WORDS:
             return _service(found["app"]), _host(found["host"]), "", at_ms
         if at_ms:
@@ -63,24 +64,6 @@ def _read(line: bytes, append_ms: int) -> Head:
 
 
 _WORDS: Final = frozenset(levels.OF_WORD)
-
-
-def _iso(line: bytes) -> int:
-    """Return the time of a line that begins with an ISO stamp; the part up to the second is remembered."""
-    base = _second(line[:19])
-    if not base:
-        return 0
-    tail = _ISO_TAIL.match(line, 19, 48)
-    if tail is None or tail.end() == 19:
-        return base
-    fraction, zone = tail.groups()
-    milliseconds = int(fraction[:3].ljust(3, b"0")) if fraction else 0
-    return base + milliseconds - stamps.zone_ms(zone)
-
-
-@lru_cache(maxsize=4096)
-def _second(stamp: bytes) -> int:
-    return stamps.of_head(stamp, 0) if len(stamp) == 19 else 0
 
 
 def _present(word: bytes) -> bytes:

@@ -76,12 +76,13 @@ class Admin:
     async def create(self, *, logs_bytes_max: int = 0) -> list[str]:
         """Make the fleet's topics that are missing and return their names, when each partition has a leader.
 
-        ``logs_bytes_max`` limits all partitions of one log topic together (0: no limit). Existing topics stay as they
-        are. Raises ``InputError`` when the broker refuses.
+        ``logs_bytes_max`` limits all partitions of one topic of logs or metrics together (0: no limit). Existing topics
+        stay as they are. Raises ``InputError`` when the broker refuses.
         """
         replicas = min(REPLICAS_MAX, len((await self._client.describe_cluster())["brokers"]))
         wanted = self._settings.topics.all(self._settings.source_partitions)
-        rows = [_new(topic, replicas, logs_bytes_max if topic.name in self._settings.logs else 0) for topic in wanted]
+        limited = {*self._settings.logs, *self._settings.metrics}
+        rows = [_new(topic, replicas, logs_bytes_max if topic.name in limited else 0) for topic in wanted]
         made = []
         for name, code, reason, *_ in (await self._client.create_topics(rows)).topic_errors:
             if code == 0:

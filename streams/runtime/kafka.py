@@ -20,6 +20,7 @@ from aiokafka.structs import TopicPartition as TheirPartition
 from streams.core.errors import InputError, InvariantError
 from streams.ports import Outgoing, Record, TopicPartition
 from streams.runtime.address import bootstrap
+from streams.runtime.unpacking import bounded
 from streams.settings import Settings
 
 Batch = list[tuple[TopicPartition, Sequence[Record]]]
@@ -105,7 +106,7 @@ class KafkaLog:
         if start >= end:
             return ()
         if where not in self._readers:
-            self._readers[where] = _Reader(self._address)
+            self._readers[where] = self._reader()
         return await self._readers[where].read(where, start, end, self.bounds)
 
     async def bounds(self, where: TopicPartition) -> tuple[int, int]:
@@ -125,8 +126,11 @@ class KafkaLog:
             await asyncio.sleep(POLL_MS / 1000)
             return []
         if self._poller is None:
-            self._poller = _Reader(self._address)
+            self._poller = self._reader()
         return await self._poller.fetch(positions, POLL_MS, self._settings.poll_records)
+
+    def _reader(self) -> _Reader:
+        return _Reader(self._address, frozenset((*self._settings.logs, *self._settings.metrics)))
 
     async def _started_producer(self) -> Any:
         async with self._starting:
@@ -179,8 +183,9 @@ def no_broker(address: str) -> InputError:
 class _Reader:
     """A consumer whose positions are its caller's: it seeks when asked for another offset than the one that is next."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, passing: frozenset[str]) -> None:
         self._consumer: Any = _consumer(address)
+        self._passing = passing
         self._next: dict[TopicPartition, int] = {}
         self._started = False
         self._lock = asyncio.Lock()
@@ -192,7 +197,8 @@ class _Reader:
         """Return what one fetch from these positions brings within ``wait_ms``."""
         async with self._lock:
             await self._go_to(positions)
-            found = await self._consumer.getmany(timeout_ms=wait_ms, max_records=records_max)
+            with bounded(self._passing):
+                found = await self._consumer.getmany(timeout_ms=wait_ms, max_records=records_max)
             batch: Batch = [(TopicPartition(*where), records) for where, records in found.items() if records]
             for where, records in batch:
                 self._next[where] = records[-1].offset + 1

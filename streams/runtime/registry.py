@@ -49,6 +49,9 @@ NO_REGISTRY_THERE: Final = "registry answers with something else"
 TOO_LARGE: Final = "schema refused: too large"
 REFERENCES: Final = "schema refused: too many references"
 
+ASKED_AND_ANSWERED: Final = frozenset({UNKNOWN, TOO_LARGE, REFERENCES})
+"""Reasons that a registry in good health gives."""
+
 
 class _Reference(Struct):
     subject: str

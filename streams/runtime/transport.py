@@ -41,8 +41,11 @@ from faust.types.tuples import ConsumerMessage
 from streams import telemetry
 from streams.core.errors import InputError
 from streams.ports import Record, TopicPartition
+from streams.runtime.unpacking import bounded
 
 FETCH_WAIT_MS: Final = 100
+FETCH_BYTES: Final = 16 * 1024 * 1024
+"""Of all partitions of one fetch, packed; a larger batch comes whole."""
 RETRY_BACKOFF_MS: Final = 10
 POLL_SECONDS: Final = 0.25
 GATE_SECONDS: Final = 0.1
@@ -126,6 +129,7 @@ class FetchThread(AIOKafkaConsumerThread):
             auto_offset_reset="none",
             max_poll_records=conf.broker_max_poll_records,
             max_poll_interval_ms=POLL_INTERVAL_MS_MAX,
+            fetch_max_bytes=FETCH_BYTES,
             max_partition_fetch_bytes=conf.consumer_max_fetch_size,
             fetch_max_wait_ms=FETCH_WAIT_MS,
             retry_backoff_ms=RETRY_BACKOFF_MS,
@@ -139,7 +143,8 @@ class FetchThread(AIOKafkaConsumerThread):
     async def _fetch_records(self, *args: Any, **kwargs: Any) -> Fetch:
         """Drain what aiokafka has, and stamp it in the same step of the loop: no seek can come between."""
         try:
-            records = await super()._fetch_records(*args, **kwargs)
+            with bounded(self.app.holes_in):
+                records = await super()._fetch_records(*args, **kwargs)
         except OffsetOutOfRangeError:
             return Fetch(self.seeks, (), out_of_range=True)
         except NoOffsetForPartitionError:  # it is not ours yet: the seek after its load gives it a position

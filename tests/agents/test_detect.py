@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 import msgspec
 import pytest
 
 from streams.agents.detect import DetectEngine, SupersededError
 from streams.codec import decode_fact, encode
-from streams.core.config import RuleSet
+from streams.core.config import Inventory, RuleSet, ZoneSpec
 from streams.core.directory import Directory
 from streams.core.errors import InputError, InvariantError
 from streams.core.events import Fact, LinesLost, Slice, Took
 from streams.ingest.slicer import Cut, Slicer
-from streams.ports import Outgoing, Record, TopicPartition
+from streams.ports import Outgoing, Record, TopicPartition, Unread
 from tests.sim.alone import Alone
 from tests.sim.broker import START_MS
 from tests.sim.kernel import Process, Reply
@@ -135,6 +136,53 @@ def test_a_record_that_breaks_the_slicer_is_rejected_alone() -> None:
     letter = alone.records(TopicPartition(TOPICS.dlq, 0))[0]
     assert letter.value == say("boom").value
     assert dict(letter.headers)["logmend.offset"] == b"2"
+
+
+def unread(first: int, last: int) -> Unread:
+    """Return what stands for offsets that could not be read."""
+    return Unread("logs", 0, last, START_MS, first, f"unreadable batch: offsets {first} to {last}: too much")
+
+
+@pytest.mark.parametrize(
+    ("batch", "ranges"),
+    [
+        ([0, (1, 3), 4], [(0, 1), (1, 4), (4, 5)]),
+        ([(0, 3), 4], [(0, 4), (4, 5)]),
+        ([0, 1, 2, 3, (4, 4)], [(0, 4), (4, 5)]),
+        ([(0, 1), (2, 4)], [(0, 2), (2, 5)]),
+    ],
+)
+def test_what_could_not_be_read_is_accounted_for(
+    batch: list[int | tuple[int, int]], ranges: list[tuple[int, int]]
+) -> None:
+    """Its offsets are a slice with one reject at the first, and an empty note lies in the dead letters."""
+    alone = Alone()
+    alone.land(*(say("a") for _ in range(5)))
+    detect = engine(alone)
+    alone.run(detect.load([LOGS]))
+    records = alone.records(LOGS)
+    alone.run(detect.process([(LOGS, [records[at] if isinstance(at, int) else unread(*at) for at in batch])]))
+    missed = [at for at in batch if isinstance(at, tuple)]
+    assert [(one.from_offset, one.to_offset) for one in slices(alone)] == ranges
+    assert sum(one.lines for one in slices(alone)) == len(batch) - len(missed)
+    rejects = [reject for one in slices(alone) for reject in one.rejects]
+    assert [(one.offset, one.reason) for one in rejects] == [
+        (first, unread(first, last).reason) for first, last in missed
+    ]
+    notes = alone.records(TopicPartition(TOPICS.dlq, 0))
+    assert [(note.value, int(dict(note.headers)["logmend.offset"])) for note in notes] == [
+        (b"", at) for at, _ in missed
+    ]
+
+
+def test_a_hole_before_what_could_not_be_read_is_looked_at() -> None:
+    """Records that the host left out are not covered by an unreadable batch behind them."""
+    alone = Alone()
+    alone.land(*(say("a") for _ in range(5)))
+    detect = engine(alone)
+    alone.run(detect.load([LOGS]))
+    with pytest.raises(InvariantError, match="not handed over"):
+        alone.run(detect.process([(LOGS, [unread(2, 4)])]))
 
 
 def test_who_is_overtaken_leaves() -> None:
@@ -276,3 +324,20 @@ def test_a_lost_race_is_taken_again() -> None:
         (1, "one"),
         (2, "one"),
     ]
+
+
+def test_applied_zones_hold_from_the_next_batch_on() -> None:
+    """Zones that come in an inventory are used without a restart, and by whoever starts later."""
+    alone = Alone()
+    detect = engine(alone)
+    alone.run(detect.load([LOGS, INBOX_PEOPLE]))
+    zones = Inventory(zones=(ZoneSpec(topic="logs", zone="Asia/Tokyo"),))
+    alone.land(message(INBOX_PEOPLE, applied(zones, "inventory")))
+    alone.run(detect.process([(INBOX_PEOPLE, alone.records(INBOX_PEOPLE))]))
+    clock = datetime.fromtimestamp(START_MS / 1000, UTC)
+    later = engine(alone, "two")
+    for one in (detect, later):
+        alone.land(Outgoing("logs", f"{clock:%Y-%m-%d %H:%M:%S} INFO ready".encode()))
+        alone.run(one.load([LOGS]))
+        process(alone, one)
+        assert slices(alone)[-1].tallies[0].at_ms == START_MS // 1000 * 1000 - 9 * 3_600_000

@@ -22,6 +22,7 @@ from streams.core.events import (
     OutcomeReported,
     ProbeReported,
     Reject,
+    Sample,
     Slice,
     Tally,
     Ticked,
@@ -170,6 +171,23 @@ class History:
             self.fact(self.slice_of("logs", 4, tallies=(tally,), rejects=(reject,)))
             self.fact(Ticked(owner="o"))
 
+    def measure(self, service: str, *numbers: float) -> None:
+        """Append a slice of metrics: one gauge of the service's processor, and one point that nobody knows."""
+        sample = Sample(
+            at_ms=self.now_ms - self.now_ms % 1000,
+            service=service,
+            host="h1",
+            metric="cpu",
+            kind="gauge",
+            series="cpu",
+            count=len(numbers),
+            sum=sum(numbers),
+            min=min(numbers),
+            max=max(numbers),
+            last=numbers[-1],
+        )
+        self.fact(self.slice_of("metrics", points=len(numbers) + 1, unmapped=1, samples=(sample,)))
+
     def outcome(self, command: Command, *, ok: bool = True) -> None:
         """Let the pool say how a command ended."""
         self.say(
@@ -211,6 +229,7 @@ def story() -> History:
     history.say(
         ProbeReported(host="h1", service="mail", kind="http", ok=True, code="200", at_ms=history.now_ms, latency_ms=3)
     )
+    history.measure("shop", 40.0, 60.0)
     history.take("logs")
     history.halt()
     history.see("mail", "out_of_memory")

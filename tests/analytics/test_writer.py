@@ -12,11 +12,12 @@ from analytics import compact
 from analytics import writer as writer_module
 from analytics.manifest import MANIFEST, SEGMENTS, load
 from analytics.verify import verify
-from analytics.writer import EVIDENCE_KEPT_MS, GRACE_MS, LINGER_MS, SEGMENT_ROWS_MAX, EventLogWriter
+from analytics.writer import EVIDENCE_DAYS, GRACE_MS, LINGER_MS, SEGMENT_ROWS_MAX, EventLogWriter
 from streams.codec import encode
 from streams.core.errors import InputError, InvariantError
 from streams.core.events import Ticked
 from streams.ports import Outgoing, TopicPartition
+from streams.topics import DAY_MS
 from tests.analytics.archive import (
     Clock,
     Hearing,
@@ -310,7 +311,7 @@ async def test_a_cut_topic_stops_the_writer(tmp_path: Path, writer_of: MakesWrit
     history = story()
     await archive(history, tmp_path)
     history.log.records[TopicPartition(history.topics.facts, 0)].pop()
-    with pytest.raises(InvariantError, match="ends at 172, but 173"):
+    with pytest.raises(InvariantError, match="ends at 174, but 175"):
         await writer_of(history, tmp_path).flush()
 
 
@@ -339,7 +340,7 @@ async def test_evidence_is_erased_when_its_time_is_over(tmp_path: Path, writer_o
     history, clock = story(), Clock()
     writer = writer_of(history, tmp_path, clock=clock)
     await writer.flush()
-    clock.now_ms = history.now_ms + EVIDENCE_KEPT_MS + 1
+    clock.now_ms = history.now_ms + EVIDENCE_DAYS * DAY_MS + 1
     await writer.step()
     clock.now_ms += GRACE_MS
     await writer.step()

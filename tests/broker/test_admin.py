@@ -31,11 +31,11 @@ async def test_missing_topics_are_named(broker: Settings) -> None:
 
 
 async def test_the_limit_of_logs_is_shared_by_its_partitions(broker: Settings) -> None:
-    """All partitions of a log topic together keep within the limit; our own topics have none."""
+    """All partitions of a topic of logs or metrics together keep within the limit; our own topics have none."""
     await create_topics(broker, logs_bytes_max=2**31)
     async with Admin(broker) as admin:
-        configs = await admin._configs([broker.logs[0], broker.topics.facts])
-    assert configs[broker.logs[0]]["retention.bytes"] == str(2**31 // 4)
+        configs = await admin._configs([broker.logs[0], broker.metrics[0], broker.topics.facts])
+    assert {configs[name]["retention.bytes"] for name in (broker.logs[0], broker.metrics[0])} == {str(2**31 // 4)}
     assert configs[broker.topics.facts]["retention.bytes"] == "-1"
 
 

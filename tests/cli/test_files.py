@@ -8,11 +8,12 @@ import pytest
 
 from streams.cli import files
 from streams.core import config
-from streams.core.config import Inventory, Policy, RuleSet
+from streams.core.config import Inventory, Policy, RuleSet, ZoneSpec
 from streams.core.errors import InputError
 from streams.core.inventory import ServiceSpec
 
 SERVICE = '[[services]]\nname = "api"\nhost = "a"\n'
+ZONE = '[[zones]]\nhost = "berlin-*"\nzone = "Europe/Berlin"\n'
 RULE = '[[rules]]\nid = "x"\ncategory = "disk"\nseverity = "error"\nhint = "h"\nexpressions = ["boom"]\n'
 
 
@@ -22,6 +23,7 @@ RULE = '[[rules]]\nid = "x"\ncategory = "disk"\nseverity = "error"\nhint = "h"\n
         ("cooldown_ms = 5\n", Policy(cooldown_ms=5)),
         (SERVICE, Inventory(services=(ServiceSpec(name="api", host="a"),))),
         ("services = []\n", Inventory()),
+        (ZONE, Inventory(zones=(ZoneSpec(host="berlin-*", zone="Europe/Berlin"),))),
         ("rules = []\n", RuleSet()),
     ],
 )
@@ -57,6 +59,14 @@ def test_a_file_is_what_is_in_it(tmp_path: Path, text: str, value: files.Config)
         (SERVICE + 'mode = "auto"\ntype = "http"\n', "needs base_url"),
         (SERVICE + 'probes = [{kind = "smell"}]\n', "probe kind 'smell'"),
         ('[[services]]\nname = ""\nhost = "a"\n', "name and host must not be empty"),
+        (SERVICE + ZONE + ZONE, "the zone of host berlin-* is there 2 times"),
+        (SERVICE + ZONE + 'topic = "logs"\n', "zone 'Europe/Berlin': give exactly one of service, host and topic"),
+        ('[[zones]]\nzone = "UTC"\n', "zone 'UTC': give exactly one of service, host and topic"),
+        ('[[zones]]\nhost = "a"\nzone = "Europe/Berlim"\n', "zone 'Europe/Berlim' is not known"),
+        ('[[zones]]\nhost = "a"\nzone = "../etc/passwd"\n', "zone '../etc/passwd' is not known"),
+        ('[[zones]]\nhost = "a"\nzone = "Europe"\n', "zone 'Europe' is not known"),
+        ('[[zones]]\nhost = "a"\nzone = ""\n', "zone '' is not known"),
+        (ZONE + 'hst = "a"\n', "unknown field `hst` - at `$.zones[0]`: did you mean host?"),
         (RULE + RULE, "rule x is there 2 times"),
         (RULE + "x = 1\n", "unknown field `x`"),
         (f"# {'x' * files.FILE_BYTES_MAX}\ncooldown_ms = 5\n", "split the fleet"),
@@ -85,6 +95,17 @@ def test_differences_are_named_down_to_the_field() -> None:
     after = Inventory(services=(ServiceSpec(name="new", host="b"), ServiceSpec(name="api", host="a", mode="auto")))
     found = {what: (old is None, new is None) for what, old, new in files.differences(before, after)}
     assert found == {"api.mode": (False, False), "new": (True, False), "old": (False, True)}
+
+
+def test_zones_are_compared_by_their_source() -> None:
+    """A zone that is new, gone or another is a difference that names whose it is."""
+    before = Inventory(zones=(ZoneSpec(host="a", zone="UTC"), ZoneSpec(topic="logs", zone="UTC")))
+    after = Inventory(zones=(ZoneSpec(host="a", zone="Asia/Tokyo"), ZoneSpec(service="api", zone="UTC")))
+    assert files.differences(before, after) == [
+        ("zone of host a", "UTC", "Asia/Tokyo"),
+        ("zone of service api", None, "UTC"),
+        ("zone of topic logs", "UTC", None),
+    ]
 
 
 def test_equal_configurations_have_no_differences() -> None:

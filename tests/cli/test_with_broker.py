@@ -22,6 +22,7 @@ from streams.runtime.admin import create_topics
 from streams.runtime.kafka import KafkaLog
 from streams.runtime.readiness import NAME_VARIABLE, ready_file
 from streams.settings import Settings
+from tests.ingest.metrics.given import gauge, number, request
 from tests.workers.kit import until
 
 pytestmark = pytest.mark.broker
@@ -61,13 +62,13 @@ def read(settings: Settings, topic: str, partition: int = 0) -> list[Record]:
 
 
 @contextmanager
-def detecting(settings: Settings) -> Iterator[None]:
-    """Run a detect process, which takes in what people say."""
-    environment = {**settings.environment(), NAME_VARIABLE: "detect", "PATH": "/usr/bin:/bin"}
+def detecting(settings: Settings, stage: str = "detect") -> Iterator[None]:
+    """Run a detect process, which takes in what people and producers say, or one of another stage."""
+    environment = {**settings.environment(), NAME_VARIABLE: stage, "PATH": "/usr/bin:/bin"}
     (settings.data_dir / "run").mkdir(exist_ok=True)
-    process = subprocess.Popen([sys.executable, "-m", "streams.cli", "detect"], env=environment)
+    process = subprocess.Popen([sys.executable, "-m", "streams.cli", stage], env=environment)
     try:
-        until(ready_file(settings.data_dir, "detect").exists)
+        until(ready_file(settings.data_dir, stage).exists)
         yield
     finally:
         process.kill()
@@ -154,6 +155,40 @@ def test_a_rule_that_can_not_be_compiled_is_not_applied(fleet: Settings, tmp_pat
     assert read(fleet, fleet.topics.inbox_people) == []
 
 
+def test_metrics_can_be_queried_and_are_accounted_for(fleet: Settings) -> None:
+    """OTLP, Prometheus text and JSON on the topic of metrics are samples in SQL; a log line there is a dead letter."""
+    topic = fleet.metrics[0]
+    otlp = request(gauge("process.cpu.utilization", number(0.25), unit="1"), service__name="shop", host__name="h1")
+    values = [
+        (0, otlp.SerializeToString()),
+        (1, b'up{job="cart",instance="h2:9100"} 1\nnode_load1 0.5\n'),
+        (2, b'{"ts": 1800000000, "service": "mail", "host": "h3", "metric": "memory", "value": 41.5}'),
+        (2, b'{"service": "mail", "message": "all is well"}'),
+    ]
+    asyncio.run(append([Outgoing(topic, value, None, partition) for partition, value in values], fleet))
+    figures = (
+        "select (select sum(points) from points), (select sum(unmapped) from points), (select count(*) from rejects)"
+    )
+    with detecting(fleet), detecting(fleet, "eventlog"):
+        until(lambda: run("sql", figures, "--format", "csv").stdout.splitlines()[-1:] == ["4,1,1"])
+    question = "select service, host, metric, kind, avg, last from samples order by metric"
+    assert [list(row.values()) for row in json.loads(run("sql", question, "--json").stdout)] == [
+        ["cart", "h2", "availability", "gauge", 100.0, 100.0],
+        ["shop", "h1", "cpu", "gauge", 25.0, 25.0],
+        ["mail", "h3", "memory", "gauge", 41.5, 41.5],
+    ]
+    assert json.loads(run("sql", "select reason from rejects", "--json").stdout) == [
+        {"reason": "no metrics: JSON without a metric's name and value"}
+    ]
+    assert [record.value for record in read(fleet, fleet.topics.dlq)] == [values[-1][1]]
+
+
+async def append(records: list[Outgoing], settings: Settings) -> None:
+    """Append records to topics of the fleet."""
+    async with KafkaLog(settings) as log:
+        await log.append(records)
+
+
 def test_a_reset_is_accepted_for_a_topic_that_shrank_only(fleet: Settings) -> None:
     """A source that was read further than it reaches is read from its start again; any other is refused."""
     logs = fleet.logs[0]
@@ -173,11 +208,7 @@ def test_a_reset_is_accepted_for_a_topic_that_shrank_only(fleet: Settings) -> No
         ),
     ]
 
-    async def append() -> None:
-        async with KafkaLog(fleet) as log:
-            await log.append([Outgoing(fleet.topics.facts, encode(fact), b"") for fact in read_to_100])
-
-    asyncio.run(append())
+    asyncio.run(append([Outgoing(fleet.topics.facts, encode(fact), b"") for fact in read_to_100], fleet))
     moved = json.loads(run("topics", "accept-reset", logs, "--json").stdout)
     assert moved == [{"partition": 0, "was": 100, "is": 0}]
     assert steering.directory_now(fleet).ledger.holding(logs, 0).to_offset == 0

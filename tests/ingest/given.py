@@ -11,12 +11,15 @@ import msgspec
 
 from streams.core.events import Slice
 from streams.ingest import matcher
+from streams.ingest.lines import CHECK_EVERY_LINES, RECORD_LINES_MAX
 from streams.ingest.slicer import Cut, Slicer
 from streams.topics import Topics
 
 TOPIC = "logs"
 APPEND_MS = int(datetime(2024, 3, 1, 12, tzinfo=UTC).timestamp() * 1000)
 """All records were appended at 2024-03-01 12:00 UTC unless a test says otherwise."""
+FIRST_LEFT_OUT = RECORD_LINES_MAX + (CHECK_EVERY_LINES - 1 - RECORD_LINES_MAX) % CHECK_EVERY_LINES
+"""The index of the first line that is not taken of a record with too many."""
 
 
 @dataclass(frozen=True)

@@ -171,7 +171,7 @@ TIMES = {
     "more than a day ahead": ("2099-01-01T00:00:00Z", APPEND_MS, 1),
     "an hour ahead": ("2024-03-01T13:00:00Z", at("2024-03-01T13:00:00"), 0),
     "no time at all": ("soon", APPEND_MS, 0),
-    "a day that does not exist": ("2024-02-30T10:00:00Z", APPEND_MS, 0),
+    "a day that does not exist": ("2024-02-30T10:00:00Z", APPEND_MS, 1),
 }
 
 

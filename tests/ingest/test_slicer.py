@@ -59,7 +59,7 @@ def test_secrets_stay_out_of_evidence() -> None:
     line = b"no space left on device; password=hunter2hunter2 url=https://u:hunter2hunter2@h/"
     (found,) = cut_values(line).evidence
     assert b"hunter2" not in found.text.encode()
-    tags = [part[:8] for part in found.text.split(":") if len(part) >= 9 and part[8] == "]"]
+    tags = [part[:12] for part in found.text.split(":") if len(part) >= 13 and part[12] == "]"]
     assert len(tags) == 2
     assert len(set(tags)) == 1
 
@@ -256,6 +256,13 @@ def test_one_record_with_a_million_lines(value: bytes) -> None:
     result = cut_values(value)
     assert RECORD_LINES_MAX <= result.lines < RECORD_LINES_MAX + CHECK_EVERY_LINES
     assert [record.value for record, _ in result.dead] == [value]
+
+
+def test_the_largest_batch_of_a_collector_is_taken_whole() -> None:
+    """8 192 lines in one record are no reject."""
+    result = cut_values(b"a\n" * 8_192)
+    assert result.lines == 8_192
+    assert result.dead == ()
 
 
 def test_templates() -> None:

@@ -37,6 +37,7 @@ from tests.sim.scene import (
     fold_for,
     inventory,
     line,
+    measurement,
     message,
     poisonous_line,
     policy,
@@ -217,6 +218,8 @@ class Play:
         at = partial(world.between, 0, TROUBLE_MS)
         for _ in range(world.between(20, 60)):
             world.after(at(), self._speak)
+        for _ in range(world.between(5, 20)):
+            world.after(at(), self._measure)
         for _ in range(world.between(2, 6)):
             world.after(at() // 2, self._break)
         for _ in range(world.between(0, 8)):
@@ -238,6 +241,9 @@ class Play:
     def _speak(self) -> None:
         for _ in range(self.world.between(1, 5)):
             self.broker.land(line(self.world, self.broker.clock_ms, self.broken))
+
+    def _measure(self) -> None:
+        self.broker.land(measurement(self.world, self.broker.clock_ms))
 
     def _break(self) -> None:
         self.broken.add(SERVICES[self.world.between(0, len(SERVICES) - 1)])

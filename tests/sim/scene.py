@@ -24,6 +24,7 @@ TOPICS: Final = Topics()
 LOG_PARTITIONS: Final = 2
 SOURCES: Final = (
     *(TopicPartition("logs", partition) for partition in range(LOG_PARTITIONS)),
+    TopicPartition("metrics", 0),
     TopicPartition(TOPICS.inbox_workers, 0),
     TopicPartition(TOPICS.inbox_people, 0),
 )
@@ -169,6 +170,21 @@ def line(world: World, clock_ms: int, broken: set[str]) -> Outgoing:
         text = TROUBLE[world.between(0, len(TROUBLE) - 1)]
     said = {"ts": at_ms, "service": service, "message": text}
     return Outgoing("logs", msgspec.json.encode(said), None, partition)
+
+
+def measurement(world: World, clock_ms: int) -> Outgoing:
+    """Return what a producer of metrics says: JSON, a scrape, or rubbish."""
+    service = SERVICES[world.between(0, len(SERVICES) - 1)]
+    kind = world.random.random()
+    if kind < 0.2:
+        value = b"nothing that is measured"
+    elif kind < 0.6:
+        at_ms = clock_ms - world.between(0, 20_000)
+        value = msgspec.json.encode({"ts": at_ms, "service": service, "metric": "cpu", "value": world.between(0, 99)})
+    else:
+        requests = f'http_requests_total{{job="{service}",code="500"}} {world.between(1, 999)}'
+        value = f"{requests}\nup 1\nnode_load1 0.5\n".encode()
+    return Outgoing("metrics", value, None, 0)
 
 
 def poisonous_line(clock_ms: int) -> Outgoing:

@@ -46,8 +46,8 @@ class Case:
 
 
 def cases(shapes: tuple[Shape, ...], seed: int) -> tuple[Case, ...]:
-    """One case for each line of each shape, every secret another; the same seed gives the same ones."""
-    chance = Random(seed)  # values that are meant to be known
+    """Return one case for each line of each shape, every secret another; the same seed gives the same ones."""
+    chance = Random(seed)
     made = []
     for shape in shapes:
         for line in shape.lines:
@@ -57,38 +57,38 @@ def cases(shapes: tuple[Shape, ...], seed: int) -> tuple[Case, ...]:
 
 
 def letters(alphabet: str, *lengths: int, first: str = "", last: str = "") -> Make:
-    """A maker of `first`, then letters of `alphabet` (one of the lengths), then `last`."""
+    """Return a maker of `first`, then letters of `alphabet` (one of the lengths), then `last`."""
     return lambda chance: first + run(chance, alphabet, chance.choice(lengths)) + last
 
 
 def run(chance: Random, alphabet: str, length: int) -> str:
-    """So many letters of the alphabet."""
+    """Return so many letters of the alphabet."""
     return "".join(chance.choices(alphabet, k=length))
 
 
 def one_of(*makes: Make) -> Make:
-    """A maker that takes one of these each time."""
+    """Return a maker that takes one of these each time."""
     return lambda chance: chance.choice(makes)(chance)
 
 
 def padded(size_bytes: int) -> Make:
-    """Base64 of so many random bytes, with its padding."""
+    """Return a maker of base64 of so many random bytes, with its padding."""
     return lambda chance: base64.b64encode(chance.randbytes(size_bytes)).decode()
 
 
 def urlsafe(size_bytes: int) -> Make:
-    """Base64 for URLs of so many random bytes, without padding."""
+    """Return a maker of base64 for URLs of so many random bytes, without padding."""
     return lambda chance: base64.urlsafe_b64encode(chance.randbytes(size_bytes)).decode().rstrip("=")
 
 
 def basic(chance: Random) -> str:
-    """User and password as the Basic scheme sends them."""
+    """Return user and password as the Basic scheme sends them."""
     pair = f"{run(chance, string.ascii_lowercase, 6)}:{run(chance, ALNUM, 14)}"
     return base64.b64encode(pair.encode()).decode()
 
 
 def jwt(chance: Random) -> str:
-    """Three parts with dots; the first two are JSON objects."""
+    """Return three parts with dots; the first two are JSON objects."""
     head = _part({"alg": "HS256", "typ": "JWT"})
     claims = _part({"sub": run(chance, string.digits, 9), "iat": chance.randrange(10**9, 2 * 10**9)})
     return f"{head}.{claims}.{run(chance, URLSAFE, 43)}"
@@ -99,17 +99,17 @@ def _part(value: dict[str, object]) -> str:
 
 
 def card(chance: Random) -> str:
-    """Sixteen digits whose last one is the check digit of ISO/IEC 7812."""
+    """Return sixteen digits whose last one is the check digit of ISO/IEC 7812."""
     return _with_check_digit(chance.choice(("4", "51", "55", "2221", "6011")), 16, chance)
 
 
 def amex(chance: Random) -> str:
-    """Fifteen digits with their check digit."""
+    """Return fifteen digits with their check digit."""
     return _with_check_digit(chance.choice(("34", "37")), 15, chance)
 
 
 def grouped(separator: str) -> Make:
-    """A card number in groups of four."""
+    """Return a maker of card numbers in groups of four."""
 
     def make(chance: Random) -> str:
         digits = card(chance)
@@ -128,13 +128,13 @@ def _with_check_digit(first: str, length: int, chance: Random) -> str:
 
 
 def word_password(chance: Random) -> str:
-    """What people choose: a word, a year, a sign."""
+    """Return what people choose: a word, a year, a sign."""
     word = chance.choice(("Winter", "Sommer", "Dragon", "Bluebird", "Kestrel", "Tarragon", "Monsoon", "Paprika"))
     return f"{word}{chance.randrange(1970, 2030)}{chance.choice('!$#*?')}{run(chance, string.ascii_lowercase, 2)}"
 
 
 def strong_password(chance: Random) -> str:
-    """What a generator of passwords gives: letters, digits and signs that need no quotes in most places."""
+    """Return what a generator of passwords gives: letters, digits and signs that need no quotes in most places."""
     middle = run(chance, ALNUM + "!#$%^*-_+~.", chance.choice((10, 14, 20)))
     return chance.choice(string.ascii_letters) + middle + chance.choice(ALNUM)
 
@@ -145,7 +145,7 @@ def plain_password(chance: Random) -> str:
 
 
 def pem(kind: str, newline: str) -> Make:
-    """The body of a private key in lines of 64, with `newline` between them. The frame is in the line."""
+    """Return a maker of a private key's body in lines of 64, with `newline` between them; its frame is in the line."""
 
     def make(chance: Random) -> str:
         body = base64.b64encode(chance.randbytes(192 if kind == "RSA" else 118)).decode()
@@ -155,10 +155,10 @@ def pem(kind: str, newline: str) -> Make:
 
 
 def begin(kind: str) -> str:
-    """The first line of a private key's frame."""
+    """Return the first line of a private key's frame."""
     return f"-----BEGIN {kind}PRIVATE " + "KEY-----"
 
 
 def end(kind: str) -> str:
-    """The last line of a private key's frame."""
+    """Return the last line of a private key's frame."""
     return f"-----END {kind}PRIVATE " + "KEY-----"

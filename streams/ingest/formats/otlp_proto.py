@@ -1,0 +1,159 @@
+"""OTLP logs as protobuf: one Kafka record is one ``ExportLogsServiceRequest`` with many lines.
+
+``LogsData`` looks the same on the wire. The messages are those of the package ``opentelemetry-proto`` with every text
+read as bytes: the Collector is written in Go and passes texts on that are no UTF-8, at which protobuf would refuse the
+whole message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf.message import DecodeError
+from opentelemetry.proto.common.v1 import common_pb2
+from opentelemetry.proto.logs.v1 import logs_pb2
+from opentelemetry.proto.resource.v1 import resource_pb2
+
+from streams.core.errors import InputError
+from streams.ingest.formats import otlp_lines, reasons, wire
+from streams.ingest.formats.otlp_lines import DEPTH_MAX, Owner, Said
+from streams.ingest.formats.reading import LINES_MAX, Item
+from streams.ingest.json_lines import JsonReader
+
+_RESOURCE_LOGS: Final = 1
+_RESOURCE: Final = 1
+_SCOPE_LOGS: Final = 2
+_LOG_RECORDS: Final = 2
+VALUES_MAX: Final = 20_000
+"""How many fields a log record or a resource may have, with all that is in its values."""
+LEVELS_MAX: Final = 100
+"""How deep protobuf itself reads messages in messages."""
+_WALKED_BYTES: Final = 65_536
+"""A message of this size or less can't hold more than twice ``VALUES_MAX``."""
+_NAME_IN_FIELD_1: Final = 0x0A
+"""A log record's field 1 is a fixed number (its time). A metric's and a span's is a text, and comes first."""
+
+
+def _with_bytes_for_texts() -> tuple[Any, Any]:
+    """Return the classes of log records and resources in a copy of OpenTelemetry's schema."""
+    pool = descriptor_pool.DescriptorPool()
+    for module in (common_pb2, resource_pb2, logs_pb2):
+        file = descriptor_pb2.FileDescriptorProto()
+        module.DESCRIPTOR.CopyToProto(file)
+        for message in file.message_type:
+            for field in message.field:
+                if field.type == field.TYPE_STRING:
+                    field.type = field.TYPE_BYTES
+        pool.Add(file)
+    names = ("opentelemetry.proto.logs.v1.LogRecord", "opentelemetry.proto.resource.v1.Resource")
+    record, resource = (message_factory.GetMessageClass(pool.FindMessageTypeByName(name)) for name in names)
+    return record, resource
+
+
+_LogRecord, _Resource = _with_bytes_for_texts()
+_NESTED: Final = {
+    _LogRecord: {5: "value", 6: "pair"},
+    _Resource: {1: "pair"},
+    "pair": {2: "value"},
+    "value": {5: "list", 6: "map"},
+    "list": {1: "value"},
+    "map": {1: "pair"},
+}
+"""Which fields of a message are messages that hold values, and of what kind these are."""
+
+
+def decode(value: bytes, reader: JsonReader) -> list[Item] | None:
+    """Return the lines of a request; None when the bytes are none. ``InputError`` for metrics, traces and monsters."""
+    items: list[Item] = []
+    try:
+        for field, begin, end in wire.parts(value, 0, len(value)):
+            if field != _RESOURCE_LOGS:
+                return None
+            owner = _owner(value, begin, end)
+            for record in _log_records(value, begin, end):
+                if len(items) >= LINES_MAX:
+                    return items
+                items.append(otlp_lines.read_of(_said(record), owner, reader))
+    except InputError:
+        raise
+    except (ValueError, DecodeError):
+        return None
+    return items or None
+
+
+def _owner(value: bytes, begin: int, end: int) -> Owner:
+    """Return whose the lines of one ``ResourceLogs`` are; its resource may stand anywhere in it."""
+    attributes: dict[str, Any] = {}
+    for field, at, to in wire.parts(value, begin, end):
+        if field == _RESOURCE:
+            attributes |= _attributes(_parsed(_Resource, value, at, to).attributes)
+    return otlp_lines.owner_of(attributes)
+
+
+def _log_records(value: bytes, begin: int, end: int) -> Iterator[Any]:
+    """Yield the log records of one ``ResourceLogs``, one at a time."""
+    for scope_field, scope_begin, scope_end in wire.parts(value, begin, end):
+        if scope_field != _SCOPE_LOGS:
+            continue
+        for field, at, to in wire.parts(value, scope_begin, scope_end):
+            if field != _LOG_RECORDS:
+                continue
+            if at < to and value[at] == _NAME_IN_FIELD_1:
+                raise InputError(reasons.OTHER_SIGNAL)
+            yield _parsed(_LogRecord, value, at, to)
+
+
+def _parsed(kind: Any, value: bytes, at: int, to: int) -> Any:
+    """Return a parsed message; a large one is walked before, because an empty value takes fifty times its size."""
+    if to - at > _WALKED_BYTES:
+        _count(kind, value, at, to, VALUES_MAX, LEVELS_MAX)
+    return kind.FromString(value[at:to])
+
+
+def _count(kind: Any, value: bytes, begin: int, end: int, left: int, levels: int) -> int:
+    """Return how many values may follow those of a message; ``InputError`` when it holds more than were ``left``."""
+    if not levels:
+        raise ValueError("nested too deeply")
+    nested = _NESTED[kind]
+    for field, at, to in wire.parts(value, begin, end):
+        left -= 1
+        if left < 0:
+            raise InputError(reasons.OTLP_TOO_MANY_VALUES)
+        inner = nested.get(field)
+        if inner:
+            left = _count(inner, value, at, to, left, levels - 1)
+    return left
+
+
+def _said(record: Any) -> Said:
+    return Said(
+        body=_plain(record.body, 0),
+        attributes=_attributes(record.attributes),
+        level=otlp_lines.level_of(record.severity_number, _text(record.severity_text)),
+        at_ms=otlp_lines.stamp_of(record.time_unix_nano or record.observed_time_unix_nano),
+    )
+
+
+def _attributes(pairs: Any) -> dict[str, Any]:
+    return {_text(pair.key): _plain(pair.value, 0) for pair in pairs}
+
+
+def _plain(value: Any, depth: int) -> Any:
+    """Return an ``AnyValue`` as text, number, list, dict or None."""
+    kind = value.WhichOneof("value")
+    if kind == "string_value":
+        return value.string_value.decode("utf-8", "replace")
+    if kind is None or depth >= DEPTH_MAX:
+        return None
+    found = getattr(value, kind)
+    if kind == "array_value":
+        return [_plain(item, depth + 1) for item in found.values]
+    if kind == "kvlist_value":
+        return {_text(pair.key): _plain(pair.value, depth + 1) for pair in found.values}
+    return _text(found) if kind == "bytes_value" else found
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "replace")

@@ -1,0 +1,169 @@
+"""OTLP metrics as protobuf: one record is one ``ExportMetricsServiceRequest``; ``MetricsData`` looks the same.
+
+The outer messages are walked over before anything is built, so a small record that unfolds into millions of empty
+points costs no memory. Of a histogram or summary, sum and count are taken, as ``name_sum`` and ``name_count``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any, Final, Protocol
+
+from google.protobuf.message import DecodeError
+from opentelemetry.proto.metrics.v1 import metrics_pb2
+from opentelemetry.proto.resource.v1 import resource_pb2
+
+from streams.ingest.formats import wire
+from streams.ingest.metrics.points import NoMetricsError, Point, check_count, label, normal, text
+
+MESSAGE_BYTES_MAX: Final = 1 << 21
+"""A resource, or all points of one metric, in one record."""
+NO_RECORDED_VALUE: Final = 1
+"""A bit of a point's flags."""
+DISTRIBUTIONS: Final = ("histogram", "exponential_histogram", "summary")
+_RESOURCE_METRICS: Final = 1
+_RESOURCE: Final = 1
+_POINTS: Final = 1
+_SCOPE_METRICS: Final = 2
+_METRICS: Final = 2
+_OTHER_SIGNAL: Final = "no metrics: OTLP of another signal, or a damaged one"
+_DELTA: Final = frozenset({1, "AGGREGATION_TEMPORALITY_DELTA"})
+_SCALARS: Final = frozenset({"string_value", "int_value", "bool_value", "double_value"})
+_DATA: Final = frozenset({5, 7, 9, 10, 11})
+
+Labels = dict[str, str]
+
+
+class Form(Protocol):
+    """How messages hold what differs between protobuf and JSON."""
+
+    def labels(self, attributes: Any) -> Labels:
+        """Return the attributes of a point or resource that are no lists."""
+        ...
+
+    def number(self, point: Any) -> float:
+        """Return the value of a number's point, NaN when it has none."""
+        ...
+
+    def sum(self, point: Any) -> float | None:
+        """Return the sum of a distribution; None when there is none, as for values that may be negative."""
+        ...
+
+
+def decode(value: bytes) -> list[Point] | None:
+    """Return the points of a request; None when the bytes are none.
+
+    Raises ``NoMetricsError`` when it is of another signal, or too large.
+    """
+    try:
+        _check_size(value)
+    except ValueError:
+        return None
+    try:
+        return list(_points(value))
+    except DecodeError as error:
+        raise NoMetricsError(_OTHER_SIGNAL) from error
+
+
+def _points(value: bytes) -> Iterator[Point]:
+    """Yield the points of a request that was walked over."""
+    for begin, end in _within(value, 0, len(value), _RESOURCE_METRICS):
+        resource = _resource(value, begin, end)
+        for at, to in _metric_spans(value, begin, end):
+            metric = metrics_pb2.Metric.FromString(value[at:to])
+            kind = metric.WhichOneof("data")
+            if kind is None or not metric.name:
+                raise NoMetricsError(_OTHER_SIGNAL)
+            yield from of_metric(metric, kind, resource, _PROTOBUF)
+
+
+def of_metric(metric: Any, kind: str, resource: Labels, form: Form) -> Iterator[Point]:
+    """Yield the points of a metric whose data is in the field ``kind``; ``resource`` are its resource's labels."""
+    data = getattr(metric, kind)
+    name = normal(metric.name)
+    delta = getattr(data, "aggregation_temporality", 0) in _DELTA
+    for point in data.data_points:
+        if point.flags & NO_RECORDED_VALUE:
+            values: tuple[tuple[str, float], ...] = ()
+        elif kind in DISTRIBUTIONS:
+            total = form.sum(point)
+            count = (f"{name}_count", float(point.count))
+            values = (count,) if total is None else (count, (f"{name}_sum", total))
+        else:
+            values = ((name, form.number(point)),)
+        labels = form.labels(point.attributes)
+        at_ms = point.time_unix_nano // 1_000_000
+        yield Point(values=values, labels={**resource, **labels}, at_ms=at_ms, delta=delta, unit=metric.unit)
+
+
+class _Protobuf:
+    """Messages of protobuf."""
+
+    def labels(self, attributes: Any) -> Labels:
+        labels = {}
+        for pair in attributes:
+            kind = pair.value.WhichOneof("value")
+            if kind in _SCALARS:
+                labels[label(pair.key)] = text(getattr(pair.value, kind))
+        return labels
+
+    def number(self, point: Any) -> float:
+        kind = point.WhichOneof("value")
+        return float(getattr(point, kind)) if kind else math.nan
+
+    def sum(self, point: Any) -> float | None:
+        if isinstance(point, metrics_pb2.SummaryDataPoint) or point.HasField("sum"):
+            return float(point.sum)
+        return None
+
+
+_PROTOBUF: Final = _Protobuf()
+
+
+def _check_size(value: bytes) -> None:
+    """Walk over the messages and refuse too many points, and messages that could unfold into too much.
+
+    ``ValueError`` when the outer ones are none; damage further in is that of another signal's messages.
+    """
+    count = 0
+    for begin, end in list(_within(value, 0, len(value), _RESOURCE_METRICS)):
+        try:
+            for at, to in _within(value, begin, end, _RESOURCE):
+                _check_message(to - at)
+            for at, to in _metric_spans(value, begin, end):
+                _check_message(to - at)
+                for _ in _point_spans(value, at, to):
+                    count += 1
+                    check_count(count)
+        except ValueError as error:
+            raise NoMetricsError(_OTHER_SIGNAL) from error
+
+
+def _check_message(size: int) -> None:
+    if size > MESSAGE_BYTES_MAX:
+        raise NoMetricsError(f"too large: a message of {size} bytes in OTLP, at most {MESSAGE_BYTES_MAX}")
+
+
+def _within(value: bytes, begin: int, end: int, wanted: int) -> Iterator[tuple[int, int]]:
+    for field, at, to in wire.parts(value, begin, end):
+        if field == wanted:
+            yield at, to
+
+
+def _metric_spans(value: bytes, begin: int, end: int) -> Iterator[tuple[int, int]]:
+    for scope_at, scope_to in _within(value, begin, end, _SCOPE_METRICS):
+        yield from _within(value, scope_at, scope_to, _METRICS)
+
+
+def _point_spans(value: bytes, begin: int, end: int) -> Iterator[tuple[int, int]]:
+    for field, at, to in wire.parts(value, begin, end):
+        if field in _DATA:
+            yield from _within(value, at, to, _POINTS)
+
+
+def _resource(value: bytes, begin: int, end: int) -> Labels:
+    labels: Labels = {}
+    for at, to in _within(value, begin, end, _RESOURCE):
+        labels |= _PROTOBUF.labels(resource_pb2.Resource.FromString(value[at:to]).attributes)
+    return labels

@@ -1,0 +1,183 @@
+"""How dates and clocks are written in text: by ISO, by mail, by syslog, by databases, by loggers of many languages.
+
+``find`` looks for a clock (``10:00:00``) and then at what stands before it: a clock counts only with a date, or alone
+at the very beginning of a line. So ports, versions, hardware addresses and durations are no times. Which of two numbers
+is the month: ``2/1/2024`` begins with it (United States, .NET's invariant culture), ``1.2.2024`` and ``1-2-2024`` begin
+with the day; a number above 12 is the day in any place. ``24/02/01`` begins with the year, but where AM or PM follows.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
+
+HOURS_OF_ZONE: Final = {
+    b"Z": 0, b"UTC": 0, b"GMT": 0, b"UT": 0, b"WET": 0, b"WEST": 1, b"CET": 1, b"CEST": 2, b"EET": 2, b"EEST": 3,
+    b"MSK": 3, b"EST": -5, b"EDT": -4, b"CDT": -5, b"MST": -7, b"MDT": -6, b"PST": -8, b"PDT": -7, b"AKST": -9,
+    b"AKDT": -8, b"HST": -10,
+}  # fmt: skip
+"""Names of zones that mean one thing. Not here, so read in the zone of the source: CST (Chicago, Shanghai, Havana), IST
+(India, Israel, Ireland), BST (London, Dhaka) and the names of all other regions."""
+ZONE: Final = (
+    rb"(?:(?:UTC|GMT)?[+-](?:0\d|1[0-4])(?::?[0-5]\d)?(?!\d|[.:]\d)|(?:"
+    + b"|".join(sorted(HOURS_OF_ZONE, reverse=True))
+    + rb")(?![\w+-]))"
+)
+"""An offset as ``+0530``, ``+05:30``, ``-03``, ``GMT+02:00``, or a name of the table above."""
+FRACTION: Final = rb"(?:[.,](?P<fraction>\d{1,9})\d*|:(?P<colon>\d{3})(?!\d))?"
+
+_NAMES: Final = (
+    *(rb"Jan(?:uary)?", rb"Feb(?:ruary)?", rb"Mar(?:ch)?", rb"Apr(?:il)?", rb"May", rb"June?", rb"July?"),
+    *(rb"Aug(?:ust)?", rb"Sep(?:t(?:ember)?)?", rb"Oct(?:ober)?", rb"Nov(?:ember)?", rb"Dec(?:ember)?"),
+)
+_MONTHS: Final = {name[:3].lower(): number for number, name in enumerate(_NAMES, start=1)}
+_MONTH: Final = rb"(?i:" + b"|".join(_NAMES) + rb")"
+
+_CLOCK: Final = re.compile(
+    rb"(?<![\d.])(?P<hour>\d\d?):(?P<minute>\d\d)(?::(?P<second>\d\d)" + FRACTION + rb"(?!\d|:\d))?(?!\d|:\d)"
+    rb"(?:\s?(?P<half>[AaPp])\.?[Mm]\b\.?)?"
+    rb"(?:\s?(?P<zone>" + ZONE + rb"))?"
+    rb"(?:\s(?P<word>[A-Z]{3,5}\s)?(?P<year>(?:19|20)\d\d)(?![\w.:-]))?"
+)
+_BETWEEN: Final = rb"(?:[T_\-]|::?|,?\s+(?:(?:@|at|-)\s)?|,|\]\s?\[|\s+time=\"?)\Z"
+"""What stands between a date and its clock."""
+Date = dict[str, bytes | Any]
+"""The groups of ``_DATE``, by name; None for those that did not take part."""
+_DATE: Final = re.compile(
+    rb"(?:(?<!\d)(?P<y>\d{4})(?P<ysep>[-/.])(?P<ymonth>\d\d?)(?P=ysep)(?P<yday>\d\d?)"
+    rb"|(?<!\d)(?P<c>(?:19|20)\d\d)(?P<cmonth>\d\d)(?P<cday>\d\d)"
+    rb"|(?<!\d)(?P<dday>\d\d?)[-/ .](?P<dname>" + _MONTH + rb")(?:[-/ ,.]{1,2}(?P<dyear>\d{4}|\d\d))?"
+    rb"|(?<![A-Za-z])(?P<weekday>(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,?\s+)?"
+    rb"(?P<nname>" + _MONTH + rb")\.?\s+(?P<nday>\d\d?)(?:,?\s+(?P<nyear>\d{4}))?"
+    rb"|(?<![\d./-])(?P<a>\d\d?)(?P<asep>[-/.])(?P<b>\d\d?)(?P=asep)(?P<ayear>\d{4})"
+    rb"|(?<![\d./-])(?P<p>\d\d?)/(?P<q>\d\d?)/(?P<r>\d\d)"
+    rb"|(?<![\w.])(?P<six>\d{6})"
+    rb"|(?<!\w)[IWEFD](?P<g>20\d\d(?=\d{4}))?(?P<gmonth>\d\d)(?P<gday>\d\d)"
+    rb"|(?<![\w./-])(?P<lmonth>\d\d)[-/](?P<lday>\d\d))" + _BETWEEN
+)
+_PACKED: Final = re.compile(
+    rb"(?<![\d.])(?P<year>(?:19|20)\d\d)(?:(?P<month>\d\d)(?P<day>\d\d)T(?P<hour>\d\d)(?P<minute>\d\d)(?P<second>\d\d)"
+    rb"|-(?P<month2>\d\d)-(?P<day2>\d\d)-(?P<hour2>\d\d)\.(?P<minute2>\d\d)\.(?P<second2>\d\d))(?!\d)"
+    + FRACTION
+    + rb"(?P<zone>"
+    + ZONE
+    + rb")?"
+)
+"""``20240201T100000Z`` and DB2's ``2024-02-01-10.00.00.250000``: clocks without colons."""
+_DATE_BYTES: Final = 40
+_DATE_BYTES_MIN: Final = 6
+_CLOCKS_MAX: Final = 3
+
+
+class Found(NamedTuple):
+    """A stamp as it was written. ``year`` 0: none; ``month`` 0: no date at all; ``zone`` None: none."""
+
+    year: int
+    month: int
+    day: int
+    hour: int
+    minute: int
+    second: int
+    milliseconds: int
+    zone: bytes | None
+
+
+def find(head: bytes) -> Found | None:
+    """Return the first stamp in the beginning of a line."""
+    for number, clock in enumerate(_CLOCK.finditer(head)):
+        date = _date_in(_before(head, clock.start()))
+        if date and (clock["second"] or date["y"] or clock["half"]):
+            return _found(clock, *_dated(date, clock))
+        if not date and _alone(head, clock):
+            return _found(clock, 0, 0, 0)
+        if number + 1 == _CLOCKS_MAX:
+            break
+    packed = _PACKED.search(head)
+    return _unpacked(packed) if packed else None
+
+
+def _before(head: bytes, start: int) -> bytes:
+    """Return what stands before a clock, without what stands before a bracket around both (an address, a level)."""
+    before = head[max(0, start - _DATE_BYTES) : start]
+    bracket = before.rfind(b"[")
+    return before[bracket:] if 0 < bracket < len(before) - _DATE_BYTES_MIN else before
+
+
+@lru_cache(maxsize=4096)
+def _date_in(before: bytes) -> Date | None:
+    """Return the parts of the date that ends just before a clock; the same for most lines of a day."""
+    date = _DATE.search(before)
+    return date.groupdict() if date else None
+
+
+def _alone(head: bytes, clock: re.Match[bytes]) -> bool:
+    """Say whether a clock without a date begins the line, as in ``10:00:00.123 INFO`` and ``[10:00:00] done``."""
+    return clock["second"] is not None and head[: clock.start()] in {b"", b"["} and head[clock.end() :][:1] in _ENDS
+
+
+_ENDS: Final = frozenset({b"", b" ", b"\t", b"]", b"|", b","})
+
+
+def _found(clock: re.Match[bytes], year: int, month: int, day: int) -> Found:
+    minute, second = int(clock["minute"]), int(clock["second"] or 0)
+    return Found(year, month, day, _hour(clock), minute, second, _ms(clock), clock["zone"])
+
+
+def _hour(clock: re.Match[bytes]) -> int:
+    hour = int(clock["hour"])
+    if not clock["half"] or not 1 <= hour <= 12:
+        return hour
+    return hour % 12 + (12 if clock["half"] in b"Pp" else 0)
+
+
+def _ms(found: re.Match[bytes]) -> int:
+    fraction = found["fraction"] or found["colon"]
+    return int(fraction[:3].ljust(3, b"0")) if fraction else 0
+
+
+def _dated(date: Date, clock: re.Match[bytes]) -> tuple[int, int, int]:
+    """Return (year or 0, month, day) of whichever form was met."""
+    if date["nname"]:
+        return _named_first(date, clock)
+    if date["dname"]:
+        return _full_year(date["dyear"]), _MONTHS[date["dname"][:3].lower()], int(date["dday"])
+    if date["a"]:
+        return int(date["ayear"]), *_month_day(int(date["a"]), int(date["b"]), day_first=date["asep"] != b"/")
+    if date["p"]:
+        return _short(date["p"], date["q"], date["r"], clock)
+    if date["six"]:
+        return _full_year(date["six"][:2]), int(date["six"][2:4]), int(date["six"][4:])
+    style = next(style for style in "ycgl" if date[f"{style}month"])
+    return int(date.get(style) or 0), int(date[f"{style}month"]), int(date[f"{style}day"])
+
+
+def _named_first(date: Date, clock: re.Match[bytes]) -> tuple[int, int, int]:
+    """Return the date of ``Feb  1``; its year stands before the clock or, as in ``date``'s output, after it."""
+    year = date["nyear"] or (clock["year"] if date["weekday"] or not clock["word"] else None)
+    return _full_year(year), _MONTHS[date["nname"][:3].lower()], int(date["nday"])
+
+
+def _month_day(first: int, second: int, *, day_first: bool) -> tuple[int, int]:
+    if (day_first and second <= 12) or first > 12:
+        return second, first
+    return first, second
+
+
+def _short(p: bytes, q: bytes, r: bytes, clock: re.Match[bytes]) -> tuple[int, int, int]:
+    """Return the date of three short numbers: year first, but month first with AM or PM and where a digit is single."""
+    if clock["half"] or len(p) == 1 or len(q) == 1 or int(q) > 12:
+        return _full_year(r), *_month_day(int(p), int(q), day_first=False)
+    return _full_year(p), int(q), int(r)
+
+
+def _full_year(digits: bytes | None) -> int:
+    if not digits:
+        return 0
+    return int(digits) if len(digits) == 4 else 2000 + int(digits)
+
+
+def _unpacked(found: re.Match[bytes]) -> Found:
+    parts = (found[name] or found[f"{name}2"] for name in ("month", "day", "hour", "minute", "second"))
+    month, day, hour, minute, second = map(int, parts)
+    return Found(int(found["year"]), month, day, hour, minute, second, _ms(found), found["zone"])

@@ -1,0 +1,1 @@
+"""Dead letters: listed without their secrets, put back once."""

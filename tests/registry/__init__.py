@@ -1,0 +1,1 @@
+"""Confluent's records and the registry that knows their schemas."""
