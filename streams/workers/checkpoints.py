@@ -96,7 +96,10 @@ def newest(spec: ServiceSpec, default: Path) -> list[Content] | None:
 
 
 def restore(spec: ServiceSpec, default: Path) -> None:
-    """Put the newest whole checkpoint in place, each file in one step; ``NoCheckpointError`` when there is none."""
+    """Put the newest whole checkpoint in place, each file in one step; ``NoCheckpointError`` when there is none.
+
+    The disk is waited for once a file: the service waits for us.
+    """
     contents = newest(spec, default)
     if contents is None:
         raise NoCheckpointError(f"{spec.name} has no whole checkpoint of its config_files")
@@ -117,7 +120,7 @@ def _keep_replaced(spec: ServiceSpec, default: Path, good: list[Content]) -> Non
         return
     root = directory_of(spec, default)
     shutil.rmtree(root / REPLACED, ignore_errors=True)
-    _write(root, REPLACED, contents)
+    _write(root, REPLACED, contents, lasting=False)
 
 
 def _numbers(root: Path) -> list[int]:
@@ -145,18 +148,19 @@ def _read_file(path: str) -> Content:
         return Content(path, stat.S_IMODE(status.st_mode), file.read(FILE_BYTES_MAX))
 
 
-def _write(root: Path, name: str, contents: list[Content]) -> None:
+def _write(root: Path, name: str, contents: list[Content], *, lasting: bool = True) -> None:
     building = root / f".{name}.{os.getpid()}.new"
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir(parents=True, mode=0o700)
     entries = []
     for number, content in enumerate(contents):
-        write_whole(building / str(number), content.data, 0o600)
+        write_whole(building / str(number), content.data, 0o600, lasting=lasting)
         digest = hashlib.sha256(content.data).hexdigest()
         entries.append(Entry(path=content.path, name=str(number), mode=content.mode, sha256=digest))
-    write_whole(building / MANIFEST, msgspec.json.encode(entries), 0o600)
+    write_whole(building / MANIFEST, msgspec.json.encode(entries), 0o600, lasting=lasting)
     building.rename(root / name)
-    sync_directory(root)
+    if lasting:
+        sync_directory(root)
 
 
 def _read(directory: Path) -> list[Content] | None:

@@ -2,7 +2,8 @@
 
 A switch moves in this process, in milliseconds: a small file is replaced in one step, then the service is told by a
 signal, if it wants one. Beside the file lies a mark (``<file>.logmend``) of the last command that moved it, with what
-it held before and after: the same command run again finds its mark and moves nothing.
+it held before and after: the same command run again finds its mark and moves nothing. The disk is waited for once, when
+both are written: if power (not a process) fails just then, the switch may be moved on by one more.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ def move(order: Order, around: Surroundings) -> Result:  # noqa: ARG001 - all ac
         if after == before:
             return Result(ok=True, code="unchanged", effect="none")
         mark = Mark(order.command_id, before, after)
-        write_whole(Path(switch.file + MARK), msgspec.json.encode(mark))
+        write_whole(Path(switch.file + MARK), msgspec.json.encode(mark), lasting=False)
         _finish(order, switch, path, mark)
         return Result(ok=True, code="switched", effect="once")
 

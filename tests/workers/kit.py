@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import http.server
 import os
@@ -10,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -24,7 +25,7 @@ from streams.core.config import Inventory, canonical
 from streams.core.directory import Directory
 from streams.core.events import Argument, Command, Event, OutcomeReported
 from streams.core.inventory import ServiceSpec
-from streams.ports import Outgoing, TopicPartition
+from streams.ports import Outgoing, Poller, TopicPartition
 from streams.topics import Topics
 from streams.workers import proc, running
 from streams.workers.frames import Answer, Ended, Frames, Ping, Run, pack
@@ -238,6 +239,15 @@ class FileLog:
         """Return (earliest offset, offset after the last record)."""
         return 0, len(self.records(where.topic))
 
+    async def poll(self, positions: Mapping[TopicPartition, int]) -> list[tuple[TopicPartition, list[FileRecord]]]:
+        """Return what is new, after a quarter of a second at most."""
+        for _ in range(25):
+            batch = [(where, self.records(where.topic)[offset:]) for where, offset in positions.items()]
+            if any(records for _, records in batch):
+                return [(where, records) for where, records in batch if records]
+            await asyncio.sleep(0.01)
+        return []
+
     def events(self, topic: str) -> list[Event]:
         """Return what the records of a topic say."""
         return [decode(record.value or b"") for record in self.records(topic)]
@@ -263,6 +273,12 @@ class FileView:
         beside = self.path.with_suffix(".new")
         beside.write_bytes(msgspec.json.encode((Inventory(services=services), halted_by, epoch)))
         beside.replace(self.path)
+
+    async def follow(self, poller: Poller) -> None:
+        """Read the file for ever."""
+        while True:
+            await self.refresh()
+            await asyncio.sleep(0.1)
 
     async def refresh(self) -> None:
         """Read the file."""
