@@ -16,6 +16,8 @@ from streams.core.events import MODES
 
 SERVICE_TYPES: Final = ("process", "systemd", "docker", "hybrid", "kubernetes", "http")
 PROBE_KINDS: Final = ("process", "systemd", "container", "http", "tcp", "certificate", "disk", "memory")
+HOST_KINDS: Final = ("host_cpu", "host_memory", "host_disk", "broker", "own_process")
+"""What a host reports of itself, as probes of the service that has its name."""
 SWITCH_KINDS: Final = ("feature", "upstream", "replicas", "traffic")
 SIGNALS: Final = ("", "HUP", "USR1", "USR2")
 TOOLS: Final = ("renew_certificate", "end_idle_sessions")

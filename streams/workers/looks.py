@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import ssl
 import time
 from collections.abc import Awaitable, Callable
@@ -20,7 +19,7 @@ from urllib.parse import urlsplit
 from cryptography import x509
 
 from streams.core.inventory import ProbeSpec, ServiceSpec
-from streams.workers import proc, running, tools
+from streams.workers import filesystems, proc, running, tools
 from streams.workers.results import Surroundings
 from streams.workers.units import SYSTEMCTL
 
@@ -145,12 +144,8 @@ async def _shown(host: str, port: int) -> bytes:
 
 async def _disk(spec: ServiceSpec, probe: ProbeSpec) -> Seen:
     """Say how many percent of a file system are used, of its room or of its inodes; whichever is more."""
-    status = os.statvfs(probe.target or spec.cwd or "/")
-    used = status.f_blocks - status.f_bfree
-    shares = [100 * used / (used + status.f_bavail) if used + status.f_bavail else 0.0]
-    if status.f_files:
-        shares.append(100 * (status.f_files - status.f_ffree) / status.f_files)
-    return max(shares) <= probe.limit, f"used_{max(shares):.0f}"
+    used = filesystems.used_percent(probe.target or spec.cwd or "/")
+    return used <= probe.limit, f"used_{used:.0f}"
 
 
 def _address(text: str) -> tuple[str, int]:
