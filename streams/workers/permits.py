@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -110,8 +110,3 @@ def _directory(spec: ServiceSpec, deed: str, path: str) -> Permit:
         return Permit(spec.name, deed, NO, f"{path} is no directory")
     writable = os.access(path, os.W_OK | os.X_OK)
     return Permit(spec.name, deed, YES if writable else NO, f"{path} is {'' if writable else 'not '}writable")
-
-
-def summed(found: Sequence[Permit]) -> dict[str, int]:
-    """Return how many may be done, may not, and are open."""
-    return {state: sum(permit.state == state for permit in found) for state in (YES, NO, OPEN)}
