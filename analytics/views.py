@@ -33,6 +33,7 @@ VIEWS: Final = (
     "gates",
     "outcomes",
     "commands",
+    "healing",
     "probes",
     "changes",
     "incidents",
