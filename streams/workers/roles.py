@@ -1,4 +1,8 @@
-"""Which actions a worker of a role may run, and the function behind each."""
+"""Which actions a worker of a role may run, and the function behind each.
+
+The roles are those of SPEC X1: the executor acts, the deployer rolls out and back, the critic verifies. A role that no
+verb belongs to (architect, coder) has no workers.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +28,7 @@ _ANY: Final[Mapping[str, str]] = {
     "renew_certificate": "upkeep:declared_tool",
     "end_idle_sessions": "upkeep:declared_tool",
     "checkpoint": "upkeep:checkpoint",
+    "verify": "verify:verify",
 }
 """Verb to module and function of this room, for every type of service that the next table does not name."""
 _BY_TYPE: Final[Mapping[str, Mapping[str, str]]] = {
@@ -49,12 +54,24 @@ HANDLERS: Final[Mapping[str, str]] = {
 }
 """Action id to module and function of this room; modules are imported when first used, by workers of that role only."""
 
-ROLES: Final[Mapping[str, frozenset[str]]] = {"executor": frozenset(HANDLERS)}
+_ROLE_OF_VERB: Final[Mapping[str, str]] = {
+    **dict.fromkeys(
+        ("checkpoint", "restore_features", "restore_upstream", "rollback_config", "rollback_version"), "deployer"
+    ),
+    "verify": "critic",
+}
+"""Whose a verb is, if not the executor's."""
 
 
 def role_of(action: str) -> str:
     """Return the role whose workers run an action; ``""`` when none does."""
-    return next((role for role, actions in ROLES.items() if action in actions), "")
+    return _ROLE_OF_VERB.get(actions()[action].verb, "executor") if action in HANDLERS else ""
+
+
+ROLES: Final[Mapping[str, frozenset[str]]] = {
+    role: frozenset(action for action in HANDLERS if role_of(action) == role)
+    for role in ("executor", *sorted(set(_ROLE_OF_VERB.values())))
+}
 
 
 @cache

@@ -30,6 +30,7 @@ from streams.topics import Topics
 from streams.workers import proc, running
 from streams.workers.frames import Answer, Ended, Frames, Ping, Run, pack
 from streams.workers.results import Surroundings
+from streams.workers.roles import role_of
 
 HOST = "h1"
 TOPICS = Topics()
@@ -131,12 +132,15 @@ def end_services(root: Path) -> None:
 
 
 class Executor:
-    """A real worker process, spoken to as its manager does."""
+    """A real worker process, spoken to as its manager does. Commands of other roles are run by workers of theirs."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, role: str = "executor") -> None:
+        self._root = root
+        self._role = role
+        self._others: dict[str, Executor] = {}
         self.around = Surroundings(checkpoints=str(root / "checkpoints"))
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "streams.workers.worker", "executor"],
+            [sys.executable, "-m", "streams.workers.worker", role],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={"PATH": os.environ["PATH"], "SECRET_OF_THE_POOL": "x", "PYTHONPATH": os.pathsep.join(sys.path)},
@@ -150,6 +154,8 @@ class Executor:
         return self
 
     def __exit__(self, *_: object) -> None:
+        for other in self._others.values():
+            other.__exit__()
         self._inlet.close()
         self._outlet.close()
         self.process.wait()
@@ -181,6 +187,12 @@ class Executor:
 
     def run(self, command: Command, *, dry_run: bool = False, give_up_ms: int = 0) -> Ended:
         """Have a command carried out and return its end."""
+        role = role_of(command.action)
+        if role not in {"", self._role}:
+            if role not in self._others:
+                self._others[role] = Executor(self._root, role)
+            self._others[role].around = self.around
+            return self._others[role].run(command, dry_run=dry_run, give_up_ms=give_up_ms)
         self.send(command, dry_run=dry_run, give_up_ms=give_up_ms)
         (ended,) = self.answers()
         assert isinstance(ended, Ended)
@@ -218,7 +230,7 @@ class FileLog:
         """Append one record and return its offset."""
         with (self.root / record.topic).open("ab") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            offset = len(self.records(record.topic))
+            offset = (self.root / record.topic).read_bytes().count(b"\n")
             line = msgspec.json.encode((offset, now_ms() + self.ahead_ms, record.key, record.value))
             file.write(line + b"\n")
             file.flush()
