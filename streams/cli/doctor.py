@@ -207,6 +207,8 @@ def _inventory(settings: Settings) -> tuple[ServiceSpec, ...]:
         return given.services if isinstance(given, Inventory) else ()
     if not settings.brokers and not _broker_runs(settings):
         return ()
+    if any(": missing" in problem for problem in asyncio.run(_topic_problems(settings))):
+        raise InputError("topics are missing")
     return directory_now(settings).inventory.services
 
 
