@@ -73,7 +73,7 @@ async def running(
         update = {"dry_run": False, "tool_path": str(site.tool_path)}
         settings = settings.model_copy(update=update)
         say("starting Kafka and Logmend's processes")
-        await stack.enter_async_context(Supervisor(settings, say))
+        await stack.enter_async_context(Supervisor(settings, say, PROCESSES))
         log = await stack.enter_async_context(KafkaLog(settings))
         people = await stack.enter_async_context(KafkaLog(settings))
         lab, before = await _look_around(settings, log, site, policy)
