@@ -39,7 +39,15 @@ RULES = "r" * 64
 
 def spec(name: str) -> ServiceSpec:
     """Return a service that may be acted on."""
-    return ServiceSpec(name=name, host="h1", mode="auto", argv=("/bin/true",), pid_file="/run/x.pid")
+    return ServiceSpec(
+        name=name,
+        host="h1",
+        mode="auto",
+        argv=("/bin/true",),
+        pid_file="/run/x.pid",
+        port=8080,
+        lock_files=("/run/x.db",),
+    )
 
 
 class History:
