@@ -34,6 +34,7 @@ VIEWS: Final = (
     "outcomes",
     "commands",
     "healing",
+    "recoveries",
     "probes",
     "changes",
     "incidents",

@@ -93,6 +93,19 @@ async def test_healing_agrees_with_the_fold(tmp_path: Path, seed: int) -> None:
         assert verified is judged.get(command, None if ok is not False else False)
 
 
+async def test_recoveries_tell_how_long_each_step_took(told: tuple[History, EventLog]) -> None:
+    """A command's steps add up to the time from its decision to its outcome; the action's own time is among them."""
+    history, log = told
+    rows = log.query(
+        "SELECT command, act_ms, dispatch_ms + take_ms + act_ms + tell_ms, total_ms, "
+        "epoch_ms(reported_at - decided_at) FROM recoveries ORDER BY decided_at"
+    ).rows()
+    assert [command for command, *_ in rows] == [command.id for command in history.commands]
+    for _, act_ms, steps_ms, total_ms, between_ms in rows:
+        assert act_ms == 100
+        assert steps_ms == total_ms == between_ms > 0
+
+
 @pytest.mark.parametrize("seed", range(3))
 async def test_incidents_agree_with_the_fold(tmp_path: Path, seed: int) -> None:
     """What the view calls open, acting, verifying or escalated is what the fold's own state says."""
