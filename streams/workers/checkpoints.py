@@ -72,17 +72,23 @@ def take(spec: ServiceSpec, default: Path) -> bool:
 
 
 def take_if_good(spec: ServiceSpec, default: Path) -> bool:
-    """Keep the files of a healthy service, if they are what it runs on: none was written after its start."""
+    """Keep the files of a healthy service, if they are what it runs on: none changed after its start."""
     current = running.find(spec) if spec.config_files else None
     if current is None:
         return False
     started_ms = proc.started_ms(current.identity) + TICK_MS
     try:
-        if any(Path(path).stat().st_mtime * 1000 > started_ms for path in spec.config_files):
+        if any(_changed_ms(path) > started_ms for path in spec.config_files):
             return False
         return take(spec, default)
     except (NoCheckpointError, FileNotFoundError):
         return False
+
+
+def _changed_ms(path: str) -> float:
+    """Return when a file's bytes, owner, mode or name were last changed, in milliseconds since 1970."""
+    status = Path(path).stat()
+    return max(status.st_mtime, status.st_ctime) * 1000
 
 
 def newest(spec: ServiceSpec, default: Path) -> list[Content] | None:

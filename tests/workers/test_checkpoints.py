@@ -141,6 +141,15 @@ def test_a_configuration_that_is_newer_than_the_process_is_not_kept(
     assert checkpoints.newest(spec, tmp_path) is None
 
 
+def test_a_mode_that_is_newer_than_the_process_is_not_kept(
+    spec: ServiceSpec, tmp_path: Path, process: subprocess.Popen[bytes]
+) -> None:
+    """A file whose mode was changed after the service's start is not what it was started with."""
+    time.sleep(0.05)
+    Path(spec.config_files[0]).chmod(0o400)
+    assert not checkpoints.take_if_good(spec, tmp_path)
+
+
 def test_a_service_that_is_down_proves_nothing(spec: ServiceSpec, tmp_path: Path) -> None:
     """Without a process nothing is taken."""
     assert not checkpoints.take_if_good(spec, tmp_path)
