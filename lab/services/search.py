@@ -1,7 +1,8 @@
 """A search server over an index file with a checksum, a stemmer that is a plug-in, and suggestions that cost time.
 
-Logs as programs with klog do. It has a real bug: a request for facets opens the index and never closes it, until the
-limit of descriptors is reached. Suggestions come from another server and are waited for; its switch turns them off.
+Logs as programs with klog do. It has a real bug: once somebody has asked for facets, every search opens the index for
+each of them and never closes it, until the limit of descriptors is reached. Suggestions come from another server and
+are waited for; its switch turns them off.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ CONFIG: Final[dict[str, type]] = {
     "open_files_max": int,
 }
 FEATURES: Final = ("suggestions", "plain")
+FACETS: Final = ("brand", "colour", "price", "size")
 QUIET_S: Final = 0.5
 EXIT_SOFTWARE: Final = 70
 """``EX_SOFTWARE`` of sysexits.h."""
@@ -82,7 +84,8 @@ class Search:
         self._index = Path(config["index"])
         self._switch = Path(config["switch"])
         self._stem = stem
-        self._facets: list[BinaryIO] = []
+        self._counts_facets = False
+        self._cursors: list[BinaryIO] = []
 
     async def handle(self, request: Request) -> Response:
         """Answer a request and log it; slow ones with a warning, failed ones with the cause."""
@@ -106,11 +109,13 @@ class Search:
         if request.path == "/search":
             return await self._search(self._stem(request.query.get("q", "")))
         if request.path == "/facets":
-            self._facets.append(self._index.open("rb"))
-            return Response(200, json.dumps({"facets": len(self._facets)}).encode())
+            self._counts_facets = True
+            return Response(200, json.dumps({"facets": FACETS}).encode())
         return Response(200 if request.path == "/health" else 404, b"{}")
 
     async def _search(self, word: str) -> Response:
+        for _ in FACETS if self._counts_facets else ():
+            self._cursors.append(self._index.open("rb"))
         with self._index.open("rb") as file:
             documents = unpacked(file.read())
         hits = sorted(name for name, words in documents.items() if word in words.split())
