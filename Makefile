@@ -46,7 +46,7 @@ chaos: $(READY)  ## KILLS=25 processes of a real pipeline killed under load, one
 	@$(BIN)/python -m tests.chaos.recovery
 	@$(BIN)/python -m tests.chaos.workers
 
-bench: $(READY)  ## lines a second through one detect process, counts checked; milliseconds from a decision to its outcome
+bench: $(READY)  ## lines a second through one detect process, counts checked; ms from a decision to its outcome
 	@$(BIN)/python -m benchmarks.w1
 	@$(BIN)/python -m benchmarks.recovery
 
