@@ -103,6 +103,7 @@ async def _run(behaviour: Path, ports: dict[str, int]) -> None:
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     await loop.run_in_executor(None, sys.stdin.read)
+    os._exit(0)  # whoever still waits for a peer that is silent is no reason to stay
 
 
 def main() -> None:
@@ -112,7 +113,6 @@ def main() -> None:
     parser.add_argument("ports", type=int, nargs=len(OUTSIDE))
     arguments = parser.parse_args()
     asyncio.run(_run(arguments.behaviour, dict(zip(OUTSIDE, arguments.ports, strict=True))))
-    os._exit(0)
 
 
 if __name__ == "__main__":
