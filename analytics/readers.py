@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol, Self, TypeVar
 from analytics.manifest import Stream
 from analytics.tables import Row, plain
 from streams.codec import decode, decode_command, decode_decision, decode_fact
+from streams.core.beside import Evidence
 from streams.core.chain import sha256_of
 from streams.core.errors import InputError, InvariantError
 from streams.core.events import (
@@ -22,7 +23,6 @@ from streams.core.events import (
     ApprovalGiven,
     ConfigApplied,
     Event,
-    Evidence,
     Fact,
     Message,
     OutcomeReported,

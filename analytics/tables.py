@@ -18,17 +18,8 @@ import pyarrow.parquet as pq
 from msgspec import Struct
 
 from analytics.manifest import FileEntry, file_name
-from streams.core.events import (
-    Command,
-    Decision,
-    Detection,
-    Evidence,
-    OutcomeReported,
-    ProbeReported,
-    Reject,
-    Sample,
-    Tally,
-)
+from streams.core.beside import Evidence
+from streams.core.events import Command, Decision, Detection, OutcomeReported, ProbeReported, Reject, Sample, Tally
 
 Row = dict[str, Any]
 

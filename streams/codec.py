@@ -15,15 +15,14 @@ import msgspec
 from fastavro import parse_schema, schemaless_reader, schemaless_writer
 
 import schemas
+from streams.core.beside import Evidence, Heartbeat
 from streams.core.errors import InputError, InvariantError
 from streams.core.events import (
     Command,
     Decision,
     Detection,
     Event,
-    Evidence,
     Fact,
-    Heartbeat,
     InboxEvent,
     Message,
     Reject,

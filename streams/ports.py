@@ -7,7 +7,7 @@ in-memory broker that crashes at every await) can all host the same code.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 Headers = Sequence[tuple[str, bytes]]
 
@@ -62,7 +62,7 @@ class Record(Protocol):
 
 
 class Unread(NamedTuple):
-    """Stands among the records of a producers' topic for offsets ``first_offset`` to ``offset``, which can't be read.
+    """Stands among the records of a source of detect's for ``first_offset`` to ``offset``, which can't be read.
 
     It is a ``Record`` without a value; ``reason`` begins with one of a few words and a colon.
     """
@@ -128,6 +128,10 @@ class PolledLog(Log, Poller, Protocol):
 
 SchemaId = int | str
 """The number that a registry gave a schema, or its GUID in the form with hyphens."""
+
+
+SCHEMA_BYTES_MAX: Final = 256 * 1024
+"""Of a schema and all that it refers to."""
 
 
 class Registered(NamedTuple):

@@ -112,7 +112,7 @@ class Settings(BaseSettings):
     schema_registry: str = Field(
         default="",
         repr=False,
-        pattern=r"^$|^https?://([^\s/@]+@)?(\[[0-9a-fA-F:.]+\]|[^\s/@:?#\[\]]+)(:\d{1,5})?(/[^\s?#]*)?$",
+        pattern=r"^$|^https?://([^\s/@?#]+@)?(\[[0-9a-fA-F:.]+\]|[^\s/@:?#\[\]]+)(:\d{1,5})?(/[^\s?#]*)?$",
         description="the schema registry of Confluent's producers, http[s]://[user:password@]host[:port][/path]; "
         "empty is none",
     )

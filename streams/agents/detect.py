@@ -14,11 +14,13 @@ from typing import Final, NamedTuple, Protocol
 
 from streams import telemetry
 from streams.agents.following import Facts
+from streams.agents.portions import Batch, portions
 from streams.codec import encode
+from streams.core.beside import Evidence
 from streams.core.config import RuleSet, ZoneSpec
 from streams.core.directory import Directory
 from streams.core.errors import InputError, InvariantError
-from streams.core.events import Evidence, Fact, LinesLost, Reject, Slice, Took
+from streams.core.events import Fact, LinesLost, Reject, Slice, Took
 from streams.ingest.confluent import Book
 from streams.ingest.slicer import Cut
 from streams.ports import Log, Outgoing, Record, Schemas, TopicPartition, Unread
@@ -114,8 +116,12 @@ class DetectEngine:
         """Append evidence and dead letters, then the slices; when this returns, all of it is acknowledged."""
         if self._lookup:
             await self._lookup.prepare(records for where, records in batch if where.topic not in self._topics.inboxes)
+        for portion in portions(batch):
+            await self._work_off(portion)
+
+    async def _work_off(self, portion: Batch) -> None:
         work = _Work([], [])
-        for where, records in batch:
+        for where, records in portion:
             if where in self._held and records:
                 await self._cut(where, records, work)
         if work.before:

@@ -29,13 +29,15 @@ class SignSpec(Struct, frozen=True, forbid_unknown_fields=True):
 class PatternCatalogue(Struct, frozen=True, forbid_unknown_fields=True):
     """All of ``patterns.toml``. Of two rules that match a line, the earlier one names it.
 
-    ``benign`` takes every match of a shipped rule back: what tests, help texts and settings look like.
+    ``benign`` takes every match of a shipped rule back: what tests, help texts and settings look like. ``served`` does
+    so for all but category security: a request that was served, in an access log.
     """
 
     rules: tuple[RuleSpec, ...]
     levels: tuple[LevelSpec, ...]
     signs: SignSpec
     benign: tuple[str, ...] = ()
+    served: tuple[str, ...] = ()
 
 
 @cache

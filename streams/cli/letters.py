@@ -11,7 +11,7 @@ from typing import Final
 from msgspec import Struct
 
 from streams.core.errors import InputError
-from streams.ingest.formats.reasons import TOO_MANY_LINES, remedy
+from streams.ingest.formats.reasons import IN_PART, remedy
 from streams.ingest.redact import Redactor
 from streams.ports import Log
 from streams.runtime.dead_letters import Letter, Marks, read_letter, scan
@@ -27,7 +27,7 @@ WERE_PUT_BACK: Final = "were put back before"
 ARE_IN_DOUBT: Final = "are in doubt: a replay began to put them back and never said that it ended; see --again"
 NO_PRODUCERS: Final = "come from a topic that is not in LOGMEND_LOGS or LOGMEND_METRICS"
 NO_VALUE: Final = "have no value: there is nothing to read"
-PARTLY_READ: Final = "were read in part: their first lines would count twice; name them by --offset if that is meant"
+PARTLY_READ: Final = "were read in part: their lines would count twice; name them by --offset if that is meant"
 _CONTROLS: Final = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f-\x9f]")
 
 
@@ -185,7 +185,7 @@ async def choose(log: Log, topics: Topics, which: Which, *, again: bool) -> Chos
             left_out[ARE_IN_DOUBT] += 1
         elif letter.topic not in {*topics.logs, *topics.metrics}:
             left_out[NO_PRODUCERS] += 1
-        elif letter.reason.startswith(TOO_MANY_LINES) and not which.offsets:
+        elif letter.reason.startswith(IN_PART) and not which.offsets:
             left_out[PARTLY_READ] += 1
         elif not letter.size_bytes:
             left_out[NO_VALUE] += 1

@@ -9,8 +9,11 @@ import click
 import msgspec
 
 from streams.cli.output import json_option, print_json, print_rows, print_table, printable
+from streams.ingest import quiet as quieting
+from streams.ingest import replacing
 from streams.ingest import rules as catalogue
 from streams.ingest import score as scoring
+from streams.ingest.quiet import FileScore
 from streams.ingest.score import Measures
 
 FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -84,6 +87,26 @@ def test(file: Path | None, as_json: bool) -> None:  # noqa: FBT001 - click pass
         raise click.exceptions.Exit(1)
 
 
+@rules.command()
+@click.argument("line")
+@click.option("--file", type=FILE, help="As if this file of rules was applied.")
+@json_option
+def explain(line: str, file: Path | None, as_json: bool) -> None:  # noqa: FBT001 - click passes it
+    r"""Say which pattern names a line, which others match it, and by which expressions.
+
+    \b
+    Example:
+      logmend rules explain "dial tcp 10.0.0.1:80: connect: connection refused"
+    """
+    found = catalogue.explain(line, file)
+    if as_json:
+        print_json(msgspec.to_builtins(found))
+        return
+    click.echo(f"{found.pattern or 'no pattern'}: {found.category or '-'}, {found.severity}, {found.confidence:.2f}")
+    for name in found.matched:
+        click.echo(f"  {name}")
+
+
 @click.group()
 def score() -> None:
     """Measure the quality of detection on labelled data."""
@@ -92,16 +115,18 @@ def score() -> None:
 @score.command()
 @click.argument("file", type=FILE)
 @click.option("--errors", is_flag=True, help="List each line that is not classified as its label says.")
+@click.option("--replaced", is_flag=True, help="Replace every host, address, number, path and name first.")
 @json_option
-def lines(file: Path, errors: bool, as_json: bool) -> None:  # noqa: FBT001 - click passes it
+def lines(file: Path, errors: bool, replaced: bool, as_json: bool) -> None:  # noqa: FBT001 - click passes it
     r"""Classify labelled lines (JSON lines with line, expected, also, category, severity, kind) and compare.
 
     \b
     Example:
       logmend score lines classification.jsonl
       logmend score lines classification.jsonl --errors --json
+      logmend score lines classification.jsonl --replaced
     """
-    found = scoring.lines(file)
+    found = scoring.lines(file, change=replacing.replaced if replaced else None)
     if as_json:
         print_json(found.as_json(errors=errors))
         return
@@ -112,6 +137,36 @@ def lines(file: Path, errors: bool, as_json: bool) -> None:  # noqa: FBT001 - cl
         missed = [(m.id, m.expected or "-", m.got or "-", m.severity_got, m.line[:LINE_SHOWN]) for m in found.misses]
         click.echo()
         print_table(("line", "expected", "got", "severity", "text"), missed)
+
+
+@score.command()
+@click.argument("files", type=FILE, nargs=-1, required=True)
+@click.option("--verdicts", type=FILE, help="Kept verdicts, a JSON object a line: pattern, template, verdict, reason.")
+@json_option
+def quiet(files: tuple[Path, ...], verdicts: Path | None, as_json: bool) -> None:  # noqa: FBT001 - click passes it
+    r"""Say what fires on lines (text or gzip) that are mostly benign: how often, and each distinct line.
+
+    \b
+    Example:
+      logmend score quiet syslog.gz kern.log --verdicts quiet.jsonl
+      logmend score quiet syslog.gz --json
+    """
+    found = quieting.quiet(files, quieting.read_verdicts(verdicts) if verdicts else {})
+    if as_json:
+        print_json(found.as_json())
+        return
+    rows = [(Path(one.file).name or "all", *_counts(one)) for one in (*found.files, found.overall)]
+    print_table(("file", "lines", "detections", "per 1000", "false", "false per 1000", "undecided"), rows)
+    click.echo()
+    fired = [
+        (one.pattern, str(one.lines), one.verdict or "-", one.reason, one.line[:LINE_SHOWN]) for one in found.fired
+    ]
+    print_table(("pattern", "lines", "verdict", "reason", "one of them"), fired)
+
+
+def _counts(one: FileScore) -> tuple[str, ...]:
+    figures = (one.lines, one.detections, one.per_1000, one.false, one.false_per_1000, one.undecided)
+    return tuple(_figure(figure) for figure in figures)
 
 
 def _figure(value: float) -> str:

@@ -89,6 +89,13 @@ class Inventory(Applied, frozen=True, omit_defaults=True):
     zones: tuple[ZoneSpec, ...] = ()
 
 
+class RaiseSpec(Applied, frozen=True):
+    """What else in a line makes a rule's match as severe as this (a pool at 100 %, the last replica)."""
+
+    severity: str
+    expressions: tuple[str, ...]
+
+
 class RuleSpec(Applied, frozen=True):
     """One pattern of the catalogue or of a user: expressions in Hyperscan's dialect, matched against bytes."""
 
@@ -103,6 +110,7 @@ class RuleSpec(Applied, frozen=True):
     negative: tuple[str, ...] = ()
     confidence: float = 0.9
     case_sensitive: bool = False
+    raises: tuple[RaiseSpec, ...] = ()
 
 
 class RuleSet(Applied, frozen=True):

@@ -7,7 +7,7 @@ Every struct here is frozen, keyword-only and has an Avro schema of the same nam
   is the broker's stamp on a record.
 * Enumerations are lower-case strings from the tables below. An absent string is ``""``, never ``None``.
 * Hashes are lower-case hex SHA-256.
-* Nothing here holds free text of a log line. Text lives in ``Evidence``, which the fold never reads.
+* Nothing here holds free text of a log line. Text lives in ``beside.Evidence``, which the fold never reads.
 """
 
 from __future__ import annotations
@@ -357,7 +357,7 @@ class Command(Event, frozen=True):
 
 
 class Decision(Event, frozen=True):
-    """One entry of the event log. See ``DECISION_KINDS`` for what each kind means and which fields it fills.
+    """One entry of the event log. See ``kinds.DECISION_KINDS`` for what each kind means and which fields it fills.
 
     ``seq`` is dense and never restarts; ``id`` is ``<epoch>-<facts_offset>-<ordinal>``; ``previous_sha256`` is the
     hash of the canonical bytes of the decision before it (``""`` for the first).
@@ -391,59 +391,3 @@ class Decision(Event, frozen=True):
     command: Command | None
     refers_to: str
     previous_sha256: str
-
-
-DECISION_KINDS: Final = {
-    "incident_opened": "a first symptom; service, pattern, causes",
-    "symptom_joined": "another pattern or a dependent service belongs to an open incident",
-    "severity_raised": "an open incident became worse; reason: the symptom, or how many lines came in how short a time",
-    "incident_merged": "the incident was a symptom of another; refers_to is that other incident",
-    "commanded": "act: strategy, options, gates, command; dispatch sends it",
-    "withheld": "would act, but a gate said no: strategy, options, gates",
-    "approval_requested": "would act when a person agrees: command is what would be sent",
-    "approval_denied": "a person said no, or nobody answered in time (reason)",
-    "command_ended": "an outcome arrived; refers_to is the commanded decision, reason its status and code",
-    "command_overdue": "no outcome came in time; refers_to is the commanded decision",
-    "verified": "the symptom stopped and stayed away, with positive evidence",
-    "verification_failed": "the symptom came back after the action",
-    "unverified": "quiet, but nothing positive was seen; never counts as success",
-    "escalated": "a person is needed; reason says why",
-    "incident_closed": "reason: healed, subsided, merged",
-    "config_applied": "policy, rules or inventory changed; reason is kind and hash",
-    "halted": "kill switch on",
-    "resumed": "kill switch off",
-    "lines_lost": "a hole in a source that retention made",
-    "service_evicted": "the longest silent service left the state",
-    "fact_rejected": "step failed on this fact; action is halted",
-}
-
-
-# ------------------------------------------------------------------------------------------- beside the one order
-
-
-class Evidence(Event, frozen=True):
-    """The redacted text of a line that a detection names. Erasable: neither chain nor replay needs it."""
-
-    topic: str
-    partition: int
-    offset: int
-    index: int
-    service: str
-    pattern: str
-    severity: str
-    at_ms: int
-    text: str
-
-
-class Heartbeat(Event, frozen=True):
-    """A process of the pool is alive. ``state``: starting, idle, busy, stopping."""
-
-    worker: str
-    role: str
-    host: str
-    pid: int
-    state: str
-    tasks: int
-    errors: int
-    started_ms: int
-    at_ms: int

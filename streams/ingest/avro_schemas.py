@@ -17,9 +17,8 @@ import msgspec
 from fastavro import parse_schema, schemaless_reader
 
 from streams.core.errors import InputError
+from streams.ports import SCHEMA_BYTES_MAX
 
-SCHEMA_BYTES_MAX: Final = 256 * 1024
-"""Of a schema and all that it refers to."""
 PAYLOAD_BYTES_MAX: Final = 8 * 1024 * 1024
 LEVELS_MAX: Final = 32
 """How deep data may be nested; each level is a call in fastavro."""

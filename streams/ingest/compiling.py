@@ -94,7 +94,9 @@ def _in_child(expressions: tuple[Expression, ...]) -> tuple[tuple[int, str], ...
     refused = [(int(index), f"{expressions[int(index)].name}: {why}") for verb, index, why in said if verb == "refused"]
     if not said or said[-1][0] != "done":
         index = int(said[-1][1]) if said else 0
-        refused.append((index, f"{expressions[index].name}: takes too long or too much memory to compile; simplify it"))
+        spent = f"{COMPILE_SECONDS_MAX} s or {COMPILE_BYTES_MAX >> 30} GB for compiling are spent"
+        left = f"with {len(expressions) - index} of {len(expressions)} expressions to go"
+        refused.append((index, f"{expressions[index].name}: {spent} {left}; simplify it, or have fewer"))
     return tuple(refused)
 
 

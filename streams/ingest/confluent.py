@@ -70,11 +70,15 @@ class Book:
         found = set()
         for record in records:
             value = record.value
-            if value and value[0] != 0x7B and (value[0] < 2 or record.headers):
+            if value and (value[0] < 2 or record.headers):
                 frame = frame_of(record, value)
-                if frame and frame[0] not in self._known:
+                if frame and frame[0] not in self._known and not self._is_line(value):
                     found.add(frame[0])
         return found
+
+    def _is_line(self, value: bytes) -> bool:
+        """Say whether a value is a JSON object, which is read without a schema; a payload of Avro may begin alike."""
+        return value[0] == 0x7B and type(self._json.decode(value)) is dict
 
     def learn(self, answers: Mapping[SchemaId, Registered | str]) -> None:
         """Take in a registry's answers. Schemas are kept; why there is none (a ``str``) holds until the next call."""

@@ -8,11 +8,15 @@ from typing import Final
 from streams.ingest import levels, masking, stamps
 from streams.ingest.gather import Gatherer, Sight
 from streams.ingest.matcher import Matcher, Verdict
+from streams.ingest.redact import cut
 from streams.ingest.zones import TopicZones
 
 _CALM: Final = re.compile(rb"\b(?:INFO|DEBUG|TRACE|NOTICE|info|debug|trace|notice|noti)\b")
 _CALM_BYTES: Final = 200
 _TEMPLATES_MAX: Final = 2000
+NAMED_PER_RECORD_MAX: Final = 1_000
+"""Lines of one record that get a template. Those after them that look like errors are counted by their severity alone:
+a template costs as much as all else of a line, and a record of thousands of them must not hold a process up."""
 
 
 class Place:
@@ -38,6 +42,8 @@ class Counting:
         self._zones: Final = zones
         self.stamps_replaced = 0
         self._templates: Final[dict[bytes, str]] = {}
+        self._named_in = -1
+        self._named = 0
 
     def event_time(self, stamp: int, append_ms: int, service: str, host: str) -> int:
         """Return the time that a stamp means when that can be true, else the append time, and count the latter.
@@ -68,7 +74,10 @@ class Counting:
         if not verdict.pattern and not (wrong and template):
             self.plain(place.service, level or verdict.level or "info", at_ms)
             return False
-        template_id = "" if verdict.pattern else self._template(place.text)
+        template_id = "" if verdict.pattern else self._template(place.text, place.offset)
+        if not template_id and not verdict.pattern:
+            self.plain(place.service, severity, at_ms)
+            return False
         key = (at_ms - at_ms % 1000, place.service, severity, verdict.pattern, template_id)
         tallies = self.gatherer.tallies
         tallies[key] = tallies.get(key, 0) + 1
@@ -88,14 +97,25 @@ class Counting:
         )
         return True
 
-    def _template(self, text: bytes) -> str:
-        """Return the template id of a text; the same lines come again and again, so some are remembered."""
-        head = text[: masking.TEXT_BYTES_MAX]
+    def _template(self, text: bytes, offset: int) -> str:
+        """Return the template id of a text, ``""`` when its record has had enough of them.
+
+        The same lines come again and again, so some are remembered.
+
+        Its secrets are taken out before: the id is recorded, and a password of letters could be tried out against it.
+        """
+        if offset != self._named_in:
+            self._named_in, self._named = offset, 0
+        self._named += 1
+        if self._named > NAMED_PER_RECORD_MAX:
+            return ""
+        head = cut(text, masking.TEXT_BYTES_MAX)
         found = self._templates.get(head)
         if found is None:
             if len(self._templates) >= _TEMPLATES_MAX:
                 self._templates.clear()
-            found = self._templates[head] = masking.template_id(head)
+            plain = self.gatherer.redactor.text(head.decode("utf-8", "replace"))
+            found = self._templates[head] = masking.template_id(plain.encode("utf-8", "replace"))
         return found
 
 

@@ -7,10 +7,11 @@ from typing import Final
 
 from msgspec import Struct
 
-from streams.core.events import CAUSES_MAX, Detection, Evidence, LineAt, Message, Reject, Slice, Tally
+from streams.core.beside import Evidence
+from streams.core.events import CAUSES_MAX, Detection, LineAt, Message, Reject, Slice, Tally
 from streams.ingest.matcher import LINE_BYTES_MAX, Verdict
 from streams.ingest.metrics.summing import SampleSums
-from streams.ingest.redact import Redactor, cut
+from streams.ingest.redact import Redactor
 
 SLICE_BYTES_MAX: Final = 500_000
 """A slice is closed at the first record after which its estimated encoding exceeds this; a fact is at most 1 MB."""
@@ -62,7 +63,7 @@ class Gatherer:
 
     def __init__(self, source: Source, redactor: Redactor, from_offset: int) -> None:
         self._source: Final = source
-        self._redactor: Final = redactor
+        self.redactor: Final = redactor
         self._from_offset = from_offset
         self.tallies: dict[TallyKey, int] = {}
         self._sums: dict[tuple[str, str, str, str, str, str], _Sum] = {}
@@ -82,7 +83,7 @@ class Gatherer:
         key = (sight.service, sight.service_rule, sight.host, pattern, sight.severity, sight.template)
         found = self._sums.get(key)
         if found is None:
-            self._sum_bytes += _DETECTION_BYTES + sum(map(len, key))
+            self._sum_bytes += _DETECTION_BYTES + sum(map(_bytes_of, key))
             found = self._sums[key] = _Sum(sight.verdict, 0, sight.at_ms, sight.at_ms, [])
         found.count += 1
         found.at_first_ms = min(found.at_first_ms, sight.at_ms)
@@ -102,19 +103,17 @@ class Gatherer:
                 partition=self._source.partition,
                 offset=sight.offset,
                 index=sight.index,
-                service=self._redactor.name(sight.service),
+                service=self.redactor.name(sight.service),
                 pattern=sight.verdict.pattern,
                 severity=sight.severity,
                 at_ms=sight.at_ms,
-                text=self._redactor.text(
-                    cut(sight.text, LINE_BYTES_MAX).decode("utf-8", "replace").replace("\x00", "\ufffd")
-                ),
+                text=self.redactor.line(sight.text, LINE_BYTES_MAX),
             )
         )
 
     def reject(self, offset: int, index: int, reason: str) -> None:
         """Account for a record (or a line of it) that no decoder took."""
-        self.rejects.append(Reject(offset=offset, index=index, reason=self._redactor.text(reason)))
+        self.rejects.append(Reject(offset=offset, index=index, reason=self.redactor.text(reason)))
 
     @property
     def to_offset(self) -> int:
@@ -130,13 +129,13 @@ class Gatherer:
 
     def estimate(self) -> int:
         """Return about how many bytes the slice under way takes encoded; names count as long as they may be."""
-        names = sum(len(key[1]) + len(key[3]) + len(key[4]) + _TALLY_BYTES for key in self.tallies)
+        names = sum(_bytes_of(key[1]) + len(key[3]) + len(key[4]) + _TALLY_BYTES for key in self.tallies)
         rejects = sum(len(reject.reason) + _REJECT_BYTES for reject in self.rejects)
         return names + rejects + self._sum_bytes + self.message_bytes + self.sums.size_bytes
 
     def close(self, to_offset: int) -> None:
         """End the slice before ``to_offset`` and begin the next one there."""
-        named = self._redactor.name
+        named = self.redactor.name
         self.slices.append(
             Slice(
                 source=self._source.topic,
@@ -161,6 +160,10 @@ class Gatherer:
         self.tallies, self._sums, self.messages, self.rejects = {}, {}, [], []
         self.sums = SampleSums()
         self.at_max_ms = self.append_max_ms = self.message_bytes = self._sum_bytes = 0
+
+
+def _bytes_of(name: str) -> int:
+    return len(name) if name.isascii() else len(name.encode("utf-8", "replace"))
 
 
 def _detection(key: tuple[str, str, str, str, str, str], found: _Sum, named: Callable[[str], str]) -> Detection:

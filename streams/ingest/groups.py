@@ -1,9 +1,9 @@
 """Plain text: heads, the lines that continue them, and what they come to together.
 
-A line continues the one before when it is indented or looks like a frame or cause of a trace; inside one record also
-when its head has a stamp and it has none. Lines of one record that belong together are one detection: the most specific
-of what they show, at the head. Over several records nothing waits: a continuation is matched by itself and carries the
-service, time and coordinates of its head.
+A line continues the one before when ``traces`` takes it for a part of it: indented, a frame, a cause, a detail, the
+rest of what was cut; inside one record also when its head has a stamp and it has none. Lines of one record that belong
+together are one detection: the most specific of what they show, at the head. Over several records nothing waits: a
+continuation is matched by itself and carries the service, time and coordinates of its head.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from streams.ingest import text_lines
+from streams.ingest import text_lines, traces
 from streams.ingest.counting import Counting, Place
 from streams.ingest.matcher import NOTHING, Verdict
 from streams.ingest.redact import cut
@@ -22,15 +22,22 @@ from streams.ports import Record
 
 HEADS_MAX: Final = 1024
 SHOWN_BYTES_MAX: Final = 2048
+TRACE_GAP_MS: Final = 5_000
+"""How long after a line its exception may come in a record of its own."""
 
 
 class HeadOf(Struct):
-    """The line that continuations which follow belong to. ``in_trace``: the last of them looked like a frame."""
+    """The line that continuations which follow belong to.
+
+    ``in_trace``: the last of them looked like a frame; ``open``: the next line belongs to it, whatever that is.
+    """
 
     place: Place
     level: str
     at_ms: int
+    append_ms: int
     stamped: bool
+    open: bool
     in_trace: bool = False
 
 
@@ -49,6 +56,8 @@ class TextTaker:
         """Whether the head stands in the record under way, and is not counted yet."""
         self._verdict = NOTHING
         self._shown = b""
+        self._fallback = ("", "")
+        self._fallback_host = ""
 
     def begin(self, record: Record) -> None:
         """Start a record; the head of the record before, with the same key, may go on."""
@@ -56,19 +65,22 @@ class TextTaker:
         self._key = record.key or b""
         self._head = self.heads.get(self._key)
         self._own = False
+        self._fallback = self._fallbacks.service(record)
+        self._fallback_host = self._fallbacks.host(record)
 
     def line(self, index: int, line: bytes) -> None:
         """Take a line that is not blank."""
         head = self._head
         said = text_lines.read_head(line, self._record.timestamp)
-        if head is not None and self._continues(head, line, stamped=said[3] != 0):
-            head.in_trace = head.in_trace or text_lines.continues(line)
-            self._continuation(head, line)
+        inner, unfinished = traces.unwrapped(line)
+        if head is not None and self._continues(head, inner, said, wrapped=inner is not line):
+            head.open = unfinished
+            self._continuation(head, line, inner)
             return
         self.end()
-        self._head = self._begun(index, line, said)
+        self._head = self._begun(index, line, said, open_=unfinished or traces.opens(inner))
         self._own = True
-        self._verdict, self._shown = self._counting.scan(line), line
+        self._verdict, self._shown = self._counting.scan(inner), line
 
     def end(self) -> None:
         """Count the head of this record together with what continued it."""
@@ -77,32 +89,43 @@ class TextTaker:
             return
         self._own = False
         place = head.place
-        shown = Place(place.service, place.rule, place.host, place.offset, place.index, self._shown)
         if self._verdict is NOTHING and head.level in {"", "info"}:
             self._counting.plain(place.service, "info", head.at_ms)
         else:
+            shown = Place(place.service, place.rule, place.host, place.offset, place.index, self._shown)
             self._counting.seen(shown, self._verdict, head.level, head.at_ms)
         if len(self.heads) >= HEADS_MAX and self._key not in self.heads:
             self.heads.clear()
         self.heads[self._key] = head
 
-    def _continues(self, head: HeadOf, line: bytes, *, stamped: bool) -> bool:
-        if text_lines.continues(line):
-            return True
-        if stamped:
-            return False
-        return (self._own and head.stamped) or (head.in_trace and text_lines.ends_trace(line))
+    def _continues(self, head: HeadOf, inner: bytes, said: text_lines.Head, *, wrapped: bool) -> bool:
+        """Say whether a line belongs to a head, and remember whether it is a frame of its trace.
 
-    def _continuation(self, head: HeadOf, line: bytes) -> None:
+        ``inner`` is without what a container runtime wrote before it, whose stamp says nothing about where lines begin.
+        """
+        if traces.continues(inner) or (head.in_trace and traces.frame_within(inner)):
+            head.in_trace = True
+            return True
+        if head.open:
+            return True
+        stamped = said[3] != 0 and not (wrapped and not text_lines.read_head(inner, self._record.timestamp)[3])
+        if stamped:
+            return traces.details(inner, head.place.text)
+        if head.in_trace and traces.ends(inner):
+            head.in_trace = False
+            return True
+        if head.stamped and traces.is_exception(inner):
+            head.in_trace = self._record.timestamp - head.append_ms <= TRACE_GAP_MS
+            return head.in_trace
+        return self._own and head.stamped and not wrapped
+
+    def _continuation(self, head: HeadOf, line: bytes, inner: bytes) -> None:
         """Match a line that belongs to a head, and count it: for itself when the head is counted already."""
-        verdict = self._counting.scan(line)
+        verdict = self._counting.scan(inner)
         if self._own:
             self._counting.plain(head.place.service, "info", head.at_ms)
             self._fold(verdict, line)
-            return
-        if not text_lines.continues(line):
-            head.in_trace = False
-        if verdict.pattern:
+        elif verdict.pattern:
             place = head.place
             shown = Place(place.service, place.rule, place.host, place.offset, place.index, place.text + b"\n" + line)
             self._counting.seen(shown, verdict, head.level, head.at_ms, template=False)
@@ -115,15 +138,15 @@ class TextTaker:
             self._verdict = replace(verdict, level=self._verdict.level or verdict.level)
             self._shown = cut(cut(self._shown, SHOWN_BYTES_MAX // 2) + b"\n" + line, SHOWN_BYTES_MAX)
 
-    def _begun(self, index: int, line: bytes, said: text_lines.Head) -> HeadOf:
+    def _begun(self, index: int, line: bytes, said: text_lines.Head, *, open_: bool) -> HeadOf:
         service, host, level, at_ms = said
         rule = "syslog"
         record = self._record
         if not service:
-            service, rule = self._fallbacks.service(record)
+            service, rule = self._fallback
         if not host:
-            host = self._fallbacks.host(record)
+            host = self._fallback_host
         at = self._counting.event_time(at_ms, record.timestamp, service, host)
         self._counting.gatherer.at_max_ms = max(self._counting.gatherer.at_max_ms, at)
         place = Place(service, rule, host, record.offset, index, cut(line, SHOWN_BYTES_MAX // 2))
-        return HeadOf(place=place, level=level, at_ms=at, stamped=at_ms != 0)
+        return HeadOf(place=place, level=level, at_ms=at, append_ms=record.timestamp, stamped=at_ms != 0, open=open_)

@@ -12,13 +12,14 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from streams.ingest import identity, levels, stamps
+from streams.ingest import identity, levels, service_fields, stamps
 from streams.ingest.formats.signs import envelope_of
 from streams.ingest.identity import declared
+from streams.ingest.service_fields import Rows, service_of
 from streams.ingest.stamps import of_text
 
 Read = tuple[bytes, str, str, str, str, int]
-"""(text, service, service_rule, host, level, at_ms); ``""`` and 0 for what the producer did not say."""
+"""(text, service, service_rule, host, level, stamp); ``""`` and 0 for what the producer did not say."""
 ENVELOPE: Final[Read] = (b"", "", "", "", "", 0)
 """What is read of an object that may wrap lines (``formats.envelopes``): this very tuple."""
 
@@ -38,23 +39,10 @@ _HOST_KEYS: Final = (
     *("host", "hostname", "host.name", "_HOSTNAME", "HOSTNAME", "HOST", "Hostname", "node_name"),
     "kubernetes.node_name",
 )
-_SERVICE_KEYS: Final = (
-    *(("resource", "otel"), ("resource.service.name", "otel"), ("service.name", "ecs"), ("service", "json")),
-    *(("kubernetes", "kubernetes"), ("kubernetes.labels.app", "kubernetes"), ("container", "kubernetes")),
-    *(("kubernetes.container_name", "kubernetes"), ("container_name", "kubernetes"), ("service_name", "json")),
-    *(("app", "json"), ("application", "json"), ("appname", "syslog"), ("SYSLOG_IDENTIFIER", "syslog")),
-    *(("programname", "syslog"), ("PROGRAM", "syslog"), ("ident", "syslog"), ("logger", "json")),
-    *(("logger_name", "json"), ("loggerName", "json"), ("log.logger", "json"), ("name", "json")),
-    *(("_SYSTEMD_UNIT", "syslog"), ("_COMM", "syslog"), ("SourceName", "json"), ("winlog", "json")),
-)
-_LOGGERS_THAT_SAY_NAME: Final = (frozenset({"pid", "hostname"}), frozenset({"levelname"}))
-"""``name`` is the logger's only beside what pino, bunyan or Python's logging write; elsewhere it may be anybody's."""
-_FILE_KEYS: Final = ("file", "filename", "log.file.path", "path", "source")
 _DETAIL_KEYS: Final = (
     *("error", "err", "exception", "exc_info", "stack_trace", "stacktrace", "stack", "traceback", "error.message"),
     *("error.stack_trace", "attr", "reason", "detail", "details", "thrown"),
 )
-_APP_LABELS: Final = ("app.kubernetes.io/name", "app_kubernetes_io/name", "app", "k8s-app", "component")
 _PLANS_MAX: Final = 2048
 _PLAN_KEYS_MAX: Final = 64
 
@@ -66,7 +54,7 @@ class Plan(Struct, frozen=True):
     times: tuple[str, ...]
     levels: tuple[str, ...]
     hosts: tuple[str, ...]
-    services: tuple[tuple[str, str], ...]
+    services: Rows
     files: tuple[str, ...]
     details: tuple[str, ...]
     quick: bool
@@ -81,23 +69,21 @@ class Plan(Struct, frozen=True):
 def plan_of(keys: tuple[str, ...]) -> Plan:
     """Return the plan for a set of keys."""
     present = frozenset(keys)
-    named = present if any(keys <= present for keys in _LOGGERS_THAT_SAY_NAME) else present - {"name"}
     plan = Plan(
         texts=tuple(key for key in _TEXT_KEYS if key in present),
         times=tuple(key for key in _TIME_KEYS if key in present),
         levels=tuple(key for key in (*_LEVEL_KEYS, "log", "severity_number", "SeverityNumber") if key in present),
         hosts=tuple(key for key in (*_HOST_KEYS, "kubernetes", "resource") if key in present),
-        services=tuple(row for row in _SERVICE_KEYS if row[0] in named),
-        files=tuple(key for key in (*_FILE_KEYS, "log") if key in present),
+        services=service_fields.rows_of(present),
+        files=service_fields.files_of(present),
         details=tuple(key for key in _DETAIL_KEYS if key in present),
         quick=False,
         envelope=bool(envelope_of(present)),
     )
-    if not (plan.texts and plan.times and plan.services and plan.services[0][1] == "json"):
+    service = service_fields.declared_key(plan.services)
+    if not (plan.texts and plan.times and service) or plan.levels or plan.hosts or plan.details:
         return plan
-    if plan.levels or plan.hosts or plan.details:
-        return plan
-    return replace(plan, quick=True, text=plan.texts[0], time=plan.times[0], service=plan.services[0][0])
+    return replace(plan, quick=True, text=plan.texts[0], time=plan.times[0], service=service)
 
 
 class JsonReader:
@@ -143,7 +129,7 @@ class JsonReader:
             if inner is not None:
                 return self._merged(found, inner, text)
         at_ms = _time_of(found, plan.times) if plan.times else 0
-        service, rule = _service_of(found, plan)
+        service, rule = service_of(found, plan.services, plan.files)
         host = _host_of(found, plan.hosts) if plan.hosts else ""
         level = _level_of(found, plan.levels) if plan.levels else ""
         if text and (text[0] == " " or text[-1] == "\n"):
@@ -179,7 +165,7 @@ class JsonReader:
         """Return the line of the inner object; what it does not say, the outer one says."""
         within = self.read(inner, text.encode("utf-8", "replace"), unfold=False)
         around = self.read({key: value for key, value in outer.items() if key not in _TEXT_KEYS}, b"", unfold=False)
-        service, rule = within[1:3] if within[1] else around[1:3]
+        service, rule = service_fields.first(within[1:3], around[1:3])
         host, level = within[3] or around[3], within[4] or around[4]
         return within[0], service, rule, host, level, within[5] or around[5]
 
@@ -198,29 +184,17 @@ def _journal_bytes(numbers: list[Any]) -> str:
         return ""
 
 
-_DECLARED: Final = frozenset({"otel", "ecs", "json"})
-
-
 def _time_of(found: dict[str, Any], keys: tuple[str, ...]) -> int:
+    """Return the first stamp that can be true; ``WRONG`` when there are only others."""
+    wrong = 0
     for key in keys:
         value = found[key]
         at_ms = of_text(value) if type(value) is str else stamps.of_value(value)
-        if at_ms:
+        if at_ms == stamps.WRONG:
+            wrong = stamps.WRONG
+        elif at_ms:
             return at_ms
-    return 0
-
-
-def _service_of(found: dict[str, Any], plan: Plan) -> tuple[str, str]:
-    """Return (service, rule) of the first field that names one; a file's stem when none does."""
-    for key, rule in plan.services:
-        value = found[key]
-        if type(value) is str and value:
-            return (declared(value) if rule in _DECLARED else identity.derived(value)), rule
-        if type(value) is dict:
-            named = _nested_service(key, value)
-            if named[0]:
-                return named
-    return _file_service(found, plan.files) if plan.files else ("", "")
+    return wrong
 
 
 def _host_of(found: dict[str, Any], keys: tuple[str, ...]) -> str:
@@ -238,38 +212,6 @@ def _level_of(found: dict[str, Any], keys: tuple[str, ...]) -> str:
         if level:
             return level
     return ""
-
-
-def _nested_service(key: str, value: dict[str, Any]) -> tuple[str, str]:
-    if key == "resource":
-        attributes = value.get("attributes")
-        name = value.get("service.name") or (attributes.get("service.name") if type(attributes) is dict else None)
-        return _named(name, "otel", as_declared=True)
-    if key == "service":
-        return _named(value.get("name"), "ecs", as_declared=True)
-    if key == "kubernetes":
-        return _kubernetes_service(value)
-    if key == "winlog":
-        return _named(value.get("provider_name"), "json", as_declared=True)
-    return _named(value.get("name"), "kubernetes", as_declared=False)
-
-
-def _kubernetes_service(value: dict[str, Any]) -> tuple[str, str]:
-    labels = value.get("labels") or value.get("pod_labels")
-    if type(labels) is dict:
-        for label in _APP_LABELS:
-            service, rule = _named(labels.get(label), "kubernetes", as_declared=True)
-            if service:
-                return service, rule
-    container = value.get("container")
-    name = value.get("container_name") or (container.get("name") if type(container) is dict else None)
-    return _named(name or value.get("pod_name"), "kubernetes", as_declared=False)
-
-
-def _named(name: object, rule: str, *, as_declared: bool) -> tuple[str, str]:
-    if type(name) is not str or not name:
-        return "", ""
-    return (declared(name) if as_declared else identity.derived(name)), rule
 
 
 def _nested_host(key: str, value: object) -> str:
@@ -290,17 +232,6 @@ def _level(key: str, value: object) -> str:
     if key == "log":
         return levels.of_value(value.get("level")) if type(value) is dict else ""
     return levels.of_value(value)
-
-
-def _file_service(found: dict[str, Any], keys: tuple[str, ...]) -> tuple[str, str]:
-    for key in keys:
-        value = found[key]
-        if key == "log":
-            file = value.get("file") if type(value) is dict else None
-            value = file.get("path") if type(file) is dict else None
-        if type(value) is str and "/" in value:
-            return identity.of_file(value), "file"
-    return "", ""
 
 
 def _detail(value: object) -> bytes:

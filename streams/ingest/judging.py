@@ -138,6 +138,10 @@ def _user_flag(found: re.Match[str], value: str) -> bool:
     return not (value.isdigit() or value == found["who"] or no_value(value))
 
 
+def _chosen_or_quoted(found: re.Match[str], value: str) -> bool:
+    return chosen(value) or (bool(found["opened"]) and not is_word(value) and not no_value(value))
+
+
 def _card(found: re.Match[str], value: str) -> bool:
     return luhn(value) and _COUNTED.search(found.string[max(0, found.start() - 24) : found.start()]) is None
 
@@ -157,6 +161,7 @@ JUDGES: Final[dict[str, Callable[[re.Match[str], str], bool]]] = {
     "named_weakly": _named_weakly,
     "flag": lambda _, value: not no_value(value) and not is_word(value),
     "user_flag": _user_flag,
+    "chosen_or_quoted": _chosen_or_quoted,
     "chosen": lambda _, value: chosen(value),
     "issued": lambda _, value: issued(value),
     "card": _card,

@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from streams.core.errors import InputError
-from streams.ingest import text_lines
+from streams.ingest import text_lines, traces
 from streams.ingest.confluent import Book
 from streams.ingest.counting import Counting, Place
 from streams.ingest.formats import reasons
@@ -30,9 +30,11 @@ from streams.ports import Record
 
 CHECK_EVERY_LINES: Final = 256
 RECORD_BYTES_MAX: Final = 400_000
-"""When the lines of one record fill a slice beyond this, the rest of the record is rejected."""
+"""When the lines of one record add more than this to a slice, the rest of the record is rejected."""
+SEVERAL_LINES_MAX: Final = 1_024
+"""After so many lines of records that hold several a slice is looked at: by its bytes a compressed one is small."""
 RECORD_LINES_MAX: Final = 8_192
-"""So that no record takes more than a tenth of a second; the largest batch that the OTel Collector sends by default."""
+"""So that a record takes about a tenth of a second at most; as many as the OTel Collector sends in one by default."""
 LOOK_BACK_RECORDS_MAX: Final = 50
 HEAD_SHOWN_BYTES_MAX: Final = 1024
 """So much of a head is kept, to be shown with a frame of its trace."""
@@ -71,6 +73,10 @@ class LineTaker:
         self._fallbacks: Final = Fallbacks()
         self.text: Final = TextTaker(self.counting, self._fallbacks, heads)
         self._troubled: Final[dict[str, tuple[int, int, bytes]]] = {}
+        self._several_lines = 0
+        """Lines of records that hold several, since the size of the slice was looked at for them."""
+        self._base_bytes = 0
+        """The size of the slice when the record under way had its first ``CHECK_EVERY_LINES`` lines."""
         self._next = 0
         """The index of the next line in the record under way; kept where lines come from what the record wraps."""
         self._depth = 0
@@ -139,7 +145,8 @@ class LineTaker:
 
     def _take_items(self, record: Record, items: Sequence[Item]) -> str:
         """Take lines that a decoder made; their indexes follow those that the record has used."""
-        begin = self._next
+        self._make_room(record, len(items))
+        failed, taken = "", False
         for item in items:
             index = self._next
             if self._overflows(index):
@@ -149,16 +156,20 @@ class LineTaker:
                 reason = self._line(record, index, self._read(item, msgspec.json.encode(item)), item)
             else:
                 reason = self._line(record, index, item, _NO_FIELDS)
-            if reason and reason != reasons.EMPTY:
+            self._next = max(self._next, index + 1)
+            if reason.startswith(reasons.TOO_MANY_LINES):
                 return reason
-        return "" if self._next > begin else reasons.EMPTY
+            failed = failed or reason.removeprefix(reasons.EMPTY)
+            taken = taken or not reason or reason.startswith(reasons.PARTLY_READ)
+        return _summed(failed, taken=taken)
 
     def _physical_lines(self, record: Record, lines: list[bytes]) -> str:
         """Take lines of text, among which JSON objects may stand."""
+        self._make_room(record, len(lines))
         text = self.text
         text.begin(record)
         begin = self._next
-        taken = False
+        failed, taken = "", False
         for physical_index, physical in enumerate(lines):
             index = begin + physical_index
             if self._overflows(index):
@@ -172,33 +183,50 @@ class LineTaker:
                 text.end()
                 self._next = index + 1
                 reason = self._line(record, index, self._read(found, line), found)
-                if reason and reason != reasons.EMPTY:
+                if reason.startswith(reasons.TOO_MANY_LINES):
                     return reason
-                taken = taken or not reason
-                begin += self._next - index - 1
+                failed = failed or reason.removeprefix(reasons.EMPTY)
+                taken = taken or not reason or reason.startswith(reasons.PARTLY_READ)
+                begin += max(self._next - index - 1, 0)
             else:
                 text.line(index, line)
                 taken = True
         text.end()
         self._next = begin + len(lines)
-        return "" if taken else reasons.EMPTY
+        return _summed(failed, taken=taken)
+
+    def _make_room(self, record: Record, lines: int) -> None:
+        """Begin a new slice with a record of several lines when the old one is full; nothing of it is counted yet."""
+        gatherer = self._gatherer
+        self._several_lines += lines if lines > 1 else 0
+        if self._several_lines <= SEVERAL_LINES_MAX or self._next or gatherer.to_offset >= record.offset:
+            return
+        self._several_lines = 0
+        if gatherer.full:
+            gatherer.close(record.offset)
+            gatherer.append_max_ms = record.timestamp
 
     def _overflows(self, index: int) -> bool:
-        """Say whether a record has more than a slice should hold; looked at every ``CHECK_EVERY_LINES`` lines."""
+        """Say whether a record has more than a slice should hold; looked at every ``CHECK_EVERY_LINES`` lines.
+
+        What records before it put into the slice does not count: it is no fault of this one.
+        """
         if index % CHECK_EVERY_LINES != CHECK_EVERY_LINES - 1:
             return False
-        return index >= RECORD_LINES_MAX or self._gatherer.estimate() > RECORD_BYTES_MAX
+        size_bytes = self._gatherer.estimate()
+        if index < CHECK_EVERY_LINES:
+            self._base_bytes = size_bytes
+        return index >= RECORD_LINES_MAX or size_bytes - self._base_bytes > RECORD_BYTES_MAX
 
     def _line(self, record: Record, index: int, read: Read, found: dict[str, Any]) -> str:
         """Count the line that was read of an object, or take what the object wraps; return why that can't be taken."""
         text, service, rule, host, level, at_ms = read
         append_ms = record.timestamp
-        if not at_ms or not service:
+        if not at_ms or not service or rule == "file":
             if read is ENVELOPE:
                 return self._envelope(record, index, found)
             said_service, said_host, said_level, said_at_ms = text_lines.read_head(text, append_ms)
-            if not service:
-                service, rule = (said_service, "syslog") if said_service else self._fallbacks.service(record)
+            service, rule = self._service((service, rule), said_service, record)
             at_ms, host, level = at_ms or said_at_ms, host or said_host, level or said_level
         if not 946_684_800_000 <= at_ms <= append_ms + 86_400_000:  # stamps.plausible, without the call
             at_ms = self.counting.event_time(at_ms, append_ms, service, host)
@@ -213,9 +241,20 @@ class LineTaker:
             return ""
         offset, at_index, shown = self._head_of(record.offset, index, service, text)
         place = Place(service, rule, host, offset, at_index, shown)
-        frame = level in _CALM and b"\n" not in text and text_lines.continues(text)
+        frame = level in _CALM and b"\n" not in text and traces.continues(text)
         self.counting.seen(place, verdict, level, at_ms, template=not frame)
         return ""
+
+    def _service(self, named: tuple[str, str], said: str, record: Record) -> tuple[str, str]:
+        """Return (service, rule): what a syslog line says, and a header, go before the name of a file."""
+        if named[0] and named[1] != "file":
+            return named
+        if said:
+            return said, "syslog"
+        if named[0]:
+            header = self._fallbacks.header(record)
+            return (header, "header") if header else named
+        return self._fallbacks.service(record)
 
     def _envelope(self, record: Record, index: int, found: dict[str, Any]) -> str:
         """Take the lines that an object wraps, from ``index`` on; an object that wraps none is a line itself."""
@@ -237,7 +276,14 @@ class LineTaker:
         A frame of a trace is shown with the last line of its service that said something, when that is near.
         """
         troubled = self._troubled.get(service)
-        if troubled and text_lines.continues(text) and offset - troubled[0] <= LOOK_BACK_RECORDS_MAX:
+        if troubled and traces.continues(text) and offset - troubled[0] <= LOOK_BACK_RECORDS_MAX:
             return troubled[0], troubled[1], troubled[2] + b"\n" + text
         self._troubled[service] = (offset, index, cut(text, HEAD_SHOWN_BYTES_MAX))
         return offset, index, text
+
+
+def _summed(failed: str, *, taken: bool) -> str:
+    """Return what became of a record of several: ``failed`` is why the first of those that can't be taken is not."""
+    if not failed:
+        return "" if taken else reasons.EMPTY
+    return f"{reasons.PARTLY_READ}: {failed}" if taken and not failed.startswith(reasons.PARTLY_READ) else failed

@@ -14,12 +14,12 @@ _STAMP: Final = re.compile(
     rb"[T :]{0,2}\d\d:\d\d:\d\d(?:[.,]\d+)?\s?(?:Z|UTC|[+-]\d\d:?\d\d)?\]?"
 )
 _VARIABLE: Final = re.compile(
-    rb"\"[^\"\n]{0,200}\"|'[^'\n]{0,200}'|<[^>\s]{1,80}>"
+    rb"\[[a-z]+:[0-9a-f]{12}\]"  # the tag of a secret, which differs between installations
+    rb"|\"[^\"\n]{0,200}\"|'[^'\n]{0,200}'|<[^>\s]{1,80}>"
     rb"|(?<![\w])/(?:[\w.\-@+]+/)*[\w.\-@+]*"
     rb"|\b[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}\b"
-    rb"|\b(?=[0-9a-fA-F]*\d)[0-9a-fA-F]{7,}\b"
-    rb"|\b0x[0-9a-fA-F]+\b"
     rb"|(?<![\w.\-])[\w.\-]*?\d[\w.\-]*(?::\d+)?"
+    rb"|\b(?=[0-9a-fA-F]*\d)[0-9a-fA-F]{7,}\b"
 )
 
 

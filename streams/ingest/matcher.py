@@ -26,6 +26,7 @@ LINE_BYTES_MAX: Final = 8192
 """Lines are cut here for matching."""
 _REMEMBERED_MAX: Final = 50_000
 _UNRANKED: Final = 1 << 30
+_RAISES_MAX: Final = 16
 
 
 class Verdict(Struct, frozen=True):
@@ -50,18 +51,22 @@ _SIGN_KIND: Final = "sign"
 _UNSIGN_KIND: Final = "unsign"
 _RULE_KIND: Final = "rule"
 _UNLESS_KIND: Final = "unless"
+_RAISE_KIND: Final = "raise"
 _BENIGN_KIND: Final = "benign"
+_SERVED_KIND: Final = "served"
+_ATTACKS: Final = "security"
 
 
 class Matcher:
     """A compiled rule set. ``scan`` is pure but reuses one scratch space: one matcher per thread."""
 
     def __init__(self, rules: Sequence[RuleSpec], catalogue: PatternCatalogue, shipped: frozenset[str]) -> None:
-        """Compile ``rules``, most specific first; ``benign`` of the catalogue applies to the ``shipped`` ids only."""
+        """Compile ``rules``, most specific first; ``benign`` and ``served`` apply to the ``shipped`` ids only."""
         self.rules: Final = tuple(rules)
         self.shipped: Final = shipped
         self.rules_sha256: Final = _sha256(self.rules, catalogue)
         expressions, meanings = _table(self.rules, catalogue)
+        self._names: Final = tuple(expression.name for expression in expressions)
         self._meanings: Final = meanings
         self._database: Final = compiled.database(expressions)
         self._raw_scan: Final = self._database.scan
@@ -91,16 +96,26 @@ class Matcher:
         self._hits.clear()
         return tuple(self.rules[index].id for index in self._standing(key))
 
+    def expressions_in(self, text: bytes) -> tuple[str, ...]:
+        """Return what matches a text, as messages name it (rule, kind, number, expression), rules in order."""
+        self._raw_scan(text[:LINE_BYTES_MAX], self._seen)
+        found = tuple(self._names[hit] for hit in sorted(set(self._hits)))
+        self._hits.clear()
+        return found
+
     def _standing(self, hits: tuple[int, ...]) -> list[int]:
         """Return the indexes of the rules that matched and were not taken back, in order."""
         said = [self._meanings[hit] for hit in hits]
         taken_back = {index for kind, index in said if kind == _UNLESS_KIND}
-        benign = any(kind == _BENIGN_KIND for kind, _ in said)
-        return sorted(
-            index
-            for index in {index for kind, index in said if kind == _RULE_KIND}
-            if index not in taken_back and not (benign and self.rules[index].id in self.shipped)
-        )
+        kinds = {kind for kind, _ in said}
+        there = {index for kind, index in said if kind == _RULE_KIND} - taken_back
+        return sorted(index for index in there if not self._harmless(self.rules[index], kinds))
+
+    def _harmless(self, rule: RuleSpec, kinds: set[str]) -> bool:
+        """Say whether a shipped rule's match is taken back by what the line as a whole is."""
+        if rule.id not in self.shipped:
+            return False
+        return _BENIGN_KIND in kinds or (_SERVED_KIND in kinds and rule.category != _ATTACKS)
 
     def _judge(self, hits: tuple[int, ...]) -> Verdict:
         said = [self._meanings[hit] for hit in hits]
@@ -115,12 +130,18 @@ class Matcher:
         return Verdict(
             pattern=rule.id,
             category=rule.category,
-            severity=rule.severity,
+            severity=_raised(rule, {place for kind, place in said if kind == _RAISE_KIND}, standing[0]),
             confidence=rule.confidence,
             rank=standing[0],
             level=stated,
             error_like=True,
         )
+
+
+def _raised(rule: RuleSpec, raising: set[int], index: int) -> str:
+    """Return the severity of a rule's match: the highest among its own and those of its context that is there."""
+    there = [place % _RAISES_MAX for place in raising if place // _RAISES_MAX == index]
+    return max((rule.severity, *(rule.raises[place].severity for place in there)), key=SEVERITIES.index)
 
 
 def _collector(hits: list[int]) -> Callable[[int, int, int, int, object], None]:
@@ -134,15 +155,18 @@ def _collector(hits: list[int]) -> Callable[[int, int, int, int, object], None]:
 
 
 def _table(rules: Sequence[RuleSpec], catalogue: PatternCatalogue) -> tuple[list[Expression], list[tuple[str, int]]]:
-    """Return every expression with what its match means: (kind, index of the rule or severity)."""
+    """Return every expression with what its match means: (kind, index of the rule, severity or rule and raise)."""
     rows: list[tuple[Expression, tuple[str, int]]] = []
     for index, rule in enumerate(rules):
         rows += [(expression, (_RULE_KIND, index)) for expression in of_rule(rule)]
         rows += [(expression, (_UNLESS_KIND, index)) for expression in unless_of(rule)]
+        for place in range(len(rule.raises)):
+            rows += [(e, (_RAISE_KIND, index * _RAISES_MAX + place)) for e in raises_of(rule, place)]
     for level in catalogue.levels:
         rows += [(e, (_LEVEL_KIND, SEVERITIES.index(level.severity))) for e in _of_level(level)]
     rows += _of_signs(catalogue.signs)
     rows += [(Expression(name="benign", text=text), (_BENIGN_KIND, 0)) for text in catalogue.benign]
+    rows += [(Expression(name="served", text=text), (_SERVED_KIND, 0)) for text in catalogue.served]
     return [expression for expression, _ in rows], [meaning for _, meaning in rows]
 
 
@@ -162,6 +186,25 @@ def unless_of(rule: RuleSpec) -> list[Expression]:
     ]
 
 
+def raises_of(rule: RuleSpec, place: int) -> list[Expression]:
+    """Return the expressions of one of the contexts that raise a rule's severity."""
+    raised = rule.raises[place]
+    return [
+        Expression(
+            name=f"rule {rule.id}, raise to {raised.severity} {n} {text!r}",
+            text=text,
+            case_sensitive=rule.case_sensitive,
+        )
+        for n, text in enumerate(raised.expressions, start=1)
+    ]
+
+
+def expressions_of(rule: RuleSpec) -> list[Expression]:
+    """Return all expressions that a rule brings."""
+    contexts = [expression for place in range(len(rule.raises)) for expression in raises_of(rule, place)]
+    return [*of_rule(rule), *unless_of(rule), *contexts]
+
+
 def _of_level(level: LevelSpec) -> list[Expression]:
     return [Expression(name="level", text=text, case_sensitive=True, head_only=True) for text in level.expressions]
 
@@ -172,7 +215,8 @@ def _of_signs(signs: SignSpec) -> list[tuple[Expression, tuple[str, int]]]:
 
 
 def _sha256(rules: tuple[RuleSpec, ...], catalogue: PatternCatalogue) -> str:
-    return config.sha256(msgspec.json.encode((rules, catalogue.levels, catalogue.signs, catalogue.benign)))
+    frame = (catalogue.levels, catalogue.signs, catalogue.benign, catalogue.served)
+    return config.sha256(msgspec.json.encode((rules, *frame)))
 
 
 def check_rule(rule: RuleSpec) -> None:
@@ -187,6 +231,11 @@ def check_rule(rule: RuleSpec) -> None:
         raise InputError(f"rule {rule.id}: confidence {rule.confidence} is not above 0 and at most 1")
     if not rule.expressions:
         raise InputError(f"rule {rule.id}: has no expression")
+    if len(rule.raises) > _RAISES_MAX:
+        raise InputError(f"rule {rule.id}: {len(rule.raises)} raises, at most {_RAISES_MAX} are allowed")
+    for raised in rule.raises:
+        if raised.severity not in SEVERITIES[SEVERITIES.index(rule.severity) + 1 :]:
+            raise InputError(f"rule {rule.id}: raises to {raised.severity!r}, which is not above {rule.severity}")
 
 
 @cache
@@ -206,7 +255,7 @@ def merged(users: RuleSet) -> Matcher:
         return shipped()
     for rule in users.rules:
         check_rule(rule)
-    compiling.check_compiles([e for rule in users.rules for e in (*of_rule(rule), *unless_of(rule))])
+    compiling.check_compiles([expression for rule in users.rules for expression in expressions_of(rule)])
     catalogue = patterns()
     own = {rule.id: rule for rule in users.rules}
     if len(own) != len(users.rules):

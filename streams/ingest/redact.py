@@ -7,6 +7,7 @@ saying which: nobody without the key can try out likely ones. What secrets look 
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 import threading
 from collections.abc import Callable
@@ -20,12 +21,16 @@ from streams.ingest.secret_shapes import SHAPES, Shape
 TEXT_CHARACTERS_MAX: Final = 2048
 READ_CHARACTERS_MAX: Final = 3072
 """So much is looked at, so that a secret over the edge is recognised before the cut."""
+RECORD_CHARACTERS_MAX: Final = 500_000
+"""So much of one record is looked at closely or kept as evidence: what is made to be slow takes 1 µs a character."""
+SPENT_CHARACTERS: Final = 128
+"""So much is then left of each text, so that 5 000 lines take another second. Names are shorter: they stay whole."""
 TAG_DIGITS: Final = 12
 """48 bits: among a million secrets the chance that any two share a tag is 0.2 %; 32 bits would make it certain."""
 _OWN: Final = threading.local()
 _NAMES_MAX: Final = 20_000
 _SPLIT: Final = re.compile(r"(?P<name>[^\s=;,]{1,100})=(?P<secret>[^;,\s]{1,3000})")
-_IN_KEY: Final = re.compile(r"\\+[nrt]|#012|[^A-Za-z0-9+/=]")
+_IN_KEY: Final = re.compile(r"\\+[nrt]?|#012|[^A-Za-z0-9+/=]")
 _UNFINISHED: Final = "".join(map(chr, range(33, 127))).translate({ord(c): None for c in "\"'`,;&<>(){}[]|"})
 
 Replace = Callable[[re.Match[str]], str]
@@ -47,7 +52,8 @@ def holds_secret(name: str) -> bool:
 class Redactor:
     """Replaces secrets by tags. ``key`` makes tags differ between installations; equal keys give equal tags.
 
-    One redactor per thread: it reuses one scratch space.
+    One redactor per thread: it reuses one scratch space. ``left_characters`` is what may still be looked at closely;
+    who reads records sets it to ``RECORD_CHARACTERS_MAX`` before each, everybody else has no limit.
     """
 
     def __init__(self, key: bytes = b"logmend") -> None:
@@ -58,6 +64,7 @@ class Redactor:
         append = self._hits.append
         self._seen: Final = lambda shape, _start, _end, _flags, _context: append(shape)
         self._names: Final[dict[str, str]] = {}
+        self.left_characters = math.inf
 
     def tag(self, kind: str, secret: str) -> str:
         """Return the stable tag of a secret; what is written with per cents is the same secret."""
@@ -75,12 +82,22 @@ class Redactor:
         hits = self._hits
         self._scan(text.encode("utf-8", "replace"), self._seen)
         if hits:
+            self.left_characters -= len(text)
+            if self.left_characters < 0 and len(text) > SPENT_CHARACTERS:
+                text = text[:SPENT_CHARACTERS].rstrip(_UNFINISHED)
             hits.sort()
             for hit in hits:
                 substitute, replace = self._replace[hit]
                 text = substitute(replace, text)
             hits.clear()
         return text[:TEXT_CHARACTERS_MAX]
+
+    def line(self, line: bytes, size_bytes: int) -> str:
+        """Return a line as it may be kept: cut to ``size_bytes``, redacted, without NUL; it counts for its record."""
+        size_bytes = size_bytes if self.left_characters > 0 else SPENT_CHARACTERS
+        text = self.text(cut(line, size_bytes).decode("utf-8", "replace").replace("\x00", "\ufffd"))
+        self.left_characters -= len(text)
+        return text
 
     def name(self, name: str) -> str:
         """Return the name of a service or host; a tag when it holds a secret, or is an address that may hold one."""

@@ -5,8 +5,10 @@ A rule file is TOML with ``[[rules]]`` tables of ``RuleSpec``'s fields. Without 
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
+from typing import Final
 
 import msgspec
 from msgspec import Struct
@@ -16,12 +18,16 @@ from streams.core.config import RuleSet, RuleSpec
 from streams.core.errors import InputError
 from streams.ingest import compiling
 from streams.ingest import matcher as matchers
+from streams.ingest.classifying import Classifier
 from streams.ingest.compiling import Expression
 from streams.ingest.matcher import Matcher
 
 ERROR = "error"
 WARNING = "warning"
 SHORT_CHARACTERS = 4
+_PIECES: Final = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\{\d*,?\d*\}|.", re.DOTALL)
+"""What an expression is made of: an escape, a class, a counted repeat, or one character."""
+_UNLIMITED: Final = re.compile(r"[*+]|\{\d+,\}")
 
 
 class Finding(Struct, frozen=True):
@@ -54,6 +60,20 @@ class Listed(Struct, frozen=True):
     origin: str
     expressions: int
     hint: str
+
+
+class Explained(Struct, frozen=True):
+    """Why a line is called what it is called: the verdict, the rules that match in order, every expression that does.
+
+    ``pattern`` is ``""`` when no rule names it; ``matched`` has what takes a match back as well.
+    """
+
+    pattern: str
+    category: str
+    severity: str
+    confidence: float
+    rules: tuple[str, ...]
+    matched: tuple[str, ...]
 
 
 def load(path: Path) -> RuleSet:
@@ -122,10 +142,11 @@ def _lint_fields(rule: RuleSpec) -> list[Finding]:
 
 
 def _lint_expressions(rules: tuple[RuleSpec, ...]) -> list[Finding]:
-    owned = [(rule.id, e) for rule in rules for e in (*matchers.of_rule(rule), *matchers.unless_of(rule))]
+    owned = [(rule.id, expression) for rule in rules for expression in matchers.expressions_of(rule)]
     problems = compiling.problems([expression for _, expression in owned])
     findings = [Finding(owned[min(index, len(owned) - 1)][0], ERROR, why) for index, why in sorted(problems.items())]
-    return findings + [Finding(rule, WARNING, why) for rule, expression in owned if (why := _suspicious(expression))]
+    findings += [Finding(rule, WARNING, why) for rule, expression in owned if (why := _suspicious(expression))]
+    return findings + _repeated(rules)
 
 
 def _suspicious(expression: Expression) -> str:
@@ -133,7 +154,40 @@ def _suspicious(expression: Expression) -> str:
         return f"{expression.name}: so short that it matches almost everything"
     if expression.text.startswith((".*", ".+")) or expression.text.endswith((".*", ".+")):
         return f"{expression.name}: unbounded at an end, which changes nothing; leave it out"
+    if nests_repeats(expression.text):
+        return f"{expression.name}: catastrophic in engines that backtrack: a repeat without limit inside another"
     return ""
+
+
+def nests_repeats(text: str) -> bool:
+    """Say whether a group that holds a repeat without limit is itself repeated without limit, such as ``(a+)+``.
+
+    Such an expression takes exponential time where an engine backtracks; here it only costs states.
+    """
+    pieces = [found[0] for found in _PIECES.finditer(text)]
+    unlimited = [False]
+    for piece, after in zip(pieces, [*pieces[1:], ""], strict=True):
+        if piece == "(":
+            unlimited.append(False)
+        elif piece == ")" and len(unlimited) > 1:
+            inner, repeated = unlimited.pop(), bool(_UNLIMITED.fullmatch(after))
+            if inner and repeated:
+                return True
+            unlimited[-1] |= inner or repeated
+        elif _UNLIMITED.fullmatch(piece):
+            unlimited[-1] = True
+    return False
+
+
+def _repeated(rules: tuple[RuleSpec, ...]) -> list[Finding]:
+    """Find expressions that stand twice in one rule."""
+    return [
+        Finding(rule.id, WARNING, f"duplicate: {text!r} stands in it {texts.count(text)} times")
+        for rule in rules
+        for texts in (rule.expressions, rule.unless)
+        for text in sorted(set(texts))
+        if texts.count(text) > 1
+    ]
 
 
 def _dead_or_shadowed(rules: tuple[RuleSpec, ...], matcher: Matcher) -> list[Finding]:
@@ -175,6 +229,20 @@ def test(path: Path | None = None) -> list[Result]:  # noqa: PT028 - named like 
 
 def _result(rule: str, example: str, got: str, *, ok: bool, positive: bool) -> Result:
     return Result(rule=rule, positive=positive, example=example, got=got, ok=ok)
+
+
+def explain(line: str, path: Path | None = None) -> Explained:
+    """Classify one line with a file's rules, or the shipped ones, and say by which expressions."""
+    matcher = _matcher(path)
+    verdict = Classifier(matcher).classify(line.encode())
+    return Explained(
+        pattern=verdict.pattern,
+        category=verdict.category,
+        severity=verdict.severity,
+        confidence=verdict.confidence,
+        rules=matcher.rules_in(line.encode()),
+        matched=matcher.expressions_in(line.encode()),
+    )
 
 
 def effective(path: Path | None = None) -> list[Listed]:

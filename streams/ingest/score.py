@@ -7,7 +7,7 @@ authored). The names of the figures are a contract.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -114,15 +114,23 @@ def read_labels(path: Path) -> list[LabelledLine]:
     return labels
 
 
-def lines(path: Path, matcher: Matcher | None = None) -> LinesScore:
-    """Classify each labelled line by itself and compare; the shipped rules unless a matcher is given."""
+def lines(path: Path, matcher: Matcher | None = None, change: Callable[[str], str] | None = None) -> LinesScore:
+    """Classify each labelled line by itself and compare; the shipped rules unless a matcher is given.
+
+    ``change`` is what is done to each line before, such as ``replacing.replaced``.
+    """
     classifier = Classifier(matcher or matchers.shipped())
-    answers = [_Answer(label, classifier.classify(label.line.encode())) for label in read_labels(path)]
+    answers = [_answer(classifier, label, change) for label in read_labels(path)]
     return LinesScore(
         overall=_measure(answers),
         captured=_measure([answer for answer in answers if answer.label.provenance == "captured"]),
         misses=tuple(_miss(answer) for answer in answers if not answer.lenient or answer.severity_steps > 1),
     )
+
+
+def _answer(classifier: Classifier, label: LabelledLine, change: Callable[[str], str] | None) -> _Answer:
+    asked = msgspec.structs.replace(label, line=change(label.line)) if change else label
+    return _Answer(asked, classifier.classify(asked.line.encode()))
 
 
 def _measure(answers: Sequence[_Answer]) -> Measures:

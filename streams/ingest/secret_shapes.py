@@ -30,6 +30,11 @@ def _shape(kind: str, hint: str, exact: str, judge: str = "any") -> Shape:
     return Shape(kind, hint, re.compile(exact, re.IGNORECASE | re.DOTALL | re.ASCII), judge)
 
 
+def escaped(word: str) -> str:
+    """Return an expression for a word as JSON writes it when it may use ASCII only, once or within other JSON."""
+    return "".join(letter if letter.isascii() else rf"\\{{1,7}}u{ord(letter):04x}" for letter in word)
+
+
 TAG: Final = r"\[[a-z]{3,6}:[0-9a-f]{12}\]"
 _QUOTE: Final = r"(?:\\{0,7}[\"'`]|&quot;|&#3[49];|%22)"
 _ISSUED: Final = (
@@ -58,11 +63,21 @@ _ISSUED: Final = (
 _OF_LETTERS: Final = r"[a-z]{2,12}[_-](?:[a-z0-9]{1,8}[_-]){0,3}[A-Za-z0-9]{32,200}"
 """What issuers not named above do too: a word, then a long run."""
 
+_ABROAD: Final = "|".join(
+    f"{word}|{escaped(word)}" if not word.isascii() else word
+    for word in (
+        *("passwort", "kennwort", "contraseña", "contrasena", "mot de passe", "senha", "wachtwoord"),
+        *("пароль", "Пароль", "密码", "密碼", "パスワード", "비밀번호"),
+    )
+)
+"""A password in other languages, also as JSON escapes it."""
+_WIDE_COLON: Final = rf"\uff1a|{escaped(chr(0xFF1A))}"
 _STRONG: Final = (
-    r"pass(?:word|wd|phrase|code)|(?<![a-z])(?:bind|user|db|root)?(?:pass|pw)|(?-i:(?<=[a-z])(?:Pass|Pwd))|(?<![a-z0-9])(?:user|db|sql|admin|root)?pwd|secret|credential|cvv|cvc"
+    r"pass(?:word|wd|phrase|code)|(?<![a-z])(?:bind|user|db|root)?(?:pass|pw)|(?-i:(?<=[a-z])(?:Pass|Pwd))"
+    r"|(?<![a-z0-9])(?:user|db|sql|admin|root)?pwd|secret|credential|cvv|cvc"
     r"|api[ _-]?key|(?:access|account|shared|private|encrypt|encryption|signing|master|hmac|license|service|client|app)"
     r"[_-]?key"
-    r"|authkey|key[_-]data|token|dockerconfigjson|dockercfg|mnemonic"
+    rf"|authkey|key[_-]data|token|dockerconfigjson|dockercfg|mnemonic|(?<![a-z])(?:wpa_)?psk|{_ABROAD}"
 )
 _SUFFIX: Final = (
     r"(?:[_-]?(?:access[_-]?)?key)?(?:[_-]?(?:base|value|data|hash|b64|base64|plain|text|string|new|old|confirm\w{0,8}"
@@ -75,7 +90,7 @@ _WEAK: Final = (
 _DONE: Final = rf"(?!{TAG}(?![^\s\"'`,;&)}}\]<>\\]))"
 """Not before a tag that is all of a value."""
 _SEPARATOR: Final = (
-    rf"{_QUOTE}?\]?[ \t]{{0,3}}(?:=>|:=|==?|:(?!:)|%3[ad]|>(?=[^\s<]))[ \t]{{0,3}}"
+    rf"{_QUOTE}?\]?[ \t]{{0,3}}(?:=>|:=|==?|:(?!:)|{_WIDE_COLON}|%3[ad]|>(?=[^\s<]))[ \t]{{0,3}}"
     rf"{_DONE}(?:\(|\[(?!{TAG[2:]}))?{_DONE}"
 )
 _VALUE: Final = (
@@ -94,7 +109,7 @@ _CARD: Final = (
 _UNTAGGED: Final = rf"(?!{_OPENED}{TAG}|{TAG})"
 _NEXT: Final = rf"{_QUOTE}?(?:,[ \t]?|[ \t]{{1,3}}){_QUOTE}?"
 """Between a flag and its value, in a shell's line or in a list of arguments."""
-_END: Final = r"(?:\\*[\"'`]|&quot;|&#3[49];|%22)?\]?[ \t]*(?:[=:>]|%3[ad])"
+_END: Final = r"(?:\\*[\"'`]|&quot;|&#3[49];|%22)?\]?[ \t]*(?:[=:>]|\xef\xbc\x9a|%3[ad]|" + escaped(chr(0xFF1A)) + ")"
 """What follows a name, loosely."""
 
 _KEYS: Final = (
@@ -117,7 +132,12 @@ _KEYS: Final = (
         r"\A\s{0,8}(?P<secret>[A-Za-z0-9+/]{20,76}={0,2})\s{0,8}\Z",
         "key_body",
     ),
-    _shape("jwt", r"eyJ[\w-]{8}", r"eyJ[\w-]{8,4000}\.[\w-]{4,4000}(?:\.[\w-]{0,4000}){0,3}"),
+    _shape(
+        "jwt",
+        r"eyJ[\w-]{8}",
+        # From where a run begins: tried from each eyJ in it, a run of nothing else would take the square of its length.
+        r"(?<![\w-])[\w-]{0,100}?(?P<secret>eyJ[\w-]{8,4000}\.[\w-]{4,4000}(?:\.[\w-]{0,4000}){0,3})",
+    ),
     Shape("key", "|".join(_ISSUED), re.compile(rf"(?<![A-Za-z0-9])(?:{'|'.join(_ISSUED)})(?![A-Za-z0-9])", re.ASCII)),
     Shape(
         "key",
@@ -145,8 +165,9 @@ _CARRIED: Final = (
     ),
     _shape(
         "hook",
-        r"hook|/integration/|with/key/",
-        r"(?:/(?:incoming)?(?:web)?hooks?(?:b2)?/(?:catch/|v\d/|incoming/)?|/integration/|with/key/)"
+        r"hook|/integration/|with/key/|/(?:reset|magic|verify|confirm|activate|invite|password[\w-]*)/",
+        r"(?:/(?:incoming)?(?:web)?hooks?(?:b2)?/(?:catch/|v\d/|incoming/)?|/integration/|with/key/"
+        r"|/(?:reset|magic|verify|confirm|activate|invite|password[\w\-]{0,20})/)"
         r"(?P<secret>[\w\-/@.:]{8,300})",
         "issued_part",
     ),
@@ -179,7 +200,8 @@ _CARRIED: Final = (
 _GIVEN: Final = (
     _shape(
         "value",
-        r"(?:pass|pwd|pw|secret|credential|cvv|cvc|key|token|dockerc|mnemonic)[\w\-]*" + _END,
+        r"(?:pass|pwd|pw|secret|credential|cvv|cvc|key|token|dockerc|mnemonic|psk"
+        rf"|{_ABROAD})[\w\-]*" + _END,
         rf"(?P<name>{_STRONG}){_SUFFIX}{_SEPARATOR}{_VALUE}",
         "named",
     ),
@@ -213,15 +235,15 @@ _GIVEN: Final = (
     _shape(
         "value",
         r"sshpass|redis-cli|docker|podman|helm|ldap|sqlcmd|bcp",
-        r"\b(?:(?:sshpass|docker login|podman login|helm registry login)\b[^\n|]{0,80}?[\s'\"]-p"
-        r"|redis-cli\b[^\n|]{0,80}?[\s'\"]-a|ldap\w{3,8}\b[^\n|]{0,80}?[\s'\"]-w"
-        rf"|(?:sqlcmd|bcp)\b[^\n|]{{0,80}}?[\s'\"]-P)(?:{_NEXT}|{_QUOTE})?(?!{TAG})"
+        r"\b(?:(?:sshpass|docker login|podman login|helm registry login)\b[^\n|\[]{0,80}?[\s'\"]-p"
+        r"|redis-cli\b[^\n|\[]{0,80}?[\s'\"]-a|ldap\w{3,8}\b[^\n|\[]{0,80}?[\s'\"]-w"
+        rf"|(?:sqlcmd|bcp)\b[^\n|\[]{{0,80}}?[\s'\"]-P)(?:{_NEXT}|{_QUOTE})?(?!{TAG})"
         r"(?P<secret>[^\s\"',\-\\][^\s\"',\\]{2,100})",
     ),
     _shape(
         "value",
         r"mysql|mariadb|xtrabackup",
-        r"\b(?:mysql\w{0,8}|mariadb(?:-\w{1,8})?|xtrabackup)\b[^\n|]{0,80}?[\s'\"]-(?-i:p)['\"]?"
+        r"\b(?:mysql\w{0,8}|mariadb(?:-\w{1,8})?|xtrabackup)\b[^\n|\[]{0,80}?[\s'\"]-(?-i:p)['\"]?"
         rf"(?!{TAG})(?P<secret>[^\s\"'\\]{{3,100}})",
     ),
 )
@@ -235,9 +257,39 @@ _SAID: Final = (
     ),
     _shape(
         "value",
-        r"pass(?:word|wd|phrase|code)s?[ :]",
-        rf"\bpass(?:word|wd|phrase|code)s?{_BETWEEN} {_UNTAGGED}{_OPENED}(?P<secret>[^\s\"'<>]{{4,200}})",
+        r"identified .*by|set password",
+        r"(?:identified (?:with \w{1,40} )?by(?: password)?|set password [^=\n]{0,80}=)\s{1,3}(?:password\()?"
+        rf"{_UNTAGGED}{_QUOTE}?(?P<secret>[^\s\"'\\]{{3,200}})",
+        "flag",
+    ),
+    Shape(
+        "auth",
+        r"auth(?:enticate)? (?:plain|login|cram-md5|xoauth2|scram)",
+        re.compile(
+            r"\bAUTH(?:ENTICATE)? (?:PLAIN|LOGIN|CRAM-MD5|XOAUTH2|SCRAM[\w-]{0,16}) (?P<secret>[\w+/=\-]{8,2000})",
+            re.ASCII,
+        ),
+    ),
+    Shape(
+        "value",
+        r"auth |user \S+ pass |login ",
+        re.compile(
+            rf"\b(?:AUTH|USER \S{{1,80}} PASS|LOGIN [^\s\[]{{1,80}}) {_UNTAGGED}{_QUOTE}?(?P<secret>[^\s\"']{{4,200}})",
+            re.ASCII,
+        ),
         "chosen",
+    ),
+    _shape(
+        "value",
+        r"(?:otp|password|code).{0,5}\d{6}",
+        r"(?:\botp|one-time (?:password|code)|(?:verification|security|2fa|mfa|login)[ _]code)(?: is|:|=){1,2} ?"
+        r"(?P<secret>\d{6,8})(?!\w)",
+    ),
+    _shape(
+        "value",
+        r"pass(?:word|wd|phrase|code)s?[ :]",
+        rf"\bpass(?:word|wd|phrase|code)s?{_BETWEEN} {_UNTAGGED}(?P<opened>{_OPENED})(?P<secret>[^\s\"'<>]{{4,200}})",
+        "chosen_or_quoted",
     ),
     _shape(
         "value",

@@ -13,10 +13,11 @@ from typing import Final
 from msgspec import Struct
 
 from streams import codec
+from streams.core.beside import Evidence
 from streams.core.config import ZoneSpec
 from streams.core.directory import may_say
 from streams.core.errors import InputError
-from streams.core.events import Evidence, InboxEvent, Message, Slice
+from streams.core.events import InboxEvent, Message, Slice
 from streams.ingest.confluent import Book
 from streams.ingest.gather import Gatherer, Source
 from streams.ingest.groups import HeadOf
@@ -24,7 +25,7 @@ from streams.ingest.json_lines import JsonReader
 from streams.ingest.lines import LineTaker
 from streams.ingest.matcher import Matcher
 from streams.ingest.metrics.taking import MetricTaker
-from streams.ingest.redact import Redactor
+from streams.ingest.redact import RECORD_CHARACTERS_MAX, Redactor
 from streams.ingest.zones import Zones
 from streams.ports import Record
 from streams.topics import Topics
@@ -97,7 +98,8 @@ class Slicer:
             measured = MetricTaker(self._json, gatherer, self._book, zones)
             dead = _take_all(measured.take, gatherer, fresh, check_every_bytes=0)
             return _cut(gatherer, dead, measured.stamps_replaced)
-        carried_to, heads = self._carried.get((source, partition), (-1, {}))
+        # Taken out, so that a cut that fails leaves no heads of lines that come after those of the next attempt.
+        carried_to, heads = self._carried.pop((source, partition), (-1, {}))
         heads = heads if carried_to == from_offset else {}
         taker = LineTaker(self.matcher, self._json, gatherer, heads, self._book, zones)
         dead = _take_all(taker.take, gatherer, fresh, CHECK_EVERY_BYTES)
@@ -118,7 +120,9 @@ def _take_all(
     """
     dead = []
     unchecked_bytes = 0
+    redactor = gatherer.redactor
     for record in records:
+        redactor.left_characters = RECORD_CHARACTERS_MAX
         reason = take(record)
         if reason:
             gatherer.reject(record.offset, 0, reason)

@@ -32,10 +32,13 @@ class Fallbacks:
 
     def service(self, record: Record) -> tuple[str, str]:
         """Return (service, rule) by header, file stem, record key or topic, the first that gives a name."""
-        for names, rule in ((_SERVICE_HEADERS, "header"), (_FILE_HEADERS, "file")):
-            value = _header(record, names)
-            if value:
-                return (identity.declared(value) if rule == "header" else identity.of_file(value)), rule
+        if record.headers:
+            name = self.header(record)
+            if name:
+                return name, "header"
+            name = identity.of_file(_header(record, _FILE_HEADERS))
+            if name:
+                return name, "file"
         known = (record.topic, record.key)
         found = self._services.get(known)
         if found is None:
@@ -43,6 +46,10 @@ class Fallbacks:
                 self._services.clear()
             found = self._services[known] = _by_key(record)
         return found
+
+    def header(self, record: Record) -> str:
+        """Return the service that a header gives, or ``""``."""
+        return identity.declared(_header(record, _SERVICE_HEADERS))
 
     def host(self, record: Record) -> str:
         """Return the host that a header gives, or ``""``."""

@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 from typing import Final
 
-from streams.ingest import identity, levels, stamps
+from streams.ingest import identity, levels, stamps, traces
 
 Head = tuple[str, str, str, int]
 """(service, host, level, stamp); ``""`` and 0 for what the line does not say."""
@@ -28,11 +28,6 @@ _WITH_ZONE: Final = re.compile(
     + _NAME
     + rb"(?:(?:\[\d*\])?:|\[\d+\] )"
 )
-_CONTINUES: Final = re.compile(
-    rb"[ \t]|Caused by: |\.\.\. \d+ more|Suppressed: |Traceback \(most recent call last\)|at [\w.$<>/]+\("
-    rb"|goroutine \d+ \[|During handling of the above|The above exception was|[})\]]\s*$"
-)
-_ENDS_TRACE: Final = re.compile(rb"[A-Za-z_][\w.]*(?:: |$)")
 
 
 def read_head(line: bytes, append_ms: int) -> Head:
@@ -49,11 +44,16 @@ def _read(line: bytes, append_ms: int) -> Head:
     found = _TRADITIONAL.match(line)
     if found:
         at_ms = stamps.of_syslog(found["stamp"], found["fraction"])
-        return _service(found["app"]), _host(found["host"]), "", at_ms
+        return _named(found, at_ms)
     if line[4:5] == b"-" and line[:4].isdigit():
         at_ms = stamps.of_start(line)
-        if line[10:11] == b"T" and (found := _WITH_ZONE.match(line)) and _host(found["host"]).lower() not in _WORDS:
-            return _service(found["app"]), _host(found["host"]), "", at_ms
+        inner, _ = traces.unwrapped(line)
+        if inner is not line:
+            service, host, level, inner_ms = read_head(inner, append_ms)
+            return service, host, level, inner_ms or at_ms
+        found = _WITH_ZONE.match(line) if line[10:11] == b"T" else None
+        if found and _host(found["host"]).lower() not in _WORDS:
+            return _named(found, at_ms)
         if at_ms:
             return "", "", "", at_ms
     found = _RFC5424.match(line)
@@ -64,6 +64,14 @@ def _read(line: bytes, append_ms: int) -> Head:
 
 
 _WORDS: Final = frozenset(levels.OF_WORD)
+_CAPITAL: Final = re.compile(rb"[A-Z][a-z]+ ")
+
+
+def _named(found: re.Match[bytes], at_ms: int) -> Head:
+    """Return the program and host of a line; none when they are words of a sentence: "Connection lost: ", no pid."""
+    if _CAPITAL.match(found.string, found.start("host")) and b"]" not in found[0][-4:]:
+        return "", "", "", at_ms
+    return _service(found["app"]), _host(found["host"]), "", at_ms
 
 
 def _present(word: bytes) -> bytes:
@@ -78,13 +86,3 @@ def _service(app: bytes) -> str:
 @lru_cache(maxsize=4096)
 def _host(host: bytes) -> str:
     return host.decode("utf-8", "replace")[: identity.NAME_MAX]
-
-
-def continues(line: bytes) -> bool:
-    """Say whether a line looks like a part of the one before: indented, or a frame or cause of a stack trace."""
-    return _CONTINUES.match(line) is not None
-
-
-def ends_trace(line: bytes) -> bool:
-    """Say whether a line that follows the frames of a trace looks like its last: ``ValueError: no such thing``."""
-    return _ENDS_TRACE.match(line) is not None

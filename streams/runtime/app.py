@@ -44,13 +44,15 @@ class _ReadersBoot(BootStrategy):
 class ReaderApp(faust.App):
     """A Faust app with our transport, the lease of its process and, once attached, the host of its engine.
 
-    ``holes_in`` are producers' topics, where transactions leave gaps in the offsets.
+    ``holes_in`` are producers' topics, where transactions leave gaps in the offsets; ``passing`` those in which what
+    can't be read is passed: inboxes, too, for anybody may send there, and one process reads all topics.
     """
 
     BootStrategy = _ReadersBoot
     lease: Lease
     progress: Progress
     holes_in: frozenset[str]
+    passing: frozenset[str]
     host: Any
     """A ``streams.runtime.host.Host``, which imports this module."""
 
@@ -98,4 +100,5 @@ def build_app(settings: Settings, group: str, instance_id: str) -> ReaderApp:
     app.lease = Lease(group, settings.session_timeout_ms)
     app.progress = Progress()
     app.holes_in = frozenset((*settings.logs, *settings.metrics))
+    app.passing = frozenset(settings.topics.sources)
     return app

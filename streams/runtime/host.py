@@ -21,7 +21,7 @@ from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from streams import telemetry
 from streams.core.errors import InvariantError
-from streams.ports import Engine, Poller, Record, TopicPartition
+from streams.ports import Engine, Poller, Record, TopicPartition, Unread
 from streams.runtime.app import ReaderApp
 from streams.runtime.lease import TOUCH_SECONDS, Lease
 from streams.runtime.transport import Batch, Fetch, RawSchema, Seek
@@ -50,16 +50,21 @@ def due(records: Sequence[Record], expected: int, *, holes: bool) -> Sequence[Re
     """Return the records from offset ``expected`` on.
 
     Where ``holes`` may be (transaction markers in a producer's topic), a gap is the slice's to cover. Elsewhere it
-    means that something of ours is lost, and raises ``InvariantError``.
+    means that something of ours is lost, and raises ``InvariantError``. An ``Unread`` stands for all of its offsets.
     """
     if records and records[0].offset < expected:
         records = [record for record in records if record.offset >= expected]
-    if records and not holes and records[-1].offset + 1 - expected != len(records):
+    if records and not holes and records[-1].offset + 1 - expected != len(records) + _beyond_one(records, expected):
         first, last = records[0], records[-1]
         raise InvariantError(
             f"{first.topic}/{first.partition}: {len(records)} records in [{expected}, {last.offset}]: some are missing"
         )
     return records
+
+
+def _beyond_one(records: Sequence[Record], expected: int) -> int:
+    """Return for how many more offsets than one each the ``Unread`` among records stand."""
+    return sum(one.offset - max(one.first_offset, expected) for one in records if isinstance(one, Unread))
 
 
 class Host:

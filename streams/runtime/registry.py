@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import quote
@@ -25,7 +25,7 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait
 from yarl import URL
 
 from streams import telemetry
-from streams.ports import Registered, SchemaId
+from streams.ports import SCHEMA_BYTES_MAX, Registered, SchemaId
 
 SECONDS_MAX: Final = 10.0
 """For all that one call asks, retries and waiting included."""
@@ -36,7 +36,9 @@ PROBE_SECONDS: Final = 1.0
 DOWN_SECONDS: Final = 10.0
 UNKNOWN_SECONDS: Final = 60.0
 UNKNOWN_MAX: Final = 512
-"""So many ids that the registry does not know are no ids: no more are asked for until some are forgotten."""
+"""So many ids without a schema are remembered; the oldest is then asked for again."""
+MISSES_MAX: Final = 64
+"""After so many questions of one call for what has no schema the rest of its ids are taken for noise."""
 SCHEMAS_MAX: Final = 2_000
 ANSWER_BYTES_MAX: Final = 1024 * 1024
 REFERENCES_MAX: Final = 64
@@ -99,6 +101,8 @@ class Registry:
         self._found: dict[SchemaId, Registered] = {}
         self._reasons: dict[SchemaId, tuple[str, float]] = {}
         """Why there is no schema of an id, and until when to believe it."""
+        self._misses = 0
+        """Ids of the call under way that turned out to have no schema."""
         self._down: tuple[str, float] = ("", 0.0)
         """Why the registry can't be asked, and until when not to try."""
 
@@ -120,11 +124,13 @@ class Registry:
         await self._session.close()
 
     async def get(self, ids: Collection[SchemaId]) -> Mapping[SchemaId, Registered | str]:
-        """See ``ports.Schemas.get``."""
+        """See ``ports.Schemas.get``. The lowest numbers are asked for first: registries count, noise does not."""
         self._forget()
-        asking = {id_: asyncio.ensure_future(self._ask(id_)) for id_ in ids if self._remembered(id_) is None}
+        self._misses = 0
+        new = sorted((id_ for id_ in ids if self._remembered(id_) is None), key=lambda id_: (type(id_) is str, id_))
+        asking = [asyncio.ensure_future(self._ask(id_)) for id_ in new]
         if asking:
-            done, late = await asyncio.wait(asking.values(), timeout=SECONDS_MAX)
+            done, late = await asyncio.wait(asking, timeout=SECONDS_MAX)
             for task in late:
                 task.cancel()
             if late:
@@ -133,7 +139,8 @@ class Registry:
             for task in done:
                 if error := task.exception():
                     telemetry.handled("registry", repr(error))
-        return {id_: self._remembered(id_) or UNREACHABLE for id_ in ids}
+        unasked = UNKNOWN if self._misses >= MISSES_MAX else UNREACHABLE
+        return {id_: self._remembered(id_) or unasked for id_ in ids}
 
     def _remembered(self, id_: SchemaId) -> Registered | str | None:
         """Return what is known without a question; None when there is one to ask."""
@@ -141,8 +148,6 @@ class Registry:
             return found
         if id_ in self._reasons:
             return self._reasons[id_][0]
-        if len(self._reasons) >= UNKNOWN_MAX:
-            return UNKNOWN
         return self._down[0] if self._clock() < self._down[1] else None
 
     def _forget(self) -> None:
@@ -153,19 +158,20 @@ class Registry:
     async def _ask(self, id_: SchemaId) -> None:
         """Ask for one schema, and remember what came of it."""
         async with self._slots:
-            if self._remembered(id_) is not None:
-                return  # meanwhile another question found the registry down
+            if self._remembered(id_) is not None or self._misses >= MISSES_MAX:
+                return  # meanwhile other questions found the registry down, or nothing but noise
             try:
                 found = await self._whole(id_)
             except _NoAnswerError as error:
                 self._is_down(error.reason, error.problem)
                 return
             except _NoSchemaError as error:
+                self._misses += 1
+                _make_room(self._reasons, UNKNOWN_MAX)
                 self._reasons[id_] = (str(error), self._clock() + UNKNOWN_SECONDS)
                 telemetry.schema_answered("unknown" if str(error) == UNKNOWN else "refused")
             else:
-                while len(self._found) >= SCHEMAS_MAX:
-                    del self._found[next(iter(self._found))]
+                _make_room(self._found, SCHEMAS_MAX)
                 self._found[id_] = found
                 telemetry.schema_answered("found")
             self._down = ("", 0.0)
@@ -179,7 +185,9 @@ class Registry:
         """Return a schema with all that it refers to."""
         answer = await self._fetch(f"/schemas/{'ids' if isinstance(id_, int) else 'guids'}/{id_}")
         texts: dict[tuple[str, int], str] = {}
+        _check_size([answer.schema])
         await self._refer(answer, texts, ())
+        _check_size([answer.schema, *texts.values()])
         return Registered(answer.schemaType, answer.schema, tuple(texts.values()))
 
     async def _refer(
@@ -197,6 +205,7 @@ class Registry:
             found = await self._fetch(path)
             await self._refer(found, texts, (*above, key))
             texts[key] = found.schema
+            _check_size(texts.values())
 
     async def _fetch(self, path: str) -> _Answer:
         """Return the registry's answer for a path, after another attempt or two if need be."""
@@ -224,6 +233,18 @@ class Registry:
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             raise _NoAnswerError(UNREACHABLE, type(error).__name__, again=True) from error
         return _answered(status, body)
+
+
+def _make_room(remembered: dict[SchemaId, Any], entries_max: int) -> None:
+    """Forget what was remembered first, so that there is room for another entry."""
+    while len(remembered) >= entries_max:
+        del remembered[next(iter(remembered))]
+
+
+def _check_size(texts: Iterable[str]) -> None:
+    """Raise ``_NoSchemaError`` when texts are together more than what is compiled of a schema."""
+    if sum(len(text.encode("utf-8", "replace")) for text in texts) > SCHEMA_BYTES_MAX:
+        raise _NoSchemaError(TOO_LARGE)
 
 
 async def _limited(response: aiohttp.ClientResponse) -> bytes:

@@ -143,7 +143,7 @@ class FetchThread(AIOKafkaConsumerThread):
     async def _fetch_records(self, *args: Any, **kwargs: Any) -> Fetch:
         """Drain what aiokafka has, and stamp it in the same step of the loop: no seek can come between."""
         try:
-            with bounded(self.app.holes_in):
+            with bounded(self.app.passing):
                 records = await super()._fetch_records(*args, **kwargs)
         except OffsetOutOfRangeError:
             return Fetch(self.seeks, (), out_of_range=True)

@@ -2,10 +2,11 @@
 
 aiokafka 0.14.0 unpacks a batch of whatever size (1 MB of gzip gives 1 GB), hands out as many records as it is asked for
 however large they are, and raises for ever at a batch that it can't unpack: a header's name that is no UTF-8, which
-Kafka takes, is enough. Importing this module replaces three things of aiokafka's, for the whole process:
+Kafka takes, is enough. Importing this module replaces four things of aiokafka's, for the whole process:
 
 * the functions that decompress (``codec.py``, as its record modules imported them) stop at ``UNPACKED_BYTES_MAX``;
 * ``PartitionRecords`` goes on behind a batch that raises, in topics that ``bounded`` names;
+* records that a batch gives no time (Kafka's first format has none) get the time at which they are read;
 * ``FetchResult`` hands out ``DRAINED_BYTES_MAX`` a fetch inside ``bounded``, whatever the number of records.
 """
 
@@ -15,6 +16,7 @@ import contextlib
 import ctypes
 import mmap
 import threading
+import time
 import zlib
 from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
@@ -227,8 +229,37 @@ class _Batches:
 
     def next_batch(self) -> Any:
         self.last = None
-        self.last = self._next_batch()
+        batch = self._next_batch()
+        # Only batches of the two old formats have no ``max_timestamp``; that of a broker's clock is the records' own.
+        self.last = batch if getattr(batch, "max_timestamp", -1) >= 0 else _Undated(batch)
         return self.last
+
+
+class _Undated:
+    """A batch whose records may have no time of their own: then they have that at which they are read."""
+
+    def __init__(self, batch: Any) -> None:
+        self._batch: Final = batch
+        self._now_ms: Final = time.time_ns() // 1_000_000
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._batch, name)
+
+    def __iter__(self) -> Iterator[Any]:
+        for record in self._batch:
+            known = record.timestamp is not None and record.timestamp >= 0
+            yield record if known else _Dated(record, self._now_ms)
+
+
+class _Dated:
+    """A record with another time."""
+
+    def __init__(self, record: Any, timestamp: int) -> None:
+        self._record: Final = record
+        self.timestamp: Final = timestamp
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._record, name)
 
 
 class PartitionRecords(fetcher.PartitionRecords):

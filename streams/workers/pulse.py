@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable
 
 from streams.codec import encode
-from streams.core.events import Heartbeat
+from streams.core.beside import Heartbeat
 from streams.ports import Log, Outgoing, TopicPartition
 from streams.workers.crew import Worker
 

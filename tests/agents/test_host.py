@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.core.errors import InvariantError
-from streams.ports import Headers, Record, TopicPartition
+from streams.ports import Headers, Record, TopicPartition, Unread
 from streams.runtime.host import Host, due, run_bare
 from streams.runtime.lease import Lease
 from streams.runtime.transport import Batch, Fetch
@@ -17,6 +17,7 @@ from streams.runtime.watchdog import Progress
 
 LOGS = TopicPartition("logs", 0)
 FACTS = TopicPartition("facts", 0)
+INBOX = TopicPartition("logmend.inbox.people", 0)
 
 
 class Line(NamedTuple):
@@ -110,6 +111,20 @@ def test_a_gap_in_a_topic_of_ours_stops_the_process(offsets: tuple[int, ...]) ->
     """Also one that is hidden behind repeats."""
     with pytest.raises(InvariantError, match=r"facts/0: .* some are missing"):
         due(lines(FACTS, *offsets), 5, holes=False)
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "after", "whole"),
+    [(5, 7, (8, 9), True), (4, 7, (8,), True), (5, 7, (9,), False), (6, 7, (), False)],
+)
+def test_what_can_not_be_read_is_no_gap(first: int, last: int, after: tuple[int, ...], *, whole: bool) -> None:
+    """In an inbox it stands for all of its offsets; one that is missing beside it stops the process."""
+    records = [Unread(*INBOX, last, 0, first, "unreadable batch: x"), *lines(INBOX, *after)]
+    if whole:
+        assert due(records, 5, holes=False) == records
+    else:
+        with pytest.raises(InvariantError, match="some are missing"):
+            due(records, 5, holes=False)
 
 
 @given(

@@ -7,6 +7,7 @@ import gzip
 import itertools
 import resource
 import struct
+import time
 import zlib
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +18,7 @@ from aiokafka.codec import gzip_encode, lz4_encode, snappy_encode, zstd_encode
 from aiokafka.consumer import fetcher
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.record.legacy_records import LegacyRecordBatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import TopicPartition
 
@@ -24,6 +26,7 @@ from streams.ports import Unread
 from streams.runtime import unpacking
 from streams.runtime.unpacking import bounded
 from tests.agents.batches import CODECS, MEGABYTE, a_batch, a_record, gigabyte, good, very_many_headers
+from tests.ingest.given import cut, only
 
 LOGS = TopicPartition("logs", 0)
 FACTS = TopicPartition("facts", 0)
@@ -81,6 +84,29 @@ def test_a_good_batch_is_read_as_it_was_written() -> None:
         assert [(one.offset, one.key, one.value, one.headers) for one in found] == [
             (offset, b"k", b"v%d" % offset, (("h", b"x"),)) for offset in range(300)
         ]
+
+
+@pytest.mark.parametrize(("magic", "codec", "stamp"), [(0, 0, None), (0, 1, None), (1, 0, -1), (1, 2, -1), (2, 3, -1)])
+def test_records_without_a_time_have_that_of_their_reading(magic: int, codec: int, stamp: int | None) -> None:
+    """Kafka's first format has no times, in the later ones -1 is none; lines of such records count like any other."""
+    builder: Any = LegacyRecordBatchBuilder(magic, codec, MEGABYTE)
+    headers: list[Any] = []
+    if magic == 2:
+        builder, headers = DefaultRecordBatchBuilder(2, codec, 0, -1, -1, -1, MEGABYTE), [[]]
+    for offset in range(2):
+        builder.append(offset, stamp, b"k", b"connection refused", *headers)
+    before_ms = time.time_ns() // 1_000_000
+    found = Fetched(bytes(builder.build())).all()
+    assert [(one.offset, one.key, one.value) for one in found] == [(at, b"k", b"connection refused") for at in range(2)]
+    assert all(before_ms <= one.timestamp <= time.time_ns() // 1_000_000 for one in found)
+    assert only(cut(*found)).lines == 2
+
+
+def test_a_time_of_the_old_format_is_kept() -> None:
+    """Its second version has times."""
+    builder = LegacyRecordBatchBuilder(1, 0, MEGABYTE)
+    builder.append(0, timestamp=5, key=None, value=b"a")
+    assert [one.timestamp for one in Fetched(bytes(builder.build())).all()] == [5]
 
 
 @pytest.mark.parametrize("codec", CODECS)

@@ -16,7 +16,7 @@ from streams.core.errors import InputError, InvariantError
 from streams.ports import Outgoing, TopicPartition
 from streams.runtime.admin import Admin, create_topics
 from streams.runtime.broker import EmbeddedBroker
-from streams.runtime.kafka import KafkaLog
+from streams.runtime.kafka import BULK_RECORDS, KafkaLog
 from streams.runtime.snapshots import TopicSnapshots
 from streams.settings import Settings
 from tests.contract.log_contract import LogContract, Scenario, read_all, to
@@ -111,6 +111,24 @@ async def test_appends_of_many_tasks_keep_each_tasks_order(broker: Settings) -> 
     for task in range(8):
         mine = [value for value in values if value.startswith(b"%d/" % task)]
         assert mine == [b"%d/%d" % (task, number) for number in range(50)]
+
+
+async def test_many_records_keep_their_order_and_their_offsets(broker: Settings) -> None:
+    """Few and many of one partition, in turn with those of another, over several batches: each is where it is said."""
+    await create_topics(broker)
+    facts, wide = TopicPartition(broker.topics.facts, 0), TopicPartition(broker.logs[0], 2)
+    outgoing = [
+        one
+        for round_, count in enumerate((1, BULK_RECORDS - 1, BULK_RECORDS, 3_000, 2))
+        for where in (facts, wide)
+        for one in to(where, *(b"%d/%d" % (round_, number) + bytes(400) for number in range(count)))
+    ]
+    async with KafkaLog(broker) as log:
+        offsets = await log.append(outgoing)
+        for where in (facts, wide):
+            records = await read_all(log, where, 0, (await log.bounds(where))[1])
+            mine = [(at, one.value) for at, one in zip(offsets, outgoing, strict=True) if one.topic == where.topic]
+            assert [(record.offset, record.value) for record in records] == mine
 
 
 async def test_eight_megabytes_fit(broker: Settings) -> None:

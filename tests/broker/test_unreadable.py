@@ -7,17 +7,17 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
 from aiokafka.client import AIOKafkaClient
 from aiokafka.codec import gzip_encode, lz4_encode, snappy_encode, zstd_encode
-from aiokafka.errors import NoError, for_code
+from aiokafka.errors import NoError, NotLeaderForPartitionError, for_code
 from aiokafka.protocol.produce import ProduceRequest
 
-from streams.codec import decode_fact
-from streams.core.events import Slice
+from streams.codec import decode_fact, encode
+from streams.core.events import ActionHalted, Slice
 from streams.ports import TopicPartition
 from streams.runtime.admin import create_topics
 from streams.runtime.kafka import KafkaLog
@@ -45,9 +45,11 @@ async def client(broker: Settings) -> AsyncIterator[AIOKafkaClient]:
 async def produce(client: AIOKafkaClient, topic: str, batch: bytes, partition: int = 0) -> str:
     """Send one batch as it is; return the name of the broker's answer."""
     await client.set_topics([topic])
-    leader = client.cluster.leader_for_partition(TopicPartition(topic, partition))
-    answer = await client.send(leader, ProduceRequest(None, -1, 30_000, [(topic, [(partition, batch)])]))
-    error: type[Exception] = for_code(answer.topics[0][1][0][1])
+    error: type[Exception] = NotLeaderForPartitionError
+    while error is NotLeaderForPartitionError:  # of a topic that was just made
+        leader = client.cluster.leader_for_partition(TopicPartition(topic, partition))
+        answer = await client.send(leader, ProduceRequest(None, -1, 30_000, [(topic, [(partition, batch)])]))
+        error = for_code(answer.topics[0][1][0][1])
     return "taken" if error is NoError else error.__name__
 
 
@@ -84,15 +86,41 @@ def now_bytes(pid: int) -> int:
     return int(Path(f"/proc/{pid}/smaps_rollup").read_text().split("Pss:")[1].split()[0]) * 1024
 
 
+@pytest.mark.parametrize("inbox", [0, 1, 2])
+async def test_an_inbox_with_an_unreadable_batch_stops_nobody(
+    client: AIOKafkaClient, broker: Settings, inbox: int
+) -> None:
+    """Its offsets are a reject, what is said after it is heard, and lines are counted."""
+    where = TopicPartition(broker.topics.inboxes[inbox], 0)
+    payload = a_record(b"a") + a_record(b"b", 1, [(b"\xff", b"")]) + a_record(b"c", 2)
+    batches = (a_batch(payload, records=3), good(0, encode(ActionHalted(author="ann", reason="drill"))))
+    assert [await produce(client, where.topic, batch) for batch in batches] == ["taken", "taken"]
+    assert await produce(client, broker.logs[0], good(0, b"fine")) == "taken"
+    process = detect(broker)
+    try:
+        assert sum(one.lines for one in await accounted(broker, process)) == 1
+        heard = await accounted(broker, process, [where])
+        rejects = {reject.offset: reject.reason for piece in heard for reject in piece.rejects}
+        assert rejects[1] == "unreadable batch: offsets 1 to 2: UnicodeDecodeError"
+        people = [(3, ActionHalted(author="ann", reason="drill"))]
+        said = [(message.offset, message.event) for piece in heard for message in piece.messages]
+        assert said == (people if where.topic == broker.topics.inbox_people else [])
+    finally:
+        process.terminate()
+        await asyncio.to_thread(process.wait)
+
+
 def detect(settings: Settings) -> subprocess.Popen[bytes]:
     """Start a detect process."""
     command = [sys.executable, "-m", "streams.cli", "detect", "--instance", "d"]
     return subprocess.Popen(command, env={**os.environ, **settings.environment()})
 
 
-async def accounted(settings: Settings, process: subprocess.Popen[bytes]) -> list[Slice]:
-    """Return the slices once all partitions are accounted for up to their ends."""
-    wheres = [TopicPartition(settings.logs[0], number) for number in range(4)]
+async def accounted(
+    settings: Settings, process: subprocess.Popen[bytes], wheres: Sequence[TopicPartition] = ()
+) -> list[Slice]:
+    """Return the slices once these partitions, or all of lines, are accounted for up to their ends."""
+    wheres = wheres or [TopicPartition(settings.logs[0], number) for number in range(4)]
     facts = TopicPartition(settings.topics.facts, 0)
     deadline = time.monotonic() + PATIENCE_SECONDS
     async with KafkaLog(settings) as log:
@@ -100,7 +128,7 @@ async def accounted(settings: Settings, process: subprocess.Popen[bytes]) -> lis
         while time.monotonic() < deadline and process.poll() is None:
             _, end = await log.bounds(facts)
             found = [decode_fact(record.value or b"") for record in await read_all(log, facts, 0, end)]
-            slices = [fact for fact in found if isinstance(fact, Slice) and fact.source == settings.logs[0]]
+            slices = [fact for fact in found if isinstance(fact, Slice) and fact.source == wheres[0].topic]
             reached = {one.partition: one.to_offset for one in slices}
             if all(reached.get(partition, 0) >= at for partition, at in ends.items()):
                 return slices

@@ -173,9 +173,10 @@ def test_what_can_not_be_put_back_is_left_out_with_the_reason() -> None:
     assert len(log.on(TOPICS.dlq)) == 4
 
 
-def test_a_record_that_was_read_in_part_is_put_back_by_its_offset_only() -> None:
-    """Its first lines count already; who wants them twice has to name the letter."""
-    log = log_of(letter(0, reason="too many lines: from index 50000 on"), letter(1))
+@pytest.mark.parametrize("reason", ["too many lines: from index 50000 on", "partly read: binary"])
+def test_a_record_that_was_read_in_part_is_put_back_by_its_offset_only(reason: str) -> None:
+    """Some of its lines count already; who wants them twice has to name the letter."""
+    log = log_of(letter(0, reason=reason), letter(1))
     assert chosen(log).offsets == {1}
     assert chosen(log).left_out == {PARTLY_READ: 1}
     assert chosen(log, which(offsets=[0])).offsets == {0}

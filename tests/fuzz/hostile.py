@@ -86,7 +86,7 @@ def _nested_messages(depth: int) -> bytes:
 
 def wide(random: Random) -> bytes:
     """Return many keys, items, lines or fields."""
-    count = random.choice([100, 1000, 2000])
+    count = random.choice([100, 100, 1000, 1000, 2000, 9000])
     key = random.choice(KEYS).encode()
     return random.choice(
         [
@@ -96,6 +96,7 @@ def wide(random: Random) -> bytes:
             b"\n".join(
                 b"2024-03-01 12:%02d:%02d ERROR odd %x" % (n // 60 % 60, n % 60, n * 7919) for n in range(count)
             ),
+            protobuf.many_logs(b"failed to frob", count),
             b"\xdd" + (count * 5).to_bytes(4, "big") + b"\x80" * count * 5,
             b"\x0a\x00" * count * 5,
             b"\xdd\xff\xff\xff\xff" + b"\xdf\xff\xff\xff\xff" * random.randrange(50),

@@ -6,6 +6,7 @@ import struct
 from random import Random
 
 from tests.fuzz.words import a_number, a_stamp_ns, a_text, a_word
+from tests.ingest.given import APPEND_MS
 
 
 def varint(number: int) -> bytes:
@@ -77,6 +78,12 @@ def log_request(random: Random) -> bytes:
         data(1, _resource(random) + b"".join(data(2, _scope_logs(random)) for _ in range(random.randrange(1, 3))))
         for _ in range(random.randrange(1, 3))
     )
+
+
+def many_logs(body: bytes, count: int) -> bytes:
+    """Encode a request of ``count`` lines that say the same."""
+    record = data(2, fixed64(1, APPEND_MS * 1_000_000) + integer(2, 17) + data(5, data(1, body)))
+    return data(1, data(2, record * count))
 
 
 def _scope_logs(random: Random) -> bytes:

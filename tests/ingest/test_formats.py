@@ -132,7 +132,10 @@ TEXT_FORMATS = {
         ("logs", "topic", "", "warning", "10:00:00.250"),
     ),
     "spark": (f"24/02/01 10:00:00 ERROR executor: {REFUSED}", ("logs", "topic", "", "error", "10:00:00")),
-    "postgres": (f"2024-02-01 10:00:00.250 UTC [7] FATAL:  {REFUSED}", ("logs", "topic", "", "fatal", "10:00:00.250")),
+    "postgres, whose FATAL ends a session": (
+        f"2024-02-01 10:00:00.250 UTC [7] FATAL:  {REFUSED}",
+        ("logs", "topic", "", "error", "10:00:00.250"),
+    ),
     "squid, in epoch seconds": (f"1706781600.250 {REFUSED}", ("logs", "topic", "", "error", "10:00:00.250")),
 }
 
@@ -145,6 +148,22 @@ def test_text_says(name: str) -> None:
     assert found.pattern == "connection_refused"
     assert (found.service, found.service_rule, found.host, found.severity) == (service, rule, host, severity)
     assert found.at_first_ms == at(f"2024-02-01T{clock}")
+
+
+SENTENCES = (
+    "2024-02-01T10:00:00Z Connection lost: connection refused",
+    "Feb  1 10:00:00 Connection lost: connection refused",
+    "Feb  1 10:00:00 Request failed (3 times): connection refused",
+)
+
+
+@pytest.mark.parametrize("line", SENTENCES)
+def test_a_sentence_is_no_host(line: str) -> None:
+    """A stamp that a sentence follows, which begins with a capital letter, names neither a host nor a program."""
+    (found,) = only(cut_values(line.encode())).detections
+    assert (found.service, found.host) == ("logs", "")
+    (named,) = only(cut_values(line.replace("lost", "lost[7]").replace("failed", "failed[7]").encode())).detections
+    assert named.host in {"Connection", "Request"}
 
 
 FALLBACKS = {

@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 
 from streams.catalogue.patterns import patterns
-from streams.core.config import RuleSet, RuleSpec
+from streams.core.config import RaiseSpec, RuleSet, RuleSpec
 from streams.core.errors import InputError
 from streams.core.events import CATEGORIES, SEVERITIES
 from streams.ingest import compiled, compiling, matcher
 from streams.ingest.compiling import Expression
 
 PATTERNS = 24
+EXAMPLES_MIN = 5
 
 
 def rule(identity: str, *expressions: str, **fields: object) -> RuleSpec:
@@ -38,11 +39,12 @@ def test_negative_example(name: str, example: str) -> None:
 
 
 def test_catalogue_is_complete() -> None:
-    """24 patterns are shipped, each with a known category and severity, a hint and examples of both kinds."""
+    """24 patterns are shipped, each with a known category and severity, a hint and five examples of both kinds."""
     rules = patterns().rules
     assert len({spec.id for spec in rules}) == len(rules) == PATTERNS
     assert all(spec.category in CATEGORIES and spec.severity in SEVERITIES for spec in rules)
-    assert all(spec.hint and spec.positive and spec.negative and 0 < spec.confidence <= 1 for spec in rules)
+    assert all(spec.hint and 0 < spec.confidence <= 1 for spec in rules)
+    assert all(min(len(set(spec.positive)), len(set(spec.negative))) >= EXAMPLES_MIN for spec in rules)
     assert {spec.category for spec in rules} == set(CATEGORIES)
 
 
@@ -128,10 +130,52 @@ def test_bad_rule_is_named(name: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+RAISED = {
+    "connection pool exhausted": ("database_connection", "critical"),
+    "could not connect to database: timeout": ("database_connection", "error"),
+    "backend be_app has no server available!": ("service_unavailable", "critical"),
+    "no healthy upstream": ("service_unavailable", "critical"),
+    "nf_conntrack: table full, dropping packet": ("resource_exhaustion", "critical"),
+    "kernel: app[1]: segfault at 0 ip 0 sp 0 error 4": ("process_crash", "critical"),
+    "Kernel panic - not syncing: Fatal exception": ("process_crash", "fatal"),
+}
+
+
+@pytest.mark.parametrize("line", RAISED)
+def test_context_raises_severity(line: str) -> None:
+    """What else stands in a line raises its pattern's severity; without it the severity is the pattern's own."""
+    verdict = matcher.shipped().scan(line.encode())
+    assert (verdict.pattern, verdict.severity) == RAISED[line]
+
+
+def test_users_rule_raises() -> None:
+    """A user's rule may raise its severity; its context alone names nothing, and other rules' severities stay."""
+    raised = (RaiseSpec(severity="fatal", expressions=("all decks",)),)
+    own = matcher.merged(RuleSet(rules=(rule("hull", "hull breach", raises=raised), rule("other", "shield down"))))
+    lines = [b"hull breach", b"hull breach on all decks", b"all decks", b"shield down on all decks"]
+    assert [own.scan(line).severity for line in lines] == ["error", "fatal", "", "error"]
+
+
+def test_served_requests_are_attacks_or_nothing() -> None:
+    """A request that was served names no trouble by the words in it, but still an attack."""
+    served = '10.0.0.1 - - [x] "GET /docs/connection-refused HTTP/1.1" 200 5 "-" "connection refused"'
+    attack = '10.0.0.1 - - [x] "GET /a?q=${jndi:ldap://10.0.0.2/a} HTTP/1.1" 200 5 "-" "-"'
+    assert matcher.shipped().scan(served.encode()).pattern == ""
+    assert matcher.shipped().scan(attack.encode()).pattern == "security_intrusion"
+
+
+def test_ten_thousand_rules_are_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file of 10 000 rules is refused by its size, before anything of it is compiled."""
+    monkeypatch.setattr(compiling, "_in_child", lambda _: pytest.fail("compiled"))
+    many = tuple(rule(f"r{number}", f"word{number}") for number in range(10_000))
+    with pytest.raises(InputError, match="10000 expressions: at most 5000 are allowed"):
+        matcher.merged(RuleSet(rules=many))
+
+
 def test_compiling_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """Expressions that take too long to compile are refused, by name."""
     monkeypatch.setattr(compiling, "COMPILE_SECONDS_MAX", 0.001)
-    with pytest.raises(InputError, match="takes too long"):
+    with pytest.raises(InputError, match="for compiling are spent with 1 of 1 expressions to go"):
         compiling.check_compiles([Expression(name="rule slow", text=r".*a.{1000}.*b.{1000}.*c.{3000}x")])
 
 

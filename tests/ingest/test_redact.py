@@ -10,9 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.ingest.redact import TEXT_CHARACTERS_MAX, Redactor
+from streams.ingest import matcher
+from streams.ingest.redact import RECORD_CHARACTERS_MAX, SPENT_CHARACTERS, TEXT_CHARACTERS_MAX, Redactor
 from streams.ingest.secret_shapes import SHAPES, Shape
-from tests.ingest.given import cut_values
+from streams.ingest.slicer import Slicer
+from streams.topics import Topics
+from tests.ingest.given import Given, cut, cut_values, only, records
 from tests.ingest.redaction import corpus
 from tests.ingest.redaction.making import Case
 
@@ -248,8 +251,54 @@ def test_secret_over_the_cut() -> None:
     assert "hunter2" not in Redactor().text(text)
 
 
+@pytest.mark.parametrize("tail", ["_KEY=" + "eyJ" * 1_000, "Set-Cookie: a=; " + "é; " * 900, "words, " * 300])
+def test_a_record_has_a_limit_of_what_is_looked_at_and_kept(tail: str) -> None:
+    """Of thousands of lines of one record the later ones are cut before the slow part; the next record's is whole."""
+    lines = (f"2024-03-01T12:00:00Z h{number} s{number}: No space left on device {tail}" for number in range(2_000))
+    result = cut(
+        *records("\n".join(lines).encode(), f"password=hunter2hunter2 No space left on device {tail}".encode())
+    )
+    texts = [evidence.text for evidence in result.evidence if evidence.offset == 0]
+    assert len(texts) > 1_500
+    assert sum(map(len, texts)) < RECORD_CHARACTERS_MAX + TEXT_CHARACTERS_MAX + len(texts) * SPENT_CHARACTERS
+    assert len(texts[0]) > SPENT_CHARACTERS >= len(texts[-1]) > 20
+    assert len(result.evidence[-1].text) > SPENT_CHARACTERS
+
+
+def test_what_is_cut_for_its_record_shows_no_half_secret() -> None:
+    """Past the limit a text is cut between words, and its secrets are still tags; names are not cut."""
+    redactor = Redactor()
+    redactor.left_characters = 0
+    text = "password=hunter2hunter2 " + "x" * 70 + " token: abcDEF123456abcDEF123456abcDEF123456"
+    assert re.fullmatch(r"password=\[\w+:[0-9a-f]{12}\] x{70} token: ?", redactor.text(text))
+    name = "password-service-" + "n" * 103
+    assert redactor.name(name) == name
+
+
 @given(st.one_of(st.text(max_size=300), st.lists(st.sampled_from(FRAGMENTS), max_size=12).map("".join)))
 def test_redacting_twice_changes_nothing(text: str) -> None:
     """What is redacted holds nothing more to redact."""
     once = Redactor().text(text)
     assert Redactor().text(once) == once
+
+
+def test_template_ids_tell_nothing_of_a_secret() -> None:
+    """Lines that differ in their secret alone share a template, whatever the key: no secret can be tried out."""
+    lines = [f"ERROR: something odd, password={word} given".encode() for word in ("hunterbravo", "correcthorse")]
+    ids = {
+        detection.template
+        for key in (b"one", b"two")
+        for line in lines
+        for detection in only(cut(Given(line), by=Slicer(matcher.shipped(), Topics(), Redactor(key)))).detections
+    }
+    assert len(ids) == 1
+    assert "" not in ids
+
+
+@pytest.mark.parametrize("before", ["", "token=", "Bearer%20", "session_id_", "\\n", "x" * 90])
+def test_web_tokens_are_found_inside_a_run(before: str) -> None:
+    """A web token is a secret wherever it begins, and what stands before it stays."""
+    token = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.abcDEF123_-x"
+    text = Redactor().text(before + token)
+    assert token[:12] not in text
+    assert text.startswith(before)

@@ -53,6 +53,18 @@ LINT = {
     "no negative example": (GOOD.replace("negative =", "hint2 ="), None, "hint2"),
     "no hint": (GOOD.replace("Eject it.", ""), "warning", "no hint"),
     "unbounded": (GOOD.replace("warp core (", ".*warp core ("), "warning", "unbounded"),
+    "nested repeat": (GOOD.replace("(breach|overload)", "(breach|[a-z]+ ?)+"), "warning", "catastrophic"),
+    "repeated expression": (GOOD.replace('["drill"]', '["drill", "drill"]'), "warning", "duplicate"),
+    "a raise that lowers": (
+        GOOD + 'raises = [{ severity = "error", expressions = ["x"] }]',
+        "error",
+        "raises to 'error', which is not above critical",
+    ),
+    "bad expression of a raise": (
+        GOOD + 'raises = [{ severity = "fatal", expressions = ["(x"] }]',
+        "error",
+        "raise to fatal 1",
+    ),
     "short": (GOOD.replace('["drill"]', '["dr"]'), "warning", "short"),
     "doubled": (GOOD + GOOD, "error", "more than once"),
     "shadowed by an earlier rule": (
@@ -74,6 +86,35 @@ def test_lint_finds(name: str, tmp_path: Path) -> None:
             rules.lint(path)
         return
     assert any(finding.level == level and said in finding.problem for finding in rules.lint(path))
+
+
+NESTED = {
+    "(a+)+": True,
+    "(a|b*)*c": True,
+    r"(\w+\s?){2,}x": True,
+    "((a+)b)*": True,
+    "(a+){1,3}": False,
+    "(ab)+c+": False,
+    "[(+)]+(x)+": False,
+    r"\(a+\)+": False,
+}
+
+
+@pytest.mark.parametrize("text", NESTED)
+def test_nested_repeats(text: str) -> None:
+    """A repeat without limit inside another is found; limits, classes and escapes don't look like one."""
+    assert rules.nests_repeats(text) is NESTED[text]
+
+
+def test_explained(tmp_path: Path) -> None:
+    """A line is explained by the rule that names it and by every expression that matches, those that take back too."""
+    path = written(tmp_path, GOOD)
+    named = rules.explain("warp core breach", path)
+    assert (named.pattern, named.severity, named.rules) == ("warp_core", "critical", ("warp_core",))
+    assert named.matched == ("rule warp_core, expression 1 'warp core (breach|overload)'",)
+    taken_back = rules.explain("drill: warp core breach", path)
+    assert (taken_back.pattern, taken_back.rules) == ("", ())
+    assert "rule warp_core, unless 1 'drill'" in taken_back.matched
 
 
 def test_examples_fail(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from streams.core.events import (
     OutcomeReported,
     ProbeReported,
 )
+from streams.ingest.counting import NAMED_PER_RECORD_MAX
 from streams.ingest.gather import SLICE_BYTES_MAX
 from streams.ingest.lines import CHECK_EVERY_LINES, RECORD_LINES_MAX
 from streams.topics import Topics
@@ -265,6 +266,17 @@ def test_the_largest_batch_of_a_collector_is_taken_whole() -> None:
     assert result.dead == ()
 
 
+def test_many_odd_errors_of_one_record_are_counted_without_a_template() -> None:
+    """Every line of a record is counted with its severity; after so many that look like errors none gets a template."""
+    line = b"2024-02-01 10:00:00 ERROR odd thing happened"
+    result = cut_values(b"\n".join([line] * (2 * NAMED_PER_RECORD_MAX)), line)
+    counted = tallied(result.slices)
+    templated = sum(count for (_, _, _, _, template), count in counted.items() if template)
+    assert sum(counted.values()) == 2 * NAMED_PER_RECORD_MAX + 1
+    assert templated == NAMED_PER_RECORD_MAX + 1
+    assert {severity for _, _, severity, _, _ in counted} == {"error"}
+
+
 def test_templates() -> None:
     """Lines that look like errors and match nothing share a template when they differ in numbers and names only."""
     lines = [b"2024-02-01 10:00:0%d ERROR flux %d of /srv/a%d inverted" % (n, n, n) for n in range(3)]
@@ -279,3 +291,15 @@ def test_every_line_is_tallied() -> None:
     piece = only(cut_values(b"a", FULL, b"2024-02-01 10:00:00 ERROR odd", json(message="b", level="warning")))
     assert sum(tallied([piece]).values()) == piece.lines == 4
     assert sum(t.count for t in piece.tallies if t.pattern or t.template) == sum(d.count for d in piece.detections) == 2
+
+
+def test_a_cut_that_fails_leaves_no_heads_of_later_lines() -> None:
+    """When records are cut again, a frame is not shown at the place of a line that comes after it."""
+    by = slicer()
+    frame = Given(b"\tat a.b.C(C.java:1) No space left on device", offset=1)
+    later = Given(b"2024-02-01 10:00:01 something else", offset=2)
+    cut(Given(b"2024-02-01 10:00:00 app started", offset=0), by=by)
+    with pytest.raises(TypeError):
+        by.cut("logs", 0, 1, [frame, later, Given(b"odd", offset=3, timestamp=None)], 1)  # type: ignore[arg-type]  # a record that breaks the slicer
+    (found,) = only(by.cut("logs", 0, 1, [frame, later], 1)).detections
+    assert [line.offset for line in found.lines] == [1]

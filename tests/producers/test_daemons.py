@@ -13,7 +13,8 @@ from typing import NamedTuple
 import pytest
 
 from streams.codec import decode
-from streams.core.events import Evidence, Slice
+from streams.core.beside import Evidence
+from streams.core.events import Slice
 from streams.ports import TopicPartition
 from streams.runtime.admin import create_topics
 from streams.runtime.kafka import KafkaLog

@@ -181,6 +181,22 @@ def test_only_what_may_be_framed_is_asked_for() -> None:
     assert Book().unknown([Given(b'{"a":1}', headers=(("__value_schema_id", b"\x00\x00\x00\x07"),))]) == set()
 
 
+def test_a_payload_that_begins_like_json_is_asked_for() -> None:
+    """With its id in a header a value of Avro may begin with a brace: a long of -62."""
+    schema = {
+        "type": "record",
+        "name": "L",
+        "fields": [{"name": "change", "type": "long"}, {"name": "message", "type": "string"}],
+    }
+    payload = avro(schema, {"change": -62, "message": "connection refused"})
+    record = Given(payload, headers=(("__value_schema_id", b"\x00\x00\x00\x00\x07"),))
+    assert payload.startswith(b"{")
+    assert Book().unknown([record]) == {7}
+    assert [one.pattern for one in read(record, id_7=Registered("AVRO", json.dumps(schema))).detections] == [
+        "connection_refused"
+    ]
+
+
 def test_text_behind_a_nul_is_text_where_no_schema_has_its_number() -> None:
     """What only looks like a frame is read as text when nothing in it is binary and the registry knows no such id."""
     looks_framed = Given(b"\x00\x00\x00 text of a line")

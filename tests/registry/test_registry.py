@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from streams.core.errors import InputError
-from streams.ports import Registered
+from streams.ports import SCHEMA_BYTES_MAX, Registered
 from streams.runtime import registry as module
 from streams.runtime.registry import NO_REGISTRY_THERE, REFERENCES, REFUSES, TOO_LARGE, UNKNOWN, UNREACHABLE, Registry
 from streams.settings import Settings
@@ -124,13 +124,48 @@ async def test_an_unknown_schema_is_asked_for_again_after_a_minute(
 async def test_ids_that_are_none_are_not_asked_for_without_end(
     registry: Registry, served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A producer of noise makes a limited number of questions a minute; schemas that are known stay known."""
-    monkeypatch.setattr(module, "UNKNOWN_MAX", 20)
+    """A batch of noise makes a limited number of questions; schemas that are known stay known."""
+    monkeypatch.setattr(module, "MISSES_MAX", 20)
     await registry.get([7])
     for start in range(100, 1000, 100):
         assert set((await registry.get(range(start, start + 100))).values()) == {UNKNOWN}
-    assert len(served.asked) <= 1 + 20 + module.AT_ONCE
+    assert len(served.asked) <= 1 + 9 * (20 + module.AT_ONCE)
     assert await registry.get([7]) == {7: LINES}
+
+
+async def test_noise_hides_no_schema(registry: Registry, served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new schema is found among and after any number of ids that are none, of which few are remembered."""
+    monkeypatch.setattr(module, "MISSES_MAX", 20)
+    monkeypatch.setattr(module, "UNKNOWN_MAX", 30)
+    for start in range(1_000, 1_500, 100):
+        await registry.get(range(start, start + 100))
+    served.schema(8, LOG_LINE)
+    assert (await registry.get([*range(2_000, 2_100), 8]))[8] == LINES
+    asked = len(served.asked)
+    assert await registry.get([1_000]) == {1_000: UNKNOWN}
+    assert len(served.asked) == asked + 1
+
+
+async def test_many_schemas_at_once_are_no_noise(
+    registry: Registry, served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many ids a batch has, those that have a schema get it."""
+    monkeypatch.setattr(module, "MISSES_MAX", 5)
+    for id_ in range(100, 150):
+        served.schema(id_, LOG_LINE)
+    assert set((await registry.get(range(100, 150))).values()) == {LINES}
+
+
+async def test_a_schema_and_its_references_are_together_no_more_than_what_is_compiled(
+    registry: Registry, served: Served
+) -> None:
+    """Each of them may be small enough: what is refused is not kept, and no more is fetched than it takes to know."""
+    text = json.dumps({"type": "string", "doc": "x" * (SCHEMA_BYTES_MAX // 4)})
+    served.schema(8, text, references=[{"name": "x", "subject": f"s{number}", "version": 1} for number in range(60)])
+    for number in range(60):
+        served.answers[f"/subjects/s{number}/versions/1?deleted=true"] = 200, body(text)
+    assert await registry.get([8]) == {8: TOO_LARGE}
+    assert len(served.asked) <= 6
 
 
 async def test_trouble_that_passes_is_not_seen(registry: Registry, served: Served) -> None:
@@ -255,7 +290,11 @@ def test_an_address_may_have_these_forms(address: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["registry:8081", "ftp://registry", "http://", "http://ada:hunter2@", "http://ada:hunter2@h/x?y=1"]
+    "address",
+    [
+        *("registry:8081", "ftp://registry", "http://", "http://ada:hunter2@", "http://ada:hunter2@h/x?y=1"),
+        *("http://ada:hunter2?x@registry", "http://ada:hunter2#x@registry"),
+    ],
 )
 def test_a_wrong_address_is_named_without_its_password(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The message says what is allowed and repeats nothing that may be secret."""

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 import schemas
 from streams import codec
-from streams.core import events
+from streams.core import beside, events
 from streams.core.errors import InputError, InvariantError
 from streams.core.events import Event
 
@@ -31,8 +31,8 @@ RECORDED: tuple[type[Event], ...] = (
     *INBOX,
     events.Decision,
     events.Command,
-    events.Evidence,
-    events.Heartbeat,
+    beside.Evidence,
+    beside.Heartbeat,
 )
 KINDS = {codec.schema_name(kind): kind for kind in RECORDED}
 SIMPLE: dict[Any, st.SearchStrategy[Any]] = {
@@ -114,9 +114,9 @@ def test_an_older_version_is_read_as_the_newest(monkeypatch: pytest.MonkeyPatch)
     fields = [dict(field) for field in newest["fields"]]
     was = parse_schema({**newest, "fields": [{"name": "gone", "type": "long"}, *fields[:-1]]})
     fields[-1]["default"] = 7
-    reader = codec._Reader(events.Heartbeat, was, parse_schema({**newest, "fields": fields}))
+    reader = codec._Reader(beside.Heartbeat, was, parse_schema({**newest, "fields": fields}))
     monkeypatch.setitem(codec._READERS, b"\xc3\x01" + b"\0" * 8, reader)
-    beat = sample(events.Heartbeat)
+    beat = sample(beside.Heartbeat)
     body = io.BytesIO()
     schemaless_writer(body, was, {"gone": 1, **msgspec.to_builtins(beat)})
     found = codec.decode(b"\xc3\x01" + b"\0" * 8 + body.getvalue())
@@ -230,7 +230,7 @@ def test_the_most_items_that_fit_stay_below_the_memory_budget() -> None:
 
 def test_what_could_not_be_read_again_is_not_written() -> None:
     """Too large, beyond 64 bits, or not Unicode: our own mistake, and it stops the process."""
-    row = events.Evidence(
+    row = beside.Evidence(
         topic="t", partition=0, offset=0, index=0, service="s", pattern="p", severity="error", at_ms=0, text=""
     )
     for wrong in ({"text": "x" * codec.EVENT_BYTES_MAX}, {"offset": 2**63}, {"text": "\ud800"}):

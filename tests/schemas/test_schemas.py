@@ -15,7 +15,7 @@ from fastavro.schema import fingerprint, to_parsing_canonical_form
 import schemas
 from schemas import check
 from streams import codec
-from streams.core import events
+from streams.core import beside, events
 from streams.core.events import Event
 
 RECORDED: tuple[type[Event], ...] = (
@@ -23,8 +23,8 @@ RECORDED: tuple[type[Event], ...] = (
     *typing.get_args(events.InboxEvent),
     events.Decision,
     events.Command,
-    events.Evidence,
-    events.Heartbeat,
+    beside.Evidence,
+    beside.Heartbeat,
 )
 AVRO = {int: "long", str: "string", float: "double", bool: "boolean", bytes: "bytes"}
 

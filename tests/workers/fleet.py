@@ -10,7 +10,8 @@ from pathlib import Path
 import psutil
 
 from streams.codec import encode
-from streams.core.events import Command, Heartbeat, OutcomeReported
+from streams.core.beside import Heartbeat
+from streams.core.events import Command, OutcomeReported
 from streams.core.inventory import ServiceSpec
 from streams.ports import Outgoing
 from tests.workers.kit import TOPICS, FileLog, FileView, command, until

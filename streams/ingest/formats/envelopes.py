@@ -15,6 +15,8 @@ Unfolded = Sequence[Item] | bytes | None
 """Lines; or bytes that are sniffed like a record's value; or None: the object is a line like any other."""
 
 _BATCH_KEYS: Final = ("records", "Records", "logs")
+_AROUND_CHARACTERS_MAX: Final = 256
+"""A longer text beside a list names nothing; copied into thousands of lines it would be gigabytes."""
 
 
 def _connect(found: dict[str, Any], _reader: JsonReader) -> Unfolded:
@@ -41,7 +43,11 @@ def _batch(found: dict[str, Any], _reader: JsonReader) -> Unfolded:
     objects = _objects(found[key])
     if objects is None:
         return None
-    around = {name: value for name, value in found.items() if type(value) in {str, int, float}}
+    around = {
+        name: value
+        for name, value in found.items()
+        if type(value) in {int, float} or (type(value) is str and len(value) <= _AROUND_CHARACTERS_MAX)
+    }
     return [{**around, **item} for item in objects]
 
 

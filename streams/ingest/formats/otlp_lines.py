@@ -52,8 +52,12 @@ class Said(Struct):
 
 
 def level_of(number: object, text: object) -> str:
-    """Return the severity that a number 1..24 says, else the word beside it."""
-    return levels.of_otel(number) or levels.of_value(text)
+    """Return the severity that a number 1..24 says, else the word beside it, a text or bytes."""
+    if number:
+        level = levels.of_otel(number)
+        if level:
+            return level
+    return levels.of_value(text.decode("utf-8", "replace") if isinstance(text, bytes) else text) if text else ""
 
 
 def stamp_of(nanoseconds: int) -> int:

@@ -128,10 +128,11 @@ def _count(kind: Any, value: bytes, begin: int, end: int, left: int, levels: int
 
 
 def _said(record: Any) -> Said:
+    pairs = record.attributes
     return Said(
         body=_plain(record.body, 0),
-        attributes=_attributes(record.attributes),
-        level=otlp_lines.level_of(record.severity_number, _text(record.severity_text)),
+        attributes=_attributes(pairs) if pairs else {},
+        level=otlp_lines.level_of(record.severity_number, record.severity_text),
         at_ms=otlp_lines.stamp_of(record.time_unix_nano or record.observed_time_unix_nano),
     )
 

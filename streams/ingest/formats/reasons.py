@@ -21,6 +21,7 @@ class Family(Struct, frozen=True):
 EMPTY: Final = "empty"
 BINARY: Final = "binary"
 TOO_MANY_LINES: Final = "too many lines"
+PARTLY_READ: Final = "partly read"
 TOO_LARGE: Final = "compressed: more than 16 MB when decompressed"
 DAMAGED_GZIP: Final = "compressed: damaged gzip"
 ZSTD: Final = "compressed: damaged zstd, or more than 16 MB when decompressed"
@@ -42,6 +43,10 @@ FAMILIES: Final[dict[str, Family]] = {
     TOO_MANY_LINES: Family(
         means="The record holds more lines, or more different ones, than a slice; those before the index were taken.",
         remedy="Lower the shipper's batch size: the lines that it puts into one record. A replay leaves it out.",
+    ),
+    PARTLY_READ: Family(
+        means="Of several lines in the record one can't be taken, for the reason behind the colon; the others were.",
+        remedy="Correct the producer. A replay leaves the record out: the lines that were taken would count twice.",
     ),
     "compressed": Family(
         means="The value is compressed by the producer itself and is damaged, too large, or wrapped again and again.",
@@ -107,6 +112,10 @@ REMEDIES: Final[dict[str, str]] = {
     "confluent avro: schema refused": "The schema can't be read safely: send logs by one that is simpler.",
 }
 """By the beginning of a reason, where more can be said than for its family."""
+
+
+IN_PART: Final = (TOO_MANY_LINES, PARTLY_READ)
+"""How reasons begin for records of which some lines are counted."""
 
 
 def family(reason: str) -> str:

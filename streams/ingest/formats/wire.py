@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+NUMBERS_MAX: Final = 1_000
+"""Numbers in one message: those that are walked over have two or three, and millions would take seconds."""
 _VARINT_BYTES_MAX: Final = 10
 _FIXED_BYTES: Final = {1: 8, 5: 4}
 _NUMBER: Final = 0
@@ -22,6 +24,7 @@ def parts(data: bytes, begin: int, end: int) -> Iterator[tuple[int, int, int]]:
     Raises ``ValueError`` where the bytes are no protobuf message, which is not before all fields were walked over.
     """
     at = begin
+    numbers = 0
     while at < end:
         tag, at = _varint(data, at, end)
         field, kind = tag >> 3, tag & 7
@@ -33,10 +36,11 @@ def parts(data: bytes, begin: int, end: int) -> Iterator[tuple[int, int, int]]:
                 raise ValueError("longer than its message")
             yield field, at, at + size
             at += size
-        elif kind == _NUMBER:
-            _, at = _varint(data, at, end)
-        else:
-            at += _fixed_bytes(kind)
+            continue
+        numbers += 1
+        if numbers > NUMBERS_MAX:
+            raise ValueError("too many numbers")
+        at = _varint(data, at, end)[1] if kind == _NUMBER else at + _fixed_bytes(kind)
     if at != end:
         raise ValueError("longer than its message")
 
@@ -49,7 +53,9 @@ def _fixed_bytes(kind: int) -> int:
 
 
 def _varint(data: bytes, at: int, end: int) -> tuple[int, int]:
-    """Return a variable-length number and where it ends."""
+    """Return a variable-length number and where it ends; most are one byte."""
+    if at < end and data[at] < 0x80:
+        return data[at], at + 1
     number = shift = 0
     for position in range(at, min(end, at + _VARINT_BYTES_MAX)):
         byte = data[position]

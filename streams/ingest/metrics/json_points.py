@@ -12,7 +12,7 @@ import math
 from typing import Any, Final
 
 from streams.ingest import stamps
-from streams.ingest.metrics.points import NoMetricsError, Point, label, normal, text
+from streams.ingest.metrics.points import NoMetricsError, Point, check_count, check_labels, label, normal, text
 
 _TIME_KEYS: Final = ("ts", "timestamp", "time", "@timestamp", "at", "datetime")
 _NAME_KEYS: Final = ("metric", "metric_name", "name", "__name__")
@@ -24,12 +24,14 @@ _OWN_KEYS: Final = frozenset({*_TIME_KEYS, *_NAME_KEYS, "value", "unit", "kind",
 
 
 def decode(found: dict[str, Any]) -> list[Point]:
-    """Return the points of an object; ``NoMetricsError`` when it has no name of a metric with a value."""
+    """Return the points of an object; ``NoMetricsError`` when it has no name of a metric with a value, or too much."""
+    check_labels(len(found))
     labels = _labels(found)
     at_ms = next((at for key in _TIME_KEYS if key in found and (at := stamps.of_value(found[key]))), 0)
     name = next((found[key] for key in _NAME_KEYS if isinstance(found.get(key), str)), labels.pop("__name__", ""))
     fields = found.get("fields")
     if name and isinstance(fields, dict):
+        check_count(len(fields))
         return [
             Point(values=((normal(f"{name}_{field}"), _number(value)),), labels=labels, at_ms=at_ms)
             for field, value in fields.items()
@@ -65,6 +67,7 @@ def _labels(found: dict[str, Any]) -> dict[str, str]:
     for key in _LABEL_KEYS:
         inner = found.get(key)
         if isinstance(inner, dict):
+            check_labels(len(inner))
             labels |= {label(name): text(value) for name, value in inner.items() if not isinstance(value, dict | list)}
     return labels
 

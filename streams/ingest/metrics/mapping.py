@@ -13,6 +13,8 @@ from streams.ingest.metrics.points import Point, normal
 
 SERIES_HASH_BYTES: Final = 6
 """Among a million series of one rule, two have the same hash with a chance of 1 in 500."""
+REMEMBERED_LABELS_MAX: Final = 32
+"""A series of more labels is worked out each time: thousands of them, remembered, would take gigabytes."""
 ANY: Final = "*"
 """Before a name: whatever stands before it. As a unit: every one that is not listed."""
 SHARE: Final = 100.0
@@ -205,10 +207,15 @@ def _in_unit(rule: MetricRule, name: str, unit: str, number: float) -> float | N
 
 def _series(rule: MetricRule, kind: str, name: str, labels: tuple[tuple[str, str], ...]) -> str:
     """Return the name of a series: only totals are kept apart, so that each can be differenced by itself."""
-    return f"{rule.id}#{_digest(name, labels)}" if kind == "total" else rule.id
+    if kind != "total":
+        return rule.id
+    digest = _remembered if len(labels) <= REMEMBERED_LABELS_MAX else _digest
+    return f"{rule.id}#{digest(name, labels)}"
 
 
-@lru_cache(maxsize=20_000)
 def _digest(name: str, labels: tuple[tuple[str, str], ...]) -> str:
     parts = (name, *(part for pair in labels for part in pair))
     return hashlib.blake2b("\0".join(parts).encode("utf-8", "replace"), digest_size=SERIES_HASH_BYTES).hexdigest()
+
+
+_remembered: Final = lru_cache(maxsize=8_192)(_digest)

@@ -15,7 +15,16 @@ from opentelemetry.proto.metrics.v1 import metrics_pb2
 from opentelemetry.proto.resource.v1 import resource_pb2
 
 from streams.ingest.formats import wire
-from streams.ingest.metrics.points import NoMetricsError, Point, check_count, label, normal, text
+from streams.ingest.metrics.points import (
+    NoMetricsError,
+    Point,
+    check_count,
+    check_labels,
+    check_lines,
+    label,
+    normal,
+    text,
+)
 
 MESSAGE_BYTES_MAX: Final = 1 << 21
 """A resource, or all points of one metric, in one record."""
@@ -101,6 +110,7 @@ class _Protobuf:
     """Messages of protobuf."""
 
     def labels(self, attributes: Any) -> Labels:
+        check_labels(len(attributes))
         labels = {}
         for pair in attributes:
             kind = pair.value.WhichOneof("value")
@@ -122,22 +132,33 @@ _PROTOBUF: Final = _Protobuf()
 
 
 def _check_size(value: bytes) -> None:
-    """Walk over the messages and refuse too many points, and messages that could unfold into too much.
+    """Walk over the messages and refuse too many of them, and those that could unfold into too much.
 
     ``ValueError`` when the outer ones are none; damage further in is that of another signal's messages.
     """
-    count = 0
-    for begin, end in list(_within(value, 0, len(value), _RESOURCE_METRICS)):
+    points = messages = 0
+    for count, _ in enumerate(wire.parts(value, 0, len(value))):
+        check_lines(count)
+    for begin, end in _within(value, 0, len(value), _RESOURCE_METRICS):
         try:
-            for at, to in _within(value, begin, end, _RESOURCE):
-                _check_message(to - at)
-            for at, to in _metric_spans(value, begin, end):
-                _check_message(to - at)
-                for _ in _point_spans(value, at, to):
-                    count += 1
-                    check_count(count)
+            for size, is_point in _sizes(value, begin, end):
+                points += is_point
+                messages += 1
+                check_count(points)
+                check_lines(messages)
+                _check_message(size)
         except ValueError as error:
             raise NoMetricsError(_OTHER_SIGNAL) from error
+
+
+def _sizes(value: bytes, begin: int, end: int) -> Iterator[tuple[int, bool]]:
+    """Yield the size of each message in a ``ResourceMetrics``, and whether it is a data point."""
+    for field, at, to in wire.parts(value, begin, end):
+        yield (to - at if field == _RESOURCE else 0), False
+        for metric_at, metric_to in _within(value, at, to, _METRICS) if field == _SCOPE_METRICS else ():
+            yield metric_to - metric_at, False
+            for point_at, point_to in _point_spans(value, metric_at, metric_to):
+                yield point_to - point_at, True
 
 
 def _check_message(size: int) -> None:

@@ -13,9 +13,10 @@ import msgspec
 from msgspec import Struct
 
 from streams.ingest.metrics.otlp import Labels, of_metric
-from streams.ingest.metrics.points import NoMetricsError, Point, check_count, label, text
+from streams.ingest.metrics.points import NoMetricsError, Point, check_count, check_labels, check_lines, label, text
 
 KEY: Final = "resourceMetrics"
+_KINDS: Final = ("gauge", "sum", "histogram", "exponentialHistogram", "summary")
 
 
 class _Message(Struct, rename="camel"):
@@ -83,6 +84,7 @@ class _Request(_Message):
 
 def decode(found: dict[str, Any]) -> list[Point]:
     """Return the points of a request; ``NoMetricsError`` when it is malformed."""
+    _check_size(found)
     try:
         request = msgspec.convert(found, _Request, strict=False)
     except msgspec.ValidationError as error:
@@ -94,14 +96,30 @@ def decode(found: dict[str, Any]) -> list[Point]:
             for metric in scope.metrics:
                 if metric.name and metric.kind:
                     points += of_metric(metric, metric.kind, labels, _JSON)
-                    check_count(len(points))
     return points
+
+
+def _check_size(found: dict[str, Any]) -> None:
+    """Refuse a request of too many messages before structs are made of them."""
+    messages = 0
+    level: list[Any] = [found]
+    for key in (KEY, "scopeMetrics", "metrics"):
+        level = [inner for one in level for inner in _list(one, key)]
+        check_lines(messages := messages + len(level))
+    data = (one[kind] for one in level if isinstance(one, dict) for kind in _KINDS if kind in one)
+    check_count(sum(len(_list(one, "dataPoints")) for one in data))
+
+
+def _list(holder: Any, key: str) -> list[Any]:
+    inner = holder.get(key) if isinstance(holder, dict) else None
+    return inner if isinstance(inner, list) else []
 
 
 class _Json:
     """Structs of JSON."""
 
     def labels(self, attributes: Any) -> Labels:
+        check_labels(len(attributes))
         labels = {}
         for pair in attributes:
             value = pair.value and next(

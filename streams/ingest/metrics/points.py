@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Final
 
@@ -9,6 +10,10 @@ from msgspec import Struct
 
 POINTS_MAX: Final = 10_000
 """More points in one record are a dead letter: no record may keep the process busy for long."""
+LINES_MAX: Final = 5 * POINTS_MAX
+"""Lines of a record, with comments and empty ones; and messages in a request of OTLP."""
+LABELS_MAX: Final = 256
+"""Labels of one point or resource."""
 TEXT_MAX: Final = 200
 """Names of metrics and labels, and values of labels, are cut at this many characters."""
 
@@ -31,16 +36,24 @@ class NoMetricsError(Exception):
     """A record holds no metrics that can be read; the message is the reason for the dead letter."""
 
 
-@lru_cache(maxsize=20_000)
 def normal(name: str) -> str:
     """Return a name as the catalogue compares it: ``system.cpu.time`` is ``system_cpu_time``."""
-    return "".join(char if char.isalnum() else "_" for char in name[:TEXT_MAX].lower())
+    return _normal(name[:TEXT_MAX])
+
+
+def label(name: str) -> str:
+    """Return a label's name as conditions name it: as ``normal``, but a capital stays one."""
+    return _label(name[:TEXT_MAX])
 
 
 @lru_cache(maxsize=20_000)
-def label(name: str) -> str:
-    """Return a label's name as conditions name it: as ``normal``, but a capital stays one."""
-    return "".join(char if char.isalnum() else "_" for char in name[:TEXT_MAX])
+def _normal(name: str) -> str:
+    return _label(name.lower())
+
+
+@lru_cache(maxsize=20_000)
+def _label(name: str) -> str:
+    return "".join(char if char.isalnum() else "_" for char in name)
 
 
 def text(value: object) -> str:
@@ -50,7 +63,29 @@ def text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)[:TEXT_MAX]
 
 
+def lines_of(value: bytes) -> Iterator[bytes]:
+    """Yield the lines of a record, one at a time: a list of millions of empty ones would cost much memory."""
+    begin = 0
+    while begin < len(value):
+        end = value.find(b"\n", begin)
+        end = len(value) if end < 0 else end
+        yield value[begin:end]
+        begin = end + 1
+
+
 def check_count(count: int) -> None:
     """Refuse a record with more than ``POINTS_MAX`` points."""
     if count > POINTS_MAX:
         raise NoMetricsError(f"too many points: more than {POINTS_MAX}")
+
+
+def check_lines(count: int) -> None:
+    """Refuse a record with more than ``LINES_MAX`` lines or messages, whatever is in them."""
+    if count > LINES_MAX:
+        raise NoMetricsError(f"too many points: more than {LINES_MAX} lines or messages around them")
+
+
+def check_labels(count: int) -> None:
+    """Refuse a record with a point of more than ``LABELS_MAX`` labels."""
+    if count > LABELS_MAX:
+        raise NoMetricsError(f"too large: a point of more than {LABELS_MAX} labels")

@@ -8,12 +8,24 @@ https://prometheus.io/docs/instrumenting/exposition_formats/
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Final
 
 from streams.ingest import stamps
-from streams.ingest.metrics.points import NoMetricsError, Point, check_count, label, normal, text
+from streams.ingest.metrics.points import (
+    TEXT_MAX,
+    NoMetricsError,
+    Point,
+    check_count,
+    check_labels,
+    check_lines,
+    label,
+    lines_of,
+    normal,
+    text,
+)
 
+LINE_CHARACTERS_MAX: Final = 65_536
+"""A longer line is no sample: its labels would be."""
 _NAME: Final = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _QUOTED: Final = r'"([^"\\]*(?:\\.[^"\\]*)*)"'
 _LABEL: Final = re.compile(rf"\s*+(?:([a-zA-Z_][a-zA-Z0-9_.]*+)|{_QUOTED})\s*+(?:=\s*+{_QUOTED})?+\s*+(,|(?=\}}))")
@@ -27,7 +39,9 @@ def decode(value: bytes) -> list[Point]:
     """Return the points of a scrape; ``NoMetricsError`` names the first line that is no sample."""
     points: list[Point] = []
     units: dict[str, str] = {}
-    for number, line in enumerate(_lines(value), start=1):
+    for number, raw in enumerate(lines_of(value), start=1):
+        line = raw.strip(b"\r\x00").decode("utf-8", "replace")
+        check_lines(number)
         if not line or line.isspace():
             continue
         if line[0] == "#":
@@ -35,7 +49,7 @@ def decode(value: bytes) -> list[Point]:
             if found:
                 units[normal(found[1])] = found[2]
             continue
-        point = _sample(line, units)
+        point = _sample(line, units) if len(line) <= LINE_CHARACTERS_MAX else None
         if point is None:
             raise NoMetricsError(f"no metrics: line {number} is no sample of Prometheus text")
         points.append(point)
@@ -43,16 +57,6 @@ def decode(value: bytes) -> list[Point]:
     if not points:
         raise NoMetricsError("no metrics: text without a sample")
     return points
-
-
-def _lines(value: bytes) -> Iterator[str]:
-    """Yield the lines of a record, one at a time."""
-    begin = 0
-    while begin < len(value):
-        end = value.find(b"\n", begin)
-        end = len(value) if end < 0 else end
-        yield value[begin:end].strip(b"\r\x00").decode("utf-8", "replace")
-        begin = end + 1
 
 
 def _sample(line: str, units: dict[str, str]) -> Point | None:
@@ -84,7 +88,9 @@ def _labels(line: str, at: int, name: str, labels: dict[str, str]) -> tuple[str,
 
     The name is ``""`` when they are malformed.
     """
+    count = 0
     while not line.startswith("}", at):
+        check_labels(count := count + 1)
         found = _LABEL.match(line, at)
         if found is None:
             end = _skip_blanks(line, at)
@@ -101,6 +107,7 @@ def _labels(line: str, at: int, name: str, labels: dict[str, str]) -> tuple[str,
 
 
 def _unescaped(value: str) -> str:
+    value = value[: 2 * TEXT_MAX]  # of which every second character may be a backslash
     if "\\" not in value:
         return value
     return _ESCAPE.sub(lambda found: _ESCAPED.get(found[1], found[0]), value)

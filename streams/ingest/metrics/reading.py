@@ -7,7 +7,7 @@ from typing import Any, Final
 from streams.ingest.confluent import Book, Decoded
 from streams.ingest.json_lines import JsonReader
 from streams.ingest.metrics import json_points, otlp, otlp_json, prometheus
-from streams.ingest.metrics.points import NoMetricsError, Point, check_count
+from streams.ingest.metrics.points import NoMetricsError, Point, check_count, check_lines, lines_of
 from streams.ingest.sniffing import unreadable
 from streams.ports import Record
 
@@ -30,11 +30,25 @@ def read(record: Record, json: JsonReader, book: Book) -> list[Point]:
     framed = book.read(record, value)
     if framed is not None:
         return _framed(framed, json)
-    if value[0] == _RESOURCE_METRICS and (points := otlp.decode(value)) is not None:
+    if value[0] == _RESOURCE_METRICS and (points := _of_protobuf(value, json)) is not None:
         return points
     if said := unreadable(value):
         raise NoMetricsError("no metrics: malformed OTLP" if value[0] == _RESOURCE_METRICS else said)
     return _text(value, json)
+
+
+def _of_protobuf(value: bytes, json: JsonReader) -> list[Point] | None:
+    """Return the points of a request; None when the bytes are none. Text that begins with a line break may look so."""
+    try:
+        return otlp.decode(value)
+    except NoMetricsError:
+        if unreadable(value):
+            raise
+        try:
+            return _text(value, json)
+        except NoMetricsError:
+            pass
+        raise
 
 
 def _framed(found: Decoded, json: JsonReader) -> list[Point]:
@@ -60,14 +74,11 @@ def _text(value: bytes, json: JsonReader) -> list[Point]:
 
 def _of_json_lines(value: bytes, json: JsonReader) -> list[Point]:
     points: list[Point] = []
-    begin = 0
-    while begin < len(value):
-        end = value.find(b"\n", begin)
-        end = len(value) if end < 0 else end
-        if line := value[begin:end].strip(_BLANK):
+    for number, line in enumerate(lines_of(value)):
+        check_lines(number)
+        if line := line.strip(_BLANK):
             points += _of_json([json.decode(line)])
             check_count(len(points))
-        begin = end + 1
     return points
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections import Counter
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from streams.catalogue.metrics import metrics
 from streams.core.events import HEALTH_METRICS, SAMPLE_KINDS
 from streams.ingest.metrics.mapping import uses_of
-from streams.ingest.metrics.points import normal
+from streams.ingest.metrics.points import label, normal
 from streams.ingest.metrics.taking import RECORD_BYTES_MAX
 from tests.ingest.metrics.given import numbers, reason, taken
 
@@ -126,3 +127,17 @@ def test_samples_that_fit_no_fact_are_rejected() -> None:
     said = reason("\n".join(lines).encode())
     assert said.startswith("too many series: samples of about ")
     assert said.endswith(f"at most {RECORD_BYTES_MAX}")
+
+
+def test_names_and_labels_are_remembered_within_bounds() -> None:
+    """What a producer makes up, however long, is not kept: neither names nor the labels of its series."""
+    tracemalloc.start()
+    try:
+        for number in range(200):
+            normal(f"{number}{'x' * 1_000_000}")
+            label(f"{number}{'x' * 1_000_000}")
+            labels = ",".join(f'label{index}="{number}{"v" * 190}"' for index in range(200))
+            taken(f"http_requests_total{{{labels}}} 1".encode())
+        assert tracemalloc.get_traced_memory()[0] < 8 << 20
+    finally:
+        tracemalloc.stop()

@@ -12,7 +12,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
 
-from streams.ingest.metrics.points import POINTS_MAX
+from streams.ingest.metrics.points import LINES_MAX, POINTS_MAX
 from tests.ingest.metrics.given import (
     SECOND_MS,
     counter,
@@ -198,6 +198,18 @@ def test_a_bomb_is_refused_before_it_is_built() -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 10_000_000
+
+
+@pytest.mark.parametrize(
+    ("inside", "said"),
+    [
+        (b"\x12\x00" * (LINES_MAX + 1), f"too many points: more than {LINES_MAX} lines or messages around them"),
+        (b"\x08\x01" * 5_000, "no metrics: OTLP of another signal, or a damaged one"),
+    ],
+)
+def test_empty_messages_and_stray_numbers_have_a_limit(inside: bytes, said: str) -> None:
+    """Two bytes each, they would keep the process busy for seconds without a single point."""
+    assert reason(b"\x0a" + varint(len(inside)) + inside) == said
 
 
 def varint(size: int) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from streams.ingest.metrics.points import LABELS_MAX, LINES_MAX
 from tests.ingest.given import APPEND_MS
 from tests.ingest.metrics.given import SECOND_MS, numbers, reason, sample, taken
 
@@ -108,6 +109,7 @@ def test_a_stamp_that_can_not_be_true_gives_way_to_the_append_time() -> None:
         (b'{job="shop"} 1', 1),
         (b"\n\n2024-03-01 12:00:00 INFO all is well", 3),
         (b"hello", 1),
+        (b'up{a="' + b'\\"' * 100_000 + b'"} 1', 1),
     ],
 )
 def test_a_malformed_scrape_is_rejected_as_a_whole(text: bytes, line: int) -> None:
@@ -132,3 +134,19 @@ def test_a_unit_in_a_comment_holds() -> None:
         b"# UNIT a_request_duration_seconds ms\na_request_duration_seconds_sum 7\na_request_duration_seconds_count 2\n"
     )
     assert numbers(taken(text)) == {"response_time total": 7.0, "throughput total": 2.0}
+
+
+@pytest.mark.parametrize("text", [b"up 1\n" + b"\n" * LINES_MAX, b"up 1\n" + b"#\n" * LINES_MAX])
+def test_lines_without_a_sample_have_a_limit_too(text: bytes) -> None:
+    """Millions of comments and empty lines are not read to their end."""
+    assert reason(text).startswith(f"too many points: more than {LINES_MAX} lines")
+
+
+@pytest.mark.parametrize("number", [LABELS_MAX, LABELS_MAX + 1])
+def test_labels_have_a_limit(number: int) -> None:
+    """A point with more labels than any producer gives it is a dead letter."""
+    text = b"up{" + b",".join(b'l%d="x"' % place for place in range(number)) + b"} 1"
+    if number <= LABELS_MAX:
+        assert sample(text).metric == "availability"
+    else:
+        assert reason(text) == f"too large: a point of more than {LABELS_MAX} labels"

@@ -393,4 +393,44 @@ KEYS = (
     ),
 )
 
-SHAPES = ISSUED + CARRIED + NAMED + KEYS
+SPOKEN = (
+    Shape(
+        "sql",
+        making.strong_password,
+        (
+            "syntax error: CREATE USER 'app'@'%' IDENTIFIED BY '§'",
+            "denied: ALTER ROLE app WITH PASSWORD '§'",
+            "error in SET PASSWORD FOR 'app' = '§'",
+        ),
+    ),
+    Shape(
+        "protocol",
+        making.word_password,
+        ("redis error: AUTH § rejected", "ftp 530: USER ann PASS §", "imap: a1 LOGIN ann § failed"),
+    ),
+    Shape("sasl", making.basic, ("535 5.7.8 error after AUTH PLAIN §", "smtp failed: AUTH LOGIN §")),
+    Shape(
+        "one-time code",
+        letters("0123456789", 6, 8),
+        ("otp=§ is invalid", "error: verification code is §", "mail failed: login code: §"),
+    ),
+    Shape(
+        "other languages",
+        one_of(making.plain_password, making.word_password),
+        (
+            "Passwort: § ist falsch",
+            "error contraseña=§",
+            "échec, mot de passe: §",
+            "ошибка пароль=§",
+            "失败 密码\uff1a§",
+        ),
+    ),
+    Shape(
+        "link",
+        letters(ALNUM, 40),
+        ("mail error https://shop.example.net/reset/§", "bounced: https://shop.example.net/password-reset/§"),
+    ),
+    Shape("shared key", letters(ALNUM, 16), ('wpa error psk="§"', "ike error PSK=§")),
+)
+
+SHAPES = ISSUED + CARRIED + NAMED + KEYS + SPOKEN
