@@ -44,9 +44,11 @@ fuzz: $(READY)  ## RECORDS=1000000 records that nobody should send: accounted fo
 chaos: $(READY)  ## KILLS=25 processes of a real pipeline killed under load, one every EVERY=3 seconds, then the oracle
 	@$(BIN)/python -m tests.chaos --kills $(KILLS) --every $(EVERY)
 	@$(BIN)/python -m tests.chaos.recovery
+	@$(BIN)/python -m tests.chaos.workers
 
-bench: $(READY)  ## lines a second through one detect process on the embedded broker, counts checked
+bench: $(READY)  ## lines a second through one detect process, counts checked; ms from a decision to its outcome
 	@$(BIN)/python -m benchmarks.w1
+	@$(BIN)/python -m benchmarks.recovery
 
 lock: $(READY)  ## resolve pyproject.toml again: requirements.lock, and deploy/runtime.lock without what developers need
 	$(BIN)/python -c 'import tomllib; \

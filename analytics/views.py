@@ -33,6 +33,8 @@ VIEWS: Final = (
     "gates",
     "outcomes",
     "commands",
+    "healing",
+    "recoveries",
     "probes",
     "changes",
     "incidents",

@@ -14,12 +14,16 @@ from typing import Final
 
 import msgspec
 
-from lab.site import SERVICES, Site
+from lab import declared
+from lab.furnish import containers
+from lab.site import CART, Site
+from lab.standins.docker import Container
 from streams.catalogue.actions import ParameterValue, actions
 from streams.core.commands import command_sha256
-from streams.core.config import ServiceSpec, canonical
+from streams.core.config import canonical
 from streams.core.events import Argument, Command
 from streams.core.fold import EPOCH
+from streams.core.inventory import ServiceSpec
 from streams.workers import proc, running
 from streams.workers.orders import order_of
 from streams.workers.results import Result, Surroundings
@@ -33,11 +37,11 @@ _ACTING: Final = threading.Lock()
 
 def act(site: Site, service: str, action_id: str, **values: ParameterValue) -> Result:
     """Run an action of the pool on a service, here and now; the result says how it went."""
-    order = order_of(_command(site.spec(service), action_id, values))
+    order = order_of(_command(declared.spec(site, service), action_id, values))
     with _ACTING, warnings.catch_warnings():
         # the pool acts in short-lived children that leave services behind on purpose; here it is this process
         warnings.simplefilter("ignore", ResourceWarning)
-        return handler(action_id)(order, Surroundings(checkpoints=str(site.root)))
+        return handler(action_id)(order, Surroundings(checkpoints=str(site.root), tool_path=str(site.tool_path)))
 
 
 def _command(spec: ServiceSpec, action_id: str, values: dict[str, ParameterValue]) -> Command:
@@ -68,32 +72,41 @@ def _command(spec: ServiceSpec, action_id: str, values: dict[str, ParameterValue
 
 def start(site: Site, service: str) -> Result:
     """Start a service unless it runs; the result says whether it lived for the first moments."""
-    return act(site, service, "process.start")
+    return act(site, service, f"{_type(service)}.start")
 
 
 def stop(site: Site, service: str) -> Result:
-    """Stop a service: SIGTERM, and SIGKILL when it has not ended after two seconds. Nothing to do is fine."""
+    """Stop a service: SIGTERM, and SIGKILL when it has not ended in time. Nothing to do is fine."""
+    if service == CART:
+        return act(site, service, "docker.stop")
     return act(site, service, "process.stop", grace_ms=STOP_GRACE_MS)
 
 
+def _type(service: str) -> str:
+    return "docker" if service == CART else "process"
+
+
 def start_all(site: Site) -> None:
-    """Start all services and keep a checkpoint of each one's configuration; ``RuntimeError`` if one does not start."""
-    for service in SERVICES:
+    """Start all services and keep a checkpoint of each one's files; ``RuntimeError`` if one does not start."""
+    for service in site.services:
         result = start(site, service)
         if not result.ok:
             raise RuntimeError(f"{service} does not start: {result.code}; see {site.log_file(service)}")
-        act(site, service, "process.checkpoint")
+        if service != CART:
+            act(site, service, "process.checkpoint")
 
 
 def stop_all(site: Site) -> None:
     """Stop all services of a site."""
-    for service in SERVICES:
+    for service in site.services:
         stop(site, service)
 
 
 def pid_of(site: Site, service: str) -> int | None:
     """Return the pid of a service's process, or None while it is down."""
-    found = running.find(site.spec(service))
+    if service == CART:
+        return Container(containers(site), CART).pid() or None
+    found = running.find(declared.spec(site, service))
     return found.identity.pid if found else None
 
 

@@ -1,20 +1,21 @@
-"""``logmend demo`` and ``logmend lab``: real lines, real faults, healed by Logmend, and the figures at the end."""
+"""``logmend demo``: real lines, real faults, healed by Logmend, and the figures at the end."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
 from typing import Final
 
 from analytics.views import EventLog
 from lab import report
 from lab.display import Display
-from lab.faults import FAULTS
+from lab.faults import DEMO_FAULTS, FAULTS
 from lab.feed import Feed
+from lab.inventory import POLICY
 from lab.report import DemoReport, Span
 from lab.run import run_faults
 from lab.session import Lab, running
+from lab.site import DEMO_SERVICES
 from lab.timeline import Story
 from streams.core.errors import InputError
 from streams.settings import Settings
@@ -31,67 +32,50 @@ async def run_demo(settings: Settings, display: Display, *, halted: bool = False
     With ``halted`` the kill switch is on: everything is detected and decided, and all faults must stay broken.
     ``InputError`` says in one line why it can't run. Nothing that was started is left, however it ends.
     """
-    return await _run(settings, display, tuple(FAULTS), halted=halted, with_lines=True)
-
-
-async def run_lab(settings: Settings, display: Display, names: Sequence[str], *, halted: bool = False) -> DemoReport:
-    """Inject the named faults only, without the demo's lines; otherwise as ``run_demo``."""
-    unknown = [name for name in names if name not in FAULTS]
-    if unknown or not names:
-        raise InputError(f"no fault is called {', '.join(unknown) or 'so'}; there are {', '.join(FAULTS)}")
-    return await _run(settings, display, names, halted=halted, with_lines=False)
-
-
-async def _run(
-    settings: Settings, display: Display, names: Sequence[str], *, halted: bool, with_lines: bool
-) -> DemoReport:
     began = time.monotonic()
-    stories = {name: Story(fault=name, service=FAULTS[name].service) for name in names}
+    stories = {name: Story(fault=name, service=FAULTS[name].service) for name in DEMO_FAULTS}
     with display:
-        async with running(settings, display.phase, halted=halted) as lab:
-            feed = Feed(lab.log, settings.logs[0], lab.partitions) if with_lines else None
+        async with running(settings, display.phase, POLICY, DEMO_SERVICES, halted=halted) as lab:
+            feed = Feed(lab.log, settings.logs[0], lab.partitions)
             showing = asyncio.create_task(_show(display, lab, stories, feed))
             try:
                 await _act(lab, display, stories, feed, halted=halted)
                 display.phase("waiting until the event log holds it all")
-                await _archived(lab)
+                await archived(lab)
             finally:
                 showing.cancel()
             span = Span(
                 facts_offset=lab.facts_offset,
                 seq=lab.seq,
-                burst_ms=feed.burst_ms if feed else 0,
-                burst_lines=feed.burst_lines if feed else 0,
+                burst_ms=feed.burst_ms,
+                burst_lines=feed.burst_lines,
                 seconds=time.monotonic() - began,
                 halted=halted,
             )
-            with EventLog(settings.data_dir / "log") as log:
+            with EventLog(lab.settings.data_dir / "log") as log:
                 found = report.build(log, span, list(stories.values()))
             display.phase("stopping")
     return found
 
 
-async def _act(lab: Lab, display: Display, stories: dict[str, Story], feed: Feed | None, *, halted: bool) -> None:
+async def _act(lab: Lab, display: Display, stories: dict[str, Story], feed: Feed, *, halted: bool) -> None:
     """Send the backlog, then the rest of the lines while the faults are injected."""
-    if feed:
-        display.phase(f"shipping {feed.burst_lines:,} lines")
-        await feed.burst()
+    display.phase(f"shipping {feed.burst_lines:,} lines")
+    await feed.burst()
     await asyncio.sleep(WARM_UP_S)
     display.phase("injecting faults" + (" with the kill switch on" if halted else ""))
     async with asyncio.TaskGroup() as group:
-        if feed:
-            group.create_task(feed.stream())
-        group.create_task(run_faults(lab.site, lab.watch, stories, halted=halted))
+        group.create_task(feed.stream())
+        group.create_task(run_faults(lab.site, lab.watch, stories, alone=halted))
 
 
-async def _show(display: Display, lab: Lab, stories: dict[str, Story], feed: Feed | None) -> None:
+async def _show(display: Display, lab: Lab, stories: dict[str, Story], feed: Feed) -> None:
     while True:
-        sent, total = (feed.sent, feed.total) if feed else (0, 0)
-        display.update(stories.values(), sent, total, len(lab.watch.decisions))
+        display.update(stories.values(), feed.sent, feed.total, len(lab.watch.decisions))
         await asyncio.sleep(REFRESH_S)
 
 
-async def _archived(lab: Lab) -> None:
+async def archived(lab: Lab) -> None:
     """Wait until the event log holds every decision of the run and every command; ``InputError`` if it does not."""
     last = lab.watch.decisions[-1]
     commands = [decision.seq for decision in lab.watch.decisions if decision.kind == "commanded"]

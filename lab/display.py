@@ -1,4 +1,4 @@
-"""The demo as people see it: a live table on a terminal, plain lines elsewhere, and the summary at the end."""
+"""The demo and the lab as people see them: a live table on a terminal, plain lines elsewhere, a summary at the end."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lab.report import DemoReport, FaultRow, Question
+from lab.score import LabReport, Measured
 from lab.timeline import Story
 
 STEPS: Final = (
@@ -74,7 +75,7 @@ class Plain(Silent):
     def __init__(self, console: Console) -> None:
         self._console = console
         self._began = time.monotonic()
-        self._said: set[tuple[str, str]] = set()
+        self._said: set[tuple[str, int, str]] = set()
 
     def phase(self, text: str) -> None:
         """Print a line."""
@@ -84,8 +85,8 @@ class Plain(Silent):
         """Print each step of a story once."""
         for story in stories:
             for name, field in STEPS:
-                if getattr(story, field) and (story.fault, name) not in self._said:
-                    self._said.add((story.fault, name))
+                if getattr(story, field) and (story.fault, story.run, name) not in self._said:
+                    self._said.add((story.fault, story.run, name))
                     self.phase(f"{story.fault} ({story.service}): {name}{_with(story, name)}")
 
 
@@ -175,6 +176,42 @@ def summary(console: Console, report: DemoReport) -> None:
         console.print(Text(f"  {command}"), soft_wrap=True)
     console.print()
     console.print(Text(_verdict(report), style="bold green" if report.ok else "bold red"))
+
+
+def measurement(console: Console, report: LabReport) -> None:
+    """Print what a measurement of the lab came to, a row for each fault and run."""
+    if not console.is_terminal:
+        console = Console(file=console.file, width=WIDE)
+    columns = ("fault", "pattern", "service", "seen as", "done", "detected", "decided", "works", "verified", "")
+    console.print()
+    console.print(_table(columns, (_measured_cells(one, report) for one in report.faults), "Faults"))
+    stand_ins = {one.fault: one.stand_in for one in report.faults if one.stand_in}
+    if stand_ins:
+        console.print()
+        console.print(_table(("", ""), ((f"{name} *", text) for name, text in stand_ins.items()), "* with a stand-in"))
+    console.print()
+    console.print(Text(_share(report), style="bold green" if report.ok else "bold red"))
+
+
+def _measured_cells(one: Measured, report: LabReport) -> tuple[str, ...]:
+    moments = (one.detected_seconds, one.decided_seconds, one.recovered_seconds, one.verified_seconds)
+    good = "healed" if report.mode == "healing" else "stayed broken"
+    name = f"{one.fault} *" if one.stand_in else one.fault
+    cells = (name, one.pattern, one.service, ", ".join(one.seen), ", ".join(one.actions))
+    return (*cells, *(_seconds(moment) or "-" for moment in moments), good if one.good else f"NOT {good}: {one.note}")
+
+
+def _share(report: LabReport) -> str:
+    what = {
+        "healing": "healed and verified",
+        "halted": "left broken with the kill switch on",
+        "control": "left broken without Logmend",
+    }[report.mode]
+    return (
+        f"{report.good} of {report.injected} faults {what}: {report.share:.1%}, 95 % interval {report.low:.1%} to "
+        f"{report.high:.1%} (Wilson), in {report.seconds:.0f} s; verified {report.verify_after_seconds:g} s after the "
+        f"action and {report.stay_away_seconds:g} s without the symptom."
+    )
 
 
 def _figures(report: DemoReport) -> list[tuple[str, str]]:

@@ -1,9 +1,12 @@
-"""What the lab applies to the fleet: its three services, in mode auto, and a policy that is in a hurry."""
+"""What the lab applies to the fleet: its services, in mode auto, and policies that are in a hurry."""
 
 from __future__ import annotations
 
 from typing import Final
 
+from msgspec.structs import replace
+
+from lab import declared
 from lab.site import Site
 from streams.core.config import Inventory, Policy, RuleSet, canonical, sha256
 from streams.core.events import ConfigApplied
@@ -16,7 +19,7 @@ POLICY: Final = Policy(
     budget_per_target=200,
     budget_per_service=200,
     budget_total=1_000,
-    blast_radius_share=1.0,  # three services, of which two may be broken at one time on purpose
+    blast_radius_share=1.0,  # several services are broken at one time on purpose
     breaker_failures=20,
     breaker_open_ms=5_000,
     lateness_ms=500,
@@ -31,13 +34,16 @@ POLICY: Final = Policy(
 )
 """Seconds where the defaults are minutes: the demo has two of them. Budgets hold for a day of demos."""
 
+LAB_POLICY: Final = replace(POLICY, stay_away_ms=10_000)
+"""The lab's own measurements: verified after three seconds, away for ten more."""
+
 CLEARING: Final = Policy(quiet_close_ms=1_000, verify_after_ms=0, stay_away_ms=0, unverified_after_ms=1_000)
 """Closes what an earlier run left open, as soon as it is quiet."""
 
 
 def inventory(site: Site) -> Inventory:
     """Return the inventory of the lab's services."""
-    return Inventory(services=site.specs())
+    return Inventory(services=declared.specs(site))
 
 
 def applied(kind: str, value: Policy | Inventory | RuleSet) -> ConfigApplied:

@@ -1,4 +1,4 @@
-"""Breaks the lab's services and watches what becomes of it: healed by Logmend, or left broken while it is halted."""
+"""Breaks the lab's services and watches what becomes of it: healed by Logmend, or left broken where nothing acts."""
 
 from __future__ import annotations
 
@@ -8,45 +8,62 @@ from typing import Final
 
 from lab.faults import Fault, FaultError, make, now_ms
 from lab.health import wait_until
-from lab.site import WORKER, Site
+from lab.site import API, PROXY, Site
 from lab.timeline import Story
 from lab.watch import Watch
 
 HEAL_S: Final = 35.0
-"""A fault that is not healed and verified after this long counts as not healed."""
-HALTED_S: Final = 8.0
-"""With the kill switch on, a fault is watched for this long: twice what a decision takes at most."""
+"""A fault that is not healed and verified after this long counts as not healed; of the demo's policy."""
+LEFT_ALONE_S: Final = 8.0
+"""Where nothing may act, a fault is watched for this long: twice what a decision takes at most."""
 SETTLE_S: Final = 10.0
 LOOK_S: Final = 0.2
+TRACKS_AT_ONCE: Final = 5
+"""Broken services at one time; more would be a test of the machine's speed."""
+TOGETHER: Final = {PROXY: API}
+"""Services whose faults show on one another."""
 
 
 def tracks(names: Sequence[str], site: Site) -> tuple[tuple[Fault, ...], ...]:
-    """Return the faults in two tracks that may run side by side: the worker's, and those of API and proxy.
+    """Return the faults in tracks that may run side by side: one for each service, but for API and proxy together.
 
-    Within a track one follows the other: a proxy whose API is down shows that one's fault, not its own.
+    Within a track one follows the other: a proxy whose API is down shows that one's fault, not its own. The longest
+    tracks come first.
     """
-    faults = [make(name, site) for name in names]
-    alone = tuple(fault for fault in faults if fault.service == WORKER)
-    chained = tuple(fault for fault in faults if fault.service != WORKER)
-    return tuple(track for track in (alone, chained) if track)
+    found: dict[str, list[Fault]] = {}
+    for name in names:
+        fault = make(name, site)
+        found.setdefault(TOGETHER.get(fault.service, fault.service), []).append(fault)
+    return tuple(sorted(map(tuple, found.values()), key=len, reverse=True))
 
 
-async def run_faults(site: Site, watch: Watch, stories: dict[str, Story], *, halted: bool = False) -> None:
-    """Inject the faults that ``stories`` names and fill the stories in; returns when the last one is over."""
+async def run_faults(
+    site: Site, watch: Watch | None, stories: dict[str, Story], *, alone: bool = False, heal_s: float = HEAL_S
+) -> None:
+    """Inject the faults that ``stories`` names and fill the stories in; returns when the last one is over.
+
+    ``alone``: nothing is to act on them (the kill switch is on, or Logmend does not run, then without a ``watch``).
+    """
+    room = asyncio.Semaphore(TRACKS_AT_ONCE)
     async with asyncio.TaskGroup() as group:
         for track in tracks(tuple(stories), site):
-            group.create_task(_run_track(track, watch, stories, halted=halted))
+            group.create_task(_run_track(track, watch, stories, room, 0.0 if alone else heal_s))
 
 
-async def _run_track(track: Sequence[Fault], watch: Watch, stories: dict[str, Story], *, halted: bool) -> None:
-    for fault in track:
-        try:
-            await _run_one(fault, watch, stories[fault.name], halted=halted)
-        finally:
-            fault.tidy()
+async def _run_track(
+    track: Sequence[Fault], watch: Watch | None, stories: dict[str, Story], room: asyncio.Semaphore, heal_s: float
+) -> None:
+    async with room:
+        for fault in track:
+            try:
+                await _run_one(fault, watch, stories[fault.name], heal_s)
+            finally:
+                stories[fault.name].over = True
+                fault.tidy("lab: after the verdict")
 
 
-async def _run_one(fault: Fault, watch: Watch, story: Story, *, halted: bool) -> None:
+async def _run_one(fault: Fault, watch: Watch | None, story: Story, heal_s: float) -> None:
+    story.stand_in = fault.stand_in()
     if not await asyncio.to_thread(wait_until, fault.site, fault.service, healthy=True, timeout_s=SETTLE_S):
         story.note = f"not injected: {fault.service} was not healthy before"
         return
@@ -56,13 +73,14 @@ async def _run_one(fault: Fault, watch: Watch, story: Story, *, halted: bool) ->
         story.note = str(error)
         return
     story.injected_ms = fault.since_ms
-    watch.follow(story)
-    await (_see_it_stay(fault, story) if halted else _see_it_heal(fault, story))
+    if watch is not None:
+        watch.follow(story)
+    await (_see_it_heal(fault, story, heal_s) if heal_s else _see_it_stay(fault, story))
 
 
-async def _see_it_heal(fault: Fault, story: Story) -> None:
+async def _see_it_heal(fault: Fault, story: Story, heal_s: float) -> None:
     """Use the service until it works again and the log says so; undo the fault only when that takes too long."""
-    deadline = asyncio.get_running_loop().time() + HEAL_S
+    deadline = asyncio.get_running_loop().time() + heal_s
     while not story.healed and asyncio.get_running_loop().time() < deadline:
         if not story.recovered_ms and await asyncio.to_thread(fault.is_healthy):
             story.recovered_ms = now_ms()
@@ -71,19 +89,19 @@ async def _see_it_heal(fault: Fault, story: Story) -> None:
         story.recovered_ms, story.note = 0, "verified, but broken again"
     if not story.healed:
         story.note = story.note or _what_is_missing(story)
-        await asyncio.to_thread(fault.undo, f"lab: not healed within {HEAL_S:.0f} s")
+        await asyncio.to_thread(fault.undo, f"lab: not healed within {heal_s:.0f} s")
 
 
 async def _see_it_stay(fault: Fault, story: Story) -> None:
     """Use the service again and again: it must stay broken until the lab itself undoes the fault."""
-    deadline = asyncio.get_running_loop().time() + HALTED_S
+    deadline = asyncio.get_running_loop().time() + LEFT_ALONE_S
     while asyncio.get_running_loop().time() < deadline:
         if await asyncio.to_thread(fault.is_healthy):
-            story.recovered_ms, story.note = now_ms(), "healed although action is halted"
+            story.recovered_ms, story.note = now_ms(), "works again although nothing acted"
             return
         await asyncio.sleep(LOOK_S)
     story.stayed_broken = not story.actions
-    await asyncio.to_thread(fault.undo, "lab: end of the watch with the kill switch on")
+    await asyncio.to_thread(fault.undo, "lab: end of the watch over what nothing acts on")
 
 
 def _what_is_missing(story: Story) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Final
@@ -16,11 +15,11 @@ from typing import Any, Final
 from msgspec import Struct
 
 from analytics.views import EventLog
-from lab import control
-from lab.health import get
-from lab.inventory import AUTHOR, CLEARING, POLICY, applied, inventory
+from lab import control, furnish, outside
+from lab.health import is_healthy
+from lab.inventory import AUTHOR, CLEARING, applied, inventory
 from lab.shipper import Shipper
-from lab.site import SERVICES, Site
+from lab.site import API, OUTSIDE_OF, SERVICES, WORKER, Site
 from lab.watch import Watch
 from streams.codec import decode_decision, encode
 from streams.core.config import Inventory, Policy
@@ -30,10 +29,12 @@ from streams.core.events import ActionHalted, ActionResumed, ConfigApplied, Deci
 from streams.ports import Log, Outgoing, TopicPartition
 from streams.runtime.admin import Admin
 from streams.runtime.kafka import KafkaLog
-from streams.runtime.supervisor import Supervisor
+from streams.runtime.supervisor import ROLES, Supervisor
 from streams.runtime.view import FactsView
 from streams.settings import Settings
 
+PROCESSES: Final = tuple(role for role in ROLES if role != "host")
+"""The lab keeps its host busy on purpose: that the processors are at their limit is none of its faults."""
 READY_S: Final = 30.0
 LEAVE_S: Final = 5.0
 CLEAR_S: Final = 60.0
@@ -51,6 +52,7 @@ class Lab(Struct, frozen=True, kw_only=True):
     settings: Settings
     log: Log
     site: Site
+    policy: Policy
     watch: Watch
     partitions: int
     """Of the topic that the lab's lines go to."""
@@ -59,23 +61,23 @@ class Lab(Struct, frozen=True, kw_only=True):
 
 
 @asynccontextmanager
-async def running(settings: Settings, say: Say, *, halted: bool = False) -> AsyncIterator[Lab]:
+async def running(
+    settings: Settings, say: Say, policy: Policy, services: Sequence[str], *, halted: bool = False
+) -> AsyncIterator[Lab]:
     """Start all that a run needs, and stop it at the end. ``InputError`` says in one line what is in the way.
 
     At the end it waits for the event loop's threads and lets them go, so an event loop is good for one run.
     """
-    settings = settings.model_copy(update={"dry_run": False})
-    site = Site.create((settings.data_dir / "lab").resolve(), settings.host)
     async with AsyncExitStack() as stack:
-        stack.callback(control.stop_all, site)
-        stack.push_async_callback(asyncio.get_running_loop().shutdown_default_executor)  # nothing starts one after that
-        control.stop_all(site)  # what a run that was killed may have left
+        site = await stack.enter_async_context(standing(settings, services))
+        update = {"dry_run": False, "tool_path": str(site.tool_path)}
+        settings = settings.model_copy(update=update)
         say("starting Kafka and Logmend's processes")
-        await stack.enter_async_context(Supervisor(settings, say))
+        await stack.enter_async_context(Supervisor(settings, say, PROCESSES))
         log = await stack.enter_async_context(KafkaLog(settings))
         people = await stack.enter_async_context(KafkaLog(settings))
-        lab, before = await _look_around(settings, log, site)
-        tasks = await stack.enter_async_context(_background())
+        lab, before = await _look_around(settings, log, site, policy)
+        tasks = await stack.enter_async_context(background())
         tasks(lab.watch.run())
         await _clear(lab, people, before, say)
         say("starting the lab's services")
@@ -85,14 +87,30 @@ async def running(settings: Settings, say: Say, *, halted: bool = False) -> Asyn
         stack.push_async_callback(_leave, lab, people, before)
         await _join(lab, people, before, halted=halted)  # after the start: so the first probe finds them well
         tasks(_shipper(lab).run())
-        tasks(_traffic(site))
+        for service in visited(site):
+            tasks(traffic(site, service))
         yield lab
         if not await _settled(lab, ARCHIVE_S):
             await _close_open(lab, people, say)
 
 
 @asynccontextmanager
-async def _background() -> AsyncIterator[Callable[[Coroutine[Any, Any, None]], None]]:
+async def standing(settings: Settings, services: Sequence[str]) -> AsyncIterator[Site]:
+    """Make a site with its peers, no service started yet; at the end nothing of it runs or is mounted any more."""
+    async with AsyncExitStack() as stack:
+        root = (settings.data_dir / "lab").resolve()
+        site = furnish.create(root, settings.host, services)
+        stack.callback(furnish.release, site)
+        stack.callback(control.stop_all, site)
+        stack.push_async_callback(asyncio.get_running_loop().shutdown_default_executor)  # nothing starts one after that
+        control.stop_all(site)  # what a run that was killed may have left
+        if not OUTSIDE_OF.isdisjoint(services):
+            stack.callback(outside.end, outside.started(site))
+        yield site
+
+
+@asynccontextmanager
+async def background() -> AsyncIterator[Callable[[Coroutine[Any, Any, None]], None]]:
     """Give a function that starts a coroutine beside the run; one that fails ends the run, the end ends them all."""
     started: list[asyncio.Task[None]] = []
     try:
@@ -104,7 +122,7 @@ async def _background() -> AsyncIterator[Callable[[Coroutine[Any, Any, None]], N
         raise errors.exceptions[0] from errors
 
 
-async def _look_around(settings: Settings, log: Log, site: Site) -> tuple[Lab, Directory]:
+async def _look_around(settings: Settings, log: Log, site: Site, policy: Policy) -> tuple[Lab, Directory]:
     """Return the run, and what was applied before it."""
     topics = settings.topics
     async with Admin(settings) as admin:
@@ -116,6 +134,7 @@ async def _look_around(settings: Settings, log: Log, site: Site) -> tuple[Lab, D
         settings=settings,
         log=log,
         site=site,
+        policy=policy,
         watch=watch,
         partitions=partitions,
         facts_offset=(await log.bounds(TopicPartition(topics.facts, 0)))[1],
@@ -174,7 +193,7 @@ async def _join(lab: Lab, people: Log, before: Directory, *, halted: bool) -> No
     if halted:
         switch = [ActionHalted(author=AUTHOR, reason="a run of the lab with the kill switch on")]
     applied_before = _applied(lab.watch.decisions)
-    await _say(lab, people, [*switch, applied("policy", POLICY), applied("inventory", inventory(lab.site))])
+    await _say(lab, people, [*switch, applied("policy", lab.policy), applied("inventory", inventory(lab.site))])
     if not await lab.watch.until(lambda decisions: _applied(decisions) >= applied_before + 2, READY_S):
         raise InputError(f"nothing is decided within {READY_S:.0f} s: run logmend doctor")
 
@@ -207,13 +226,17 @@ async def _say(lab: Lab, people: Log, events: Sequence[InboxEvent]) -> None:
 
 
 def _shipper(lab: Lab) -> Shipper:
-    files = {service: lab.site.log_file(service) for service in SERVICES}
+    files = {service: lab.site.log_file(service) for service in lab.site.services}
     return Shipper(lab.log, lab.settings.logs[0], lab.partitions, files, lab.site.root / "shipped.json")
 
 
-async def _traffic(site: Site) -> None:
-    """Ask the proxy for an order four times a second, as customers do, whether it answers or not."""
-    for number in itertools.count():
-        with contextlib.suppress(OSError):
-            await asyncio.to_thread(get, site.proxy_port, f"/orders/{number}")
+def visited(site: Site) -> tuple[str, ...]:
+    """Return the services that customers use: the API they use by way of the proxy, and the worker has none."""
+    return tuple(service for service in site.services if service not in {API, WORKER})
+
+
+async def traffic(site: Site, service: str) -> None:
+    """Use a service a few times a second, as customers do, whether it answers or not."""
+    while True:
+        await asyncio.to_thread(is_healthy, site, service)
         await asyncio.sleep(TRAFFIC_EVERY_S)

@@ -111,6 +111,21 @@ class Log(Protocol):
         ...
 
 
+class Poller(Protocol):
+    """A log that is waited on; ``streams.runtime.kafka.KafkaLog`` is one."""
+
+    async def poll(self, positions: Mapping[TopicPartition, int]) -> Sequence[tuple[TopicPartition, Sequence[Record]]]:
+        """Return one fetch from these positions, after 250 ms at most; empty when nothing came.
+
+        Raises aiokafka's ``OffsetOutOfRangeError`` when a position is not in the topic.
+        """
+        ...
+
+
+class PolledLog(Log, Poller, Protocol):
+    """A log that can be read at any place, and waited on at its end."""
+
+
 SchemaId = int | str
 """The number that a registry gave a schema, or its GUID in the form with hyphens."""
 

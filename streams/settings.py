@@ -127,6 +127,23 @@ class Settings(BaseSettings):
         default=30, ge=1, le=3650, description="days that the text of detected lines is kept, 1 to 3650"
     )
     dry_run: bool = Field(default=True, description="true: actions are only logged; false: they are taken")
+    tool_path: str = Field(
+        default="",
+        pattern=r"^$|^/[^:]*(:/[^:]*)*$",
+        description="directories with systemctl, docker or kubectl, by colon, looked into before those of the system",
+    )
+    host_every_ms: int = Field(
+        default=30_000, ge=100, le=600_000, description="how often logmend host looks, 100 to 600000"
+    )
+    host_cpu_percent_max: float = Field(
+        default=90.0, ge=0, le=100, description="above this the host's processors are too busy, 0 to 100"
+    )
+    host_memory_percent_max: float = Field(
+        default=85.0, ge=0, le=100, description="above this the host's memory is too full, 0 to 100"
+    )
+    host_disk_percent_max: float = Field(
+        default=90.0, ge=0, le=100, description="above this a file system of the host is too full, 0 to 100"
+    )
     policy: AbsolutePath | None = Field(default=None, description="a policy file that is compared with the applied one")
     rules: AbsolutePath | None = Field(default=None, description="a rules file that is compared with the applied one")
     services: AbsolutePath | None = Field(

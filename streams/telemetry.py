@@ -166,7 +166,7 @@ def outcome_reported(status: str, *, ok: bool) -> None:
 
 
 def probe_made(kind: str, *, ok: bool) -> None:
-    """Count a probe of a service: process, http or tcp."""
+    """Count a probe of a service or of a host, by its kind."""
     _probes.labels(kind, str(ok).lower()).inc()
 
 
@@ -323,6 +323,11 @@ def handled(where: str, problem: str) -> None:
     """Say that something failed, was met and is tried again or left out; ``where`` is a word of the code's own."""
     _errors.labels(_bounded("where", where)).inc()
     _say(logging.WARNING, "handled", where=where, problem=problem[:500])
+
+
+def permissions_found(host: str, permits: list[str]) -> None:
+    """Say what this process may do to the services of its host, an entry for each thing."""
+    _say(logging.INFO, "permissions_found", host=host, permits=permits)
 
 
 def registry_down(address: str, problem: str, seconds: float) -> None:

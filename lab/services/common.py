@@ -1,4 +1,4 @@
-"""What the three services share: their configuration file, their exit codes, and the lab that owns them."""
+"""What the services share: their configuration file, their switches, their exit codes, and the lab that owns them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ import faulthandler
 import json
 import os
 import signal
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -47,6 +50,26 @@ def read_config(path: Path, types: dict[str, type]) -> dict[str, Any]:
         if not isinstance(values.get(key), kind):
             raise ConfigurationError(f"invalid configuration in {path}: {key!r} must be of type {kind.__name__}")
     return values
+
+
+def read_switch(path: Path, values: Sequence[str]) -> str:
+    """Return what a switch holds; the first of its values when there is no file, or one with something else in it."""
+    try:
+        said = path.read_text("ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return values[0]
+    return said if said in values else values[0]
+
+
+def utc_now() -> str:
+    """Return the time of now in UTC as ``YYYY-MM-DDTHH:MM:SS.mmm``, for the services to write in their own styles."""
+    return datetime.now(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds")
+
+
+def say(line: str) -> None:
+    """Write a line to the log, which is standard error."""
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()
 
 
 def end_with_owner() -> None:

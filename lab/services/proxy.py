@@ -17,10 +17,9 @@ from lab.services.common import (
     config_path,
     read_config,
 )
-from lab.services.web import Request, Response, listen, serve
+from lab.services.web import Request, Response, ask, listen, serve
 
 CONFIG: Final[dict[str, type]] = {"name": str, "port": int, "upstream_port": int, "upstream_timeout_ms": int}
-ANSWER_BYTES_MAX: Final = 1024 * 1024
 
 
 def log(service: str, message: str) -> None:
@@ -50,7 +49,7 @@ class Proxy:
 
     async def _forward(self, request: Request) -> Response:
         try:
-            return await asyncio.wait_for(self._ask(request), self._timeout_s)
+            return await asyncio.wait_for(ask("127.0.0.1", self._upstream_port, request.target), self._timeout_s)
         except TimeoutError:
             cause = "upstream timed out (110: Connection timed out) while reading response header from upstream"
             status = 504
@@ -65,25 +64,6 @@ class Proxy:
         request_line = f"{request.method} {request.target} HTTP/1.1"
         log(self._name, f'[error] {cause}, client: 127.0.0.1, request: "{request_line}", upstream: "{upstream}"')
         return Response(status, b'{"error": "upstream"}')
-
-    async def _ask(self, request: Request) -> Response:
-        """Return the API's answer; ``ConnectionError`` when it is not there, ``ValueError`` when it is no HTTP."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", self._upstream_port)
-        try:
-            writer.write(
-                f"{request.method} {request.target} HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n".encode()
-            )
-            await writer.drain()
-            answer = await reader.read(ANSWER_BYTES_MAX)
-            while not reader.at_eof():
-                answer += await reader.read(ANSWER_BYTES_MAX)
-        finally:
-            writer.close()
-        head, _, body = answer.partition(b"\r\n\r\n")
-        words = head.split(b" ", 2)
-        if len(words) < 3:
-            raise ValueError("not an HTTP answer")
-        return Response(int(words[1]), body)
 
 
 def main() -> int:

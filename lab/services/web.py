@@ -12,15 +12,17 @@ from urllib.parse import parse_qsl, urlsplit
 
 HEAD_BYTES_MAX: Final = 16_384
 REQUEST_TIMEOUT_S: Final = 5.0
+ANSWER_BYTES_MAX: Final = 1024 * 1024
 
 
 class Request(NamedTuple):
-    """A request without a body: ``target`` is path and query as they came."""
+    """A request without a body: ``target`` is path and query as they came, ``peer`` the address that it came from."""
 
     method: str
     target: str
     path: str
     query: dict[str, str]
+    peer: str
 
 
 class Response(NamedTuple):
@@ -31,6 +33,8 @@ class Response(NamedTuple):
 
 
 Handler = Callable[[Request], Awaitable[Response]]
+Admit = Callable[[str], bool]
+"""Whether a connection from an address may say anything at all."""
 
 
 def listen(port: int) -> socket.socket:
@@ -46,15 +50,19 @@ def listen(port: int) -> socket.socket:
     return bound
 
 
-async def serve(bound: socket.socket, handler: Handler) -> None:
-    """Answer requests until SIGTERM or SIGINT."""
+async def serve(bound: socket.socket, handler: Handler, admit: Admit = lambda _address: True) -> None:
+    """Answer requests until SIGTERM or SIGINT; a connection that is not admitted is closed at once."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
 
     async def connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await _converse(reader, writer, handler)
+        address = writer.get_extra_info("peername")[0]
+        if admit(address):
+            await _converse(reader, writer, handler, address)
+        else:
+            writer.close()
 
     server = await asyncio.start_server(connection, sock=bound, limit=HEAD_BYTES_MAX)
     await stop.wait()
@@ -62,10 +70,28 @@ async def serve(bound: socket.socket, handler: Handler) -> None:
     await server.wait_closed()
 
 
-async def _converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, handler: Handler) -> None:
+async def ask(host: str, port: int, target: str) -> Response:
+    """Return a peer's answer to a GET; ``OSError`` when it is not there, ``ValueError`` when that is no HTTP."""
+    reader, writer = await asyncio.open_connection(host, port)
+    try:
+        writer.write(f"GET {target} HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n".encode())
+        await writer.drain()
+        answer = await reader.read(ANSWER_BYTES_MAX)
+        while not reader.at_eof():
+            answer += await reader.read(ANSWER_BYTES_MAX)
+    finally:
+        writer.close()
+    head, _, body = answer.partition(b"\r\n\r\n")
+    words = head.split(b" ", 2)
+    if len(words) < 3:
+        raise ValueError("not an HTTP answer")
+    return Response(int(words[1]), body)
+
+
+async def _converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, handler: Handler, address: str) -> None:
     try:
         head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), REQUEST_TIMEOUT_S)
-        writer.write(_encode(await handler(_parse(head))))
+        writer.write(encode(await handler(parse(head, address))))
         await writer.drain()
     except (TimeoutError, ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError):
         pass  # the client went away or does not speak HTTP: nobody is left to answer
@@ -73,14 +99,15 @@ async def _converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, 
         writer.close()
 
 
-def _parse(head: bytes) -> Request:
+def parse(head: bytes, address: str) -> Request:
     """Return the request; ``ValueError`` when the first line is not one of HTTP."""
     method, target, _version = head.split(b"\r\n", 1)[0].decode("ascii").split(" ")
     parts = urlsplit(target)
-    return Request(method, target, parts.path, dict(parse_qsl(parts.query)))
+    return Request(method, target, parts.path, dict(parse_qsl(parts.query)), address)
 
 
-def _encode(response: Response) -> bytes:
+def encode(response: Response) -> bytes:
+    """Return an answer as it goes over the wire."""
     reason = http.HTTPStatus(response.status).phrase
     head = (
         f"HTTP/1.1 {response.status} {reason}\r\nContent-Type: application/json\r\n"

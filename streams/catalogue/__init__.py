@@ -3,16 +3,34 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
+from streams.catalogue.actions import actions
 from streams.core.strategy import Catalogue
 
 
 @cache
 def strategies() -> Catalogue:
-    """Return the shipped strategy tables (``strategies.toml``)."""
+    """Return the shipped tables of the core (``strategies.toml``), with every action that a worker is offered for."""
     raw = tomllib.loads(files(__name__).joinpath("strategies.toml").read_text("utf-8"))
-    return msgspec.convert(raw, Catalogue)
+    raw["fixes"] = [fix for row in raw["fixes"] for fix in _by_type(row)]
+    catalogue = msgspec.convert(raw, Catalogue)
+    offered = tuple(action.row() for action in actions().values() if action.offered)
+    return replace(catalogue, actions=(*offered, *catalogue.actions))
+
+
+def _by_type(row: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield a shipped fix once for each type of service that it is for."""
+    for service_type in row["types"]:
+        yield {
+            "pattern": row["pattern"],
+            "service_type": service_type,
+            "action": f"{service_type}.{row['verb']}",
+            "confidence": row["confidence"],
+        }

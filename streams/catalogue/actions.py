@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 from msgspec import Struct
 
 from streams.core.errors import InputError
 from streams.core.events import Argument
+from streams.core.strategy import ActionRow
 
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 INTEGER: Final = re.compile(r"0|[1-9][0-9]{0,9}")
@@ -71,17 +72,40 @@ class Parameter(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ActionSpec(Struct, frozen=True, forbid_unknown_fields=True):
-    """One row of the catalogue; the head of ``actions.toml`` says what the columns mean."""
+    """One action, for one type of service; the head of ``actions.toml`` says what the columns mean."""
 
     id: str
-    service_type: Literal["process", "http"]
+    verb: str
+    service_type: str
+    strategy: str
+    success: float
+    cost: float
+    risk: float
     repeatable: bool
     reversible: bool
     blast_radius: Literal["none", "service", "host"]
     timeout_ms: int
     verification: Literal["probe", "call"]
+    requires: tuple[str, ...] = ()
+    patterns: tuple[str, ...] = ()
     undo: str = ""
+    offered: bool = True
+    in_process: bool = False
     parameters: tuple[Parameter, ...] = ()
+
+    def row(self) -> ActionRow:
+        """Return the action as the core sees it."""
+        return ActionRow(
+            id=self.id,
+            service_type=self.service_type,
+            strategy=self.strategy,
+            success=self.success,
+            cost=self.cost,
+            risk=self.risk,
+            repeatable=self.repeatable,
+            requires=self.requires,
+            patterns=self.patterns,
+        )
 
     def parse(self, arguments: Sequence[Argument]) -> dict[str, ParameterValue]:
         """Return the typed arguments; ``InputError`` for one that is unknown, doubled, missing or out of bounds."""
@@ -97,12 +121,17 @@ class ActionSpec(Struct, frozen=True, forbid_unknown_fields=True):
         return values
 
 
-class _Table(Struct, frozen=True, forbid_unknown_fields=True):
-    actions: tuple[ActionSpec, ...]
-
-
 @cache
 def actions() -> Mapping[str, ActionSpec]:
     """Return the catalogue by action id. The product ships it, so a mistake in it raises ``msgspec`` errors as is."""
     raw = tomllib.loads(Path(__file__).with_name("actions.toml").read_text("utf-8"))
-    return {row.id: row for row in msgspec.convert(raw, _Table).actions}
+    rows = [msgspec.convert(one, ActionSpec) for row in raw["actions"] for one in _by_type(row)]
+    return {row.id: row for row in rows}
+
+
+def _by_type(row: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield a row of the table once for each type of service that it is for."""
+    common = {name: value for name, value in row.items() if name not in {"types", "undo"}}
+    for service_type in row["types"]:
+        undo = f"{service_type}.{row['undo']}" if "undo" in row else ""
+        yield {**common, "id": f"{service_type}.{row['verb']}", "service_type": service_type, "undo": undo}

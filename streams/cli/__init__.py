@@ -16,6 +16,7 @@ ENTRIES: Final = {
     "dispatch": Entry("streams.cli.stages:dispatch", "One process: decisions to commands."),
     "eventlog": Entry("streams.cli.eventlog:eventlog", "One process: topics to the event log's files."),
     "workers": Entry("streams.cli.workers:workers", "One process with its pool: commands to actions on this host."),
+    "host": Entry("streams.cli.host:host", "One process: this host's state to metrics and probes."),
     "ship": Entry("streams.cli.shipping:ship", "Send the lines of files."),
     "sql": Entry("streams.cli.asking:sql", "Ask the event log one question in SQL."),
     "shell": Entry("streams.cli.asking:shell", "Ask the event log question after question."),

@@ -19,14 +19,20 @@ import psutil
 from msgspec import Struct
 from packaging.requirements import Requirement
 
+from streams.cli import files
 from streams.cli.home import DATA_DIR_ADVICE, nearest
 from streams.cli.output import json_option, print_json, print_table
+from streams.cli.steering import directory_now
+from streams.core.config import Inventory
 from streams.core.errors import InputError
+from streams.core.inventory import ServiceSpec
 from streams.ports import Registered
 from streams.runtime.address import bootstrap
 from streams.runtime.admin import Admin
 from streams.runtime.registry import ASKED_AND_ANSWERED, Registry
 from streams.settings import Settings
+from streams.workers.permits import NO, permits
+from streams.workers.readings import Processors, readings
 
 GOOD, WARNING, BAD = "ok", "warning", "bad"
 DISK_FREE_MIN: Final = 1 << 30
@@ -177,6 +183,35 @@ async def _registry(address: str) -> Finding:
     return _bad("registry", f"{answer}, at {asked.address}: {advice}")
 
 
+def host(settings: Settings) -> Iterator[Finding]:
+    """Say how full this host is, and what may be done to those services of the inventory that are on it."""
+    limits = {"memory": settings.host_memory_percent_max, "disk": settings.host_disk_percent_max}
+    for one in (reading for reading in readings(Processors()) if reading.metric in limits):
+        text = f"{one.metric} {one.of}".strip() + f": {one.value:.0f} % used, limit {limits[one.metric]:.0f} %"
+        yield _good("host", text) if one.value <= limits[one.metric] else _warning("host", text)
+    try:
+        services = _inventory(settings)
+    except InputError as error:
+        yield _warning("host", f"what may be done to its services is not known: {error}")
+        return
+    found = permits(services, settings.host, settings.tool_path)
+    if not found:
+        yield _good("host", f"no service of the inventory is on {settings.host}")
+    yield from (_warning("host", str(one)) if one.state == NO else _good("host", str(one)) for one in found)
+
+
+def _inventory(settings: Settings) -> tuple[ServiceSpec, ...]:
+    """Return the services of the local file, else of the inventory in force; none where no broker runs yet."""
+    if settings.services is not None:
+        given = files.read(settings.services)
+        return given.services if isinstance(given, Inventory) else ()
+    if not settings.brokers and not _broker_runs(settings):
+        return ()
+    if any(": missing" in problem for problem in asyncio.run(_topic_problems(settings))):
+        raise InputError("topics are missing")
+    return directory_now(settings).inventory.services
+
+
 CHECKS: Final[tuple[Callable[[Settings], Iterator[Finding]], ...]] = (
     packages,
     data_directory,
@@ -185,13 +220,14 @@ CHECKS: Final[tuple[Callable[[Settings], Iterator[Finding]], ...]] = (
     ports,
     broker,
     registry,
+    host,
 )
 
 
 @click.command()
 @json_option
 def doctor(as_json: bool) -> None:  # noqa: FBT001 - click passes it
-    r"""Check packages, data directory, memory, clock, ports, broker, topics and schema registry.
+    r"""Check packages, data directory, memory, clock, ports, broker, topics, schema registry, and this host.
 
     Exit status 1 when something is bad.
 

@@ -14,17 +14,18 @@ from typing import Any, Final
 import msgspec
 
 from streams.core import config
-from streams.core.config import Inventory, Policy, ProbeSpec, RuleSet, RuleSpec, ServiceSpec, ZoneSpec
+from streams.core.config import Inventory, Policy, RuleSet, RuleSpec, ZoneSpec
 from streams.core.errors import InputError
-from streams.core.events import MODES, ConfigApplied
+from streams.core.events import ConfigApplied
+from streams.core.inventory import ProbeSpec, ServiceSpec, Switch, check_service
 from streams.ingest import zones
 
 Config = Policy | Inventory | RuleSet
-SERVICE_TYPES: Final = ("process", "http")
-PROBE_KINDS: Final = ("process", "http", "tcp")
-UNKNOWN: Final = re.compile(r"unknown field `(?P<field>[^`]*)`(?:.*\.(?P<part>services|zones|rules|probes)\[)?")
+UNKNOWN: Final = re.compile(
+    r"unknown field `(?P<field>[^`]*)`(?:.*\.(?P<part>services|zones|rules|probes|switches)\[)?"
+)
 """msgspec's words for a field that is not known, with the list that it stands in."""
-PARTS: Final = {"services": ServiceSpec, "zones": ZoneSpec, "rules": RuleSpec, "probes": ProbeSpec}
+PARTS: Final = {"services": ServiceSpec, "zones": ZoneSpec, "rules": RuleSpec, "probes": ProbeSpec, "switches": Switch}
 FILE_BYTES_MAX: Final = 600_000
 """What is applied travels as one event, which is at most 1 MB."""
 
@@ -130,16 +131,11 @@ def _lint_zones(specs: tuple[ZoneSpec, ...]) -> Iterator[str]:
 
 
 def _lint_service(service: ServiceSpec, known: frozenset[str]) -> Iterator[str]:
-    if not service.name or not service.host:
-        yield "name and host must be given"
-    if service.type not in SERVICE_TYPES:
-        yield f"type {service.type!r} is none of {', '.join(SERVICE_TYPES)}"
-    if service.mode not in MODES:
-        yield f"mode {service.mode!r} is none of {', '.join(MODES)}"
+    try:
+        check_service(service)
+    except InputError as error:
+        yield str(error).removeprefix(f"service {service.name}: ")
     yield from (f"depends on {name!r}, which is not in the file" for name in service.depends_on if name not in known)
-    for probe in service.probes:
-        if probe.kind not in PROBE_KINDS:
-            yield f"probe kind {probe.kind!r} is none of {', '.join(PROBE_KINDS)}"
     if service.mode != "observe" and service.type == "process" and not (service.argv and service.pid_file):
         yield "to be acted on, a process needs argv and pid_file"
     if service.mode != "observe" and service.type == "http" and not service.base_url:

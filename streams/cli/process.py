@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from streams import telemetry
+from streams.runtime.readiness import gone
 from streams.settings import Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -40,6 +41,7 @@ def run(role: str, instance: str, work: Work) -> None:
     except Exception as error:
         telemetry.process_failed(role, error)
         raise
+    gone(settings.data_dir)
     telemetry.process_stopped(role, "asked to")
 
 

@@ -10,10 +10,12 @@ import click
 from aiokafka.errors import KafkaError
 from rich.console import Console
 
-from lab import display
-from lab.demo import run_demo, run_lab
+from lab import display, score
+from lab.campaign import run_lab
+from lab.demo import run_demo
 from lab.faults import FAULTS
 from lab.report import DemoReport, to_json
+from lab.score import Mode
 from streams import telemetry
 from streams.cli.comparing import compare
 from streams.cli.output import json_option
@@ -57,18 +59,32 @@ def demo(halted: bool, as_json: bool) -> None:  # noqa: FBT001 - click passes it
     show_default=True,
     help="What to break; may be given several times.",
 )
-@halted_option
+@click.option("--runs", type=click.IntRange(1, 100), default=1, show_default=True, help="How often each fault comes.")
+@click.option("--control", "mode", flag_value="control", help="Without Logmend: nothing may heal.")
+@click.option(
+    "--halted", "mode", flag_value="halted", help="With the kill switch on: all is decided and recorded, nothing done."
+)
 @json_option
-def lab(faults: tuple[str, ...], halted: bool, as_json: bool) -> None:  # noqa: FBT001 - click passes it
+def lab(faults: tuple[str, ...], runs: int, mode: Mode | None, as_json: bool) -> None:  # noqa: FBT001 - click passes it
     r"""Break real services on purpose, and measure how they are detected, healed and verified.
+
+    There is a fault for each pattern of the catalogue. Those of different services run side by side.
 
     \b
     Example:
       logmend lab --fault crash --fault port_taken
+      logmend lab --runs 9 --json
+      logmend lab --control
     """
     names = tuple(FAULTS) if "all" in faults else faults
-    console = Console(stderr=True)
-    _tell(run_lab(Settings.load(), display.of(console, silent=as_json), names, halted=halted), as_json=as_json)
+    told = display.of(Console(stderr=True), silent=as_json)
+    report = asyncio.run(run_lab(Settings.load(), told, names, mode=mode or "healing", runs=runs))
+    if as_json:
+        click.echo(score.to_json(report))
+    else:
+        display.measurement(Console(), report)
+    if not report.ok:
+        raise click.exceptions.Exit(1)
 
 
 @click.command()

@@ -13,7 +13,8 @@ import psutil
 from analytics.views import EventLog
 from streams.cli.output import json_option, print_json, print_table
 from streams.cli.steering import directory_now
-from streams.core.config import ServiceSpec, zone_source
+from streams.core.config import zone_source
+from streams.core.inventory import ServiceSpec
 from streams.settings import Settings
 
 SEEN: Final = """

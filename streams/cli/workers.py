@@ -39,6 +39,7 @@ async def _workers(settings: Settings, _instance: str, stop: asyncio.Event) -> N
         checkpoints=home / "checkpoints",
         workers_per_role=settings.workers_per_role,
         dry_run=settings.dry_run,
+        tool_path=settings.tool_path,
         environment={name: os.environ[name] for name in ENVIRONMENT_KEPT if name in os.environ},
     )
     async with KafkaLog(settings) as log:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import msgspec
 
 from streams.core.commands import command_sha256
-from streams.core.config import ServiceSpec, canonical
+from streams.core.config import canonical
 from streams.core.events import ApprovalGiven, Argument, Command, Gate, Option
 from streams.core.guardrails import TEMPORARY, Situation, ask, failed
 from streams.core.incidents import ACTING, ESCALATED, NEVER_MS, OPEN, WAITING, Attempt, Incident
+from streams.core.inventory import ServiceSpec
 from streams.core.state import COMMANDS_OPEN_MAX, Turn
 from streams.core.strategy import Question, choose, score_options
 
@@ -165,17 +166,28 @@ def _command(turn: Turn, incident: Incident, spec: ServiceSpec, chosen: Option) 
     return msgspec.structs.replace(bare, sha256=command_sha256(bare))
 
 
+SWITCHED = {
+    "isolate": "traffic",
+    "fallback": "upstream",
+    "degrade": "feature",
+    "scale_up": "replicas",
+    "scale_down": "replicas",
+}
+"""Which kind of switch a verb moves; which value comes next is the worker's to see."""
+
+
 def _arguments(action: str, spec: ServiceSpec, pattern: str) -> tuple[Argument, ...]:
     """Return the arguments of an action, from the inventory alone: nothing of a log line ever gets here."""
-    match action:
-        case "process.kill_blocker" if pattern == "database_lock":
-            return tuple(Argument(name="lock_file", value=path) for path in spec.lock_files[:1])
-        case "process.kill_blocker":
-            return (Argument(name="port", value=str(spec.port)),)
-        case "http.call":
-            return (Argument(name="call", value="restart" if "restart" in spec.calls else min(spec.calls)),)
-        case _:
-            return ()
+    service_type, _, verb = action.partition(".")
+    if verb == "kill_blocker" and (pattern == "database_lock" or not spec.port):
+        return tuple(Argument(name="lock_file", value=path) for path in spec.lock_files[:1])
+    if verb == "kill_blocker":
+        return (Argument(name="port", value=str(spec.port)),)
+    if action == "http.call":
+        return (Argument(name="call", value="restart" if "restart" in spec.calls else min(spec.calls)),)
+    if verb in SWITCHED and service_type != "kubernetes":
+        return (Argument(name="switch", value=spec.switch(SWITCHED[verb])),)
+    return ()
 
 
 def approve(turn: Turn, answer: ApprovalGiven) -> None:

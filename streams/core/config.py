@@ -10,21 +10,16 @@ import hashlib
 from typing import Final
 
 import msgspec
-from msgspec import Struct
 
+from streams.core.applied import Applied, one_of, unique
 from streams.core.errors import InputError
-from streams.core.events import CATEGORIES, MODES, SEVERITIES, ConfigApplied
+from streams.core.events import CATEGORIES, SEVERITIES, ConfigApplied
+from streams.core.inventory import ServiceSpec, check_service
 
 SERVICES_MAX: Final = 10_000
 ZONES_MAX: Final = 1_000
-SERVICE_TYPES: Final = ("process", "http")
 LIMIT_MAX: Final = 10_000_000_000
 """Largest value of a policy's limit: 115 days in milliseconds."""
-PROBE_KINDS: Final = ("process", "http", "tcp")
-
-
-class Applied(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Base of all that is applied: unknown keys are an error, so a typing mistake never passes for a default."""
 
 
 class Policy(Applied, frozen=True):
@@ -69,46 +64,6 @@ class Policy(Applied, frozen=True):
     learned_confidence_min: float = 0.7
     cost_weight: float = 0.1
     risk_weight: float = 0.2
-
-
-class ProbeSpec(Applied, frozen=True):
-    """How the state of a service is seen: ``process`` (pid file), ``http`` (url) or ``tcp`` (host:port)."""
-
-    kind: str
-    target: str = ""
-    every_ms: int = 30_000
-    timeout_ms: int = 2_000
-
-
-class ServiceSpec(Applied, frozen=True):
-    """A service that Logmend may act on; each has one host, so instances on several hosts have names of their own.
-
-    ``type`` is process or http.
-
-    process: ``argv``, ``cwd``, ``environment``, ``pid_file``, ``log_file``; optional ``port`` and ``lock_files`` that a
-    blocker may hold, ``config_files`` that a checkpoint covers and ``checkpoint_dir``. http: ``base_url`` and the
-    ``calls`` that may be made, name to ``METHOD path``.
-    """
-
-    name: str
-    host: str
-    type: str = "process"
-    mode: str = "observe"
-    owner: str = ""
-    protected: bool = False
-    depends_on: tuple[str, ...] = ()
-    argv: tuple[str, ...] = ()
-    cwd: str = ""
-    environment: dict[str, str] = {}
-    pid_file: str = ""
-    log_file: str = ""
-    port: int = 0
-    lock_files: tuple[str, ...] = ()
-    config_files: tuple[str, ...] = ()
-    checkpoint_dir: str = ""
-    base_url: str = ""
-    calls: dict[str, str] = {}
-    probes: tuple[ProbeSpec, ...] = ()
 
 
 class ZoneSpec(Applied, frozen=True):
@@ -204,10 +159,10 @@ def check(value: Policy | Inventory | RuleSet) -> None:
         case Inventory():
             _check_inventory(value)
         case RuleSet():
-            _unique("rule id", [rule.id for rule in value.rules])
+            unique("rule id", [rule.id for rule in value.rules])
             for rule in value.rules:
-                _one_of(f"rule {rule.id}: category", rule.category, CATEGORIES)
-                _one_of(f"rule {rule.id}: severity", rule.severity, SEVERITIES)
+                one_of(f"rule {rule.id}: category", rule.category, CATEGORIES)
+                one_of(f"rule {rule.id}: severity", rule.severity, SEVERITIES)
 
 
 def _check_policy(policy: Policy) -> None:
@@ -226,14 +181,9 @@ def _check_policy(policy: Policy) -> None:
 def _check_inventory(inventory: Inventory) -> None:
     if len(inventory.services) > SERVICES_MAX:
         raise InputError(f"inventory: more than {SERVICES_MAX} services; split them over several fleets")
-    _unique("service", [spec.name for spec in inventory.services])
+    unique("service", [spec.name for spec in inventory.services])
     for spec in inventory.services:
-        _one_of(f"service {spec.name}: type", spec.type, SERVICE_TYPES)
-        _one_of(f"service {spec.name}: mode", spec.mode, MODES)
-        if not spec.name or not spec.host:
-            raise InputError(f"service {spec.name!r}: name and host must not be empty")
-        for probe in spec.probes:
-            _one_of(f"service {spec.name}: probe kind", probe.kind, PROBE_KINDS)
+        check_service(spec)
     _check_zones(inventory.zones)
     _check_cycles({spec.name: spec.depends_on for spec in inventory.services})
 
@@ -246,7 +196,7 @@ def _check_zones(zones: tuple[ZoneSpec, ...]) -> None:
             raise InputError(f"zone {spec.zone!r}: give exactly one of service, host and topic")
         if not spec.zone:
             raise InputError(f"{zone_source(spec)}: the zone is empty")
-    _unique("the zone of", [zone_source(spec) for spec in zones])
+    unique("the zone of", [zone_source(spec) for spec in zones])
 
 
 def zone_source(spec: ZoneSpec) -> str:
@@ -263,16 +213,3 @@ def _check_cycles(depends_on: dict[str, tuple[str, ...]]) -> None:
             raise InputError(f"inventory: depends_on goes round in a circle among {', '.join(sorted(left)[:5])}")
         for name in free:
             del left[name]
-
-
-def _one_of(what: str, value: str, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise InputError(f"{what} {value!r} is none of {', '.join(allowed)}")
-
-
-def _unique(what: str, names: list[str]) -> None:
-    seen: set[str] = set()
-    for name in names:
-        if name in seen:
-            raise InputError(f"{what} {name!r} is there twice")
-        seen.add(name)

@@ -172,7 +172,10 @@ class OutcomeReported(Event, frozen=True):
 
 
 class ProbeReported(Event, frozen=True):
-    """The state of a service as seen from ``host``. ``kind``: process, http, tcp. ``code``: e.g. ``up``, ``503``."""
+    """The state of a service as seen from ``host``. ``code``: e.g. ``up``, ``503``.
+
+    ``kind``: one of ``inventory.PROBE_KINDS``; of a host, whose name is the service then, of ``inventory.HOST_KINDS``.
+    """
 
     host: str
     service: str

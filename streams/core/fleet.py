@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from streams.core.config import Inventory, ServiceSpec
+from streams.core.config import Inventory
+from streams.core.inventory import ServiceSpec
 
 
 class Fleet:

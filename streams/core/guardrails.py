@@ -11,8 +11,9 @@ from typing import Final
 
 from msgspec import Struct, field
 
-from streams.core.config import Policy, ServiceSpec
+from streams.core.config import Policy
 from streams.core.events import Gate
+from streams.core.inventory import ServiceSpec
 from streams.core.num import stored
 
 HOUR_MS: Final = 3_600_000

@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
-from streams.core.config import Policy, ServiceSpec
+from streams.core.config import Policy
 from streams.core.events import Option
+from streams.core.inventory import ServiceSpec
 from streams.core.learning import Lessons
 from streams.core.num import draw, stored
 
@@ -26,8 +27,8 @@ LEARNED_FIX = "learned"
 class ActionRow(Struct, frozen=True, forbid_unknown_fields=True):
     """An action as the core sees it. ``success``, ``cost`` and ``risk`` are in 0..1, before any evidence.
 
-    ``requires`` are fields of the service's inventory entry that must not be empty; ``patterns`` limits the action to
-    these patterns (empty: any).
+    ``requires`` are parts of the service's inventory entry that must be there (see ``has``); ``patterns`` limits the
+    action to these patterns (empty: any).
     """
 
     id: str
@@ -107,8 +108,21 @@ class Catalogue(Struct, frozen=True, forbid_unknown_fields=True):
             for row in self.actions
             if row.service_type in {spec.type, "any"}
             and (not row.patterns or pattern in row.patterns)
-            and all(getattr(spec, name) for name in row.requires)
+            and all(has(spec, part) for part in row.requires)
         )
+
+
+def has(spec: ServiceSpec, part: str) -> bool:
+    """Tell whether an inventory entry has a part.
+
+    A part is a field that is not empty, one of several such with ``|`` between them, ``switch:KIND`` or ``tool:NAME``.
+    """
+    kind, _, name = part.partition(":")
+    if kind == "switch":
+        return bool(spec.switch(name))
+    if kind == "tool":
+        return name in spec.tools
+    return any(getattr(spec, field) for field in part.split("|"))
 
 
 class Question(Struct, frozen=True, kw_only=True):
@@ -128,7 +142,10 @@ def prior_of(question: Question, catalogue: Catalogue, lessons: Lessons, policy:
         if ruled:
             return ruled, ""
     best = ("", 0.0)
+    possible = {row.id for row in catalogue.actions_for(question.spec, question.pattern)}
     for fix in catalogue.fixes_for(question.pattern, question.spec.type):
+        if fix.action not in possible:
+            continue
         confidence = lessons.expected(
             question.pattern, question.spec.type, fix.action, _shipped(fix.confidence, policy)
         )

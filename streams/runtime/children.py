@@ -86,11 +86,12 @@ class Child:
     def ready(self) -> bool:
         """Whether the process that runs now has said that it is ready."""
         said = read_process(self._ready_file)
-        return self._process is not None and self.running and said is not None and said.pid == self._process.pid
+        if self._process is None or not self.running or said is None:
+            return False
+        return said.pid == self._process.pid and said.alive
 
     def start(self) -> None:
         """Start the process."""
-        self._ready_file.unlink(missing_ok=True)
         self._started = time.monotonic()
         self._was_ready = False
         with self.log.open("ab") as log:

@@ -15,13 +15,13 @@ import asyncio
 import os
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any, Final, NoReturn, Protocol
+from typing import Any, Final, NoReturn
 
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from streams import telemetry
 from streams.core.errors import InvariantError
-from streams.ports import Engine, Record, TopicPartition, Unread
+from streams.ports import Engine, Poller, Record, TopicPartition, Unread
 from streams.runtime.app import ReaderApp
 from streams.runtime.lease import TOUCH_SECONDS, Lease
 from streams.runtime.transport import Batch, Fetch, RawSchema, Seek
@@ -38,17 +38,6 @@ EXIT_FAILED: Final = 70
 NEVER_MS: Final = 2**62
 
 Fail = Callable[[str, BaseException], None]
-
-
-class Poller(Protocol):
-    """What a bare loop reads from; ``streams.runtime.kafka.KafkaLog`` is one."""
-
-    async def poll(self, positions: Mapping[TopicPartition, int]) -> Batch:
-        """Return one fetch from these positions, after 250 ms at most; empty when nothing came.
-
-        Raises ``OffsetOutOfRangeError`` when a position is not in the topic.
-        """
-        ...
 
 
 def end_process(stage: str, error: BaseException) -> NoReturn:

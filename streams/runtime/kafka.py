@@ -56,7 +56,7 @@ class KafkaLog:
         self._producer: Any = None
         self._offsets: Any = None
         self._readers: dict[TopicPartition, _Reader] = {}
-        self._poller: _Reader | None = None
+        self._pollers: dict[frozenset[TopicPartition], _Reader] = {}
         self._starting = asyncio.Lock()
         self._failed = False
 
@@ -79,10 +79,10 @@ class KafkaLog:
         producer, self._producer = self._producer, None
         if producer is not None:
             await producer.stop()
-        for reader in (*self._readers.values(), *([self._poller] if self._poller else [])):
+        for reader in (*self._readers.values(), *self._pollers.values()):
             await reader.stop()
         self._readers.clear()
-        self._poller = None
+        self._pollers.clear()
         offsets, self._offsets = self._offsets, None
         if offsets is not None:
             await offsets.stop()
@@ -109,22 +109,25 @@ class KafkaLog:
     async def bounds(self, where: TopicPartition) -> tuple[int, int]:
         """See ``ports.Log.bounds``."""
         theirs = TheirPartition(*where)
-        earliest = await self._offsets.beginning_offsets([theirs])
-        latest = await self._offsets.end_offsets([theirs])
+        earliest, latest = await asyncio.gather(
+            self._offsets.beginning_offsets([theirs]), self._offsets.end_offsets([theirs])
+        )
         return earliest[theirs], latest[theirs]
 
     async def poll(self, positions: Mapping[TopicPartition, int]) -> Batch:
         """Return one fetch of several partitions from these offsets on, after 250 ms at most.
 
+        Each set of partitions has a reader of its own, which fetches the next records while these are worked on.
         At most ``settings.poll_records`` records; empty when nothing came. Raises aiokafka's ``OffsetOutOfRangeError``
         when a position is no longer (or not yet) in the log: load again.
         """
         if not positions:
             await asyncio.sleep(POLL_MS / 1000)
             return []
-        if self._poller is None:
-            self._poller = self._reader()
-        return await self._poller.fetch(positions, POLL_MS, self._settings.poll_records)
+        wanted = frozenset(positions)
+        if wanted not in self._pollers:
+            self._pollers[wanted] = self._reader()
+        return await self._pollers[wanted].fetch(positions, POLL_MS, self._settings.poll_records)
 
     def _reader(self) -> _Reader:
         return _Reader(self._address, frozenset(self._settings.topics.sources))

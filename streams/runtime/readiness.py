@@ -50,6 +50,21 @@ def read_process(path: Path) -> Process | None:
         return None
 
 
+def gone(data_dir: Path) -> None:
+    """Say that this process has ended as it was asked to; one that dies leaves its file, which names it."""
+    name = os.environ.get(NAME_VARIABLE)
+    if name:
+        ready_file(data_dir, name).unlink(missing_ok=True)
+
+
+def forget_dead(data_dir: Path) -> None:
+    """Remove what processes left that died: those that run are started anew, and some may not be wanted any more."""
+    for path in (data_dir / "run").glob("*.json"):
+        process = read_process(path)
+        if process is not None and not process.alive:
+            path.unlink(missing_ok=True)
+
+
 class Announcing:
     """An engine that says that its process is ready when it has taken its first partitions."""
 

@@ -20,9 +20,10 @@ from streams.runtime.admin import create_topics
 from streams.runtime.broker import EmbeddedBroker
 from streams.runtime.broker_config import LOGS_BYTES_MAX
 from streams.runtime.children import DELAY_FACTOR, DELAY_FIRST_S, DELAY_MAX_S, Child, ChildState, children_of
+from streams.runtime.readiness import forget_dead
 from streams.settings import Settings
 
-ROLES: Final = ("detect", "decide", "dispatch", "workers", "eventlog")
+ROLES: Final = ("detect", "decide", "dispatch", "workers", "host", "eventlog")
 LAST: Final = frozenset({"eventlog"})
 """These stop after the others."""
 READY_S: Final = 60.0
@@ -102,6 +103,7 @@ class Supervisor:
             self._progress(f"made {len(made)} topics")
 
     def _start_children(self) -> None:
+        forget_dead(self.settings.data_dir)
         self._children = children_of(self.settings, self._roles)
         self._progress(f"starting {', '.join(child.name for child in self._children)}")
         for child in self._children:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
+
+from aiokafka.errors import OffsetOutOfRangeError
+
 from streams import telemetry
 from streams.codec import decode_fact
 from streams.core.directory import Directory
@@ -9,7 +14,7 @@ from streams.core.errors import InputError, InvariantError
 from streams.core.fold import directory_of
 from streams.core.saved import unpack
 from streams.core.slices import Verdict
-from streams.ports import Log, Record, SnapshotStore, TopicPartition
+from streams.ports import Log, Poller, Record, SnapshotStore, TopicPartition
 from streams.runtime.snapshots import TopicSnapshots
 from streams.topics import Topics
 
@@ -21,6 +26,7 @@ class FactsView:
         self.directory = directory
         self._log = log
         self._where = TopicPartition(topics.facts, 0)
+        self._reading = asyncio.Lock()
 
     @classmethod
     async def open(cls, log: Log, topics: Topics) -> FactsView:
@@ -43,12 +49,35 @@ class FactsView:
             raise InvariantError(
                 f"{self._where.topic} ends at {end} and facts up to {self.directory.facts_offset} are known: it was cut"
             )
-        while (start := self.directory.facts_offset) < end:
-            records = await self._log.read(self._where, start, end)
-            if not records:
-                raise InvariantError(f"{self._where.topic}: facts from {start} on are missing")
-            for record in records:
-                self._take(record)
+        while self.directory.facts_offset < end:
+            async with self._reading:
+                await self._read_on(end)
+
+    async def follow(self, poller: Poller) -> None:
+        """Read facts as they come, for ever; ``refresh`` then has hardly anything left to read."""
+        while True:
+            async with self._reading:
+                try:
+                    batch = await poller.poll({self._where: self.directory.facts_offset})
+                except OffsetOutOfRangeError:
+                    batch = None
+                for _, records in batch or ():
+                    self._take_all(records)
+            if batch is None:
+                await self.refresh()  # says what is wrong with the log
+
+    async def _read_on(self, end: int) -> None:
+        start = self.directory.facts_offset
+        if start >= end:
+            return
+        records = await self._log.read(self._where, start, end)
+        if not records:
+            raise InvariantError(f"{self._where.topic}: facts from {start} on are missing")
+        self._take_all(records)
+
+    def _take_all(self, records: Sequence[Record]) -> None:
+        for record in records:
+            self._take(record)
 
     def _take(self, record: Record) -> None:
         try:

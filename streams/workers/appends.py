@@ -7,15 +7,15 @@ pool's loops, and then has outcomes to tell.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from streams.ports import Log, Outgoing, Record, TopicPartition
+from streams.ports import Outgoing, PolledLog, Record, TopicPartition
 
 
 class Appends:
-    """A ``ports.Log`` whose appends go on when the one who asked for them is cancelled."""
+    """A ``ports.PolledLog`` whose appends go on when the one who asked for them is cancelled."""
 
-    def __init__(self, log: Log) -> None:
+    def __init__(self, log: PolledLog) -> None:
         self._log = log
         self._open: set[asyncio.Task[Sequence[int]]] = set()
 
@@ -37,6 +37,10 @@ class Appends:
     async def bounds(self, where: TopicPartition) -> tuple[int, int]:
         """See ``ports.Log.bounds``."""
         return await self._log.bounds(where)
+
+    async def poll(self, positions: Mapping[TopicPartition, int]) -> Sequence[tuple[TopicPartition, Sequence[Record]]]:
+        """See ``ports.Poller.poll``."""
+        return await self._log.poll(positions)
 
     async def _append(self, records: Sequence[Outgoing]) -> Sequence[int]:
         return await self._log.append(records)

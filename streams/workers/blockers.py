@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from streams.core.config import ServiceSpec
+from streams.core.inventory import ServiceSpec
 from streams.workers import proc, running
 from streams.workers.proc import Identity
 
@@ -68,8 +68,9 @@ def may_touch(pid: int) -> bool:
 
 
 def _pids_of(spec: ServiceSpec) -> set[int]:
-    """Return the service's processes: the recorded one with its descendants, and all that carry its mark."""
-    pids = {left.identity.pid for left in running.leftovers(spec)}
+    """Return the service's processes: the recorded one with its descendants, all that carry its mark, its unit's."""
+    pids = set(proc.of_unit(spec.unit)) if spec.unit else set()
+    pids |= {left.identity.pid for left in running.leftovers(spec)}
     current = running.find(spec)
     status = proc.status_of_identity(current.identity) if current else None
     return pids | ({member.pid for member in proc.family_of(status)} if status else set())

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 import msgspec
 from msgspec import Struct
 
-from streams.core.config import ServiceSpec
+from streams.core.inventory import ServiceSpec
 from streams.workers import proc, running
 from streams.workers.files import sync_directory, write_whole
 
@@ -72,17 +72,23 @@ def take(spec: ServiceSpec, default: Path) -> bool:
 
 
 def take_if_good(spec: ServiceSpec, default: Path) -> bool:
-    """Keep the files of a healthy service, if they are what it runs on: none was written after its start."""
+    """Keep the files of a healthy service, if they are what it runs on: none changed after its start."""
     current = running.find(spec) if spec.config_files else None
     if current is None:
         return False
     started_ms = proc.started_ms(current.identity) + TICK_MS
     try:
-        if any(Path(path).stat().st_mtime * 1000 > started_ms for path in spec.config_files):
+        if any(_changed_ms(path) > started_ms for path in spec.config_files):
             return False
         return take(spec, default)
     except (NoCheckpointError, FileNotFoundError):
         return False
+
+
+def _changed_ms(path: str) -> float:
+    """Return when a file's bytes, owner, mode or name were last changed, in milliseconds since 1970."""
+    status = Path(path).stat()
+    return max(status.st_mtime, status.st_ctime) * 1000
 
 
 def newest(spec: ServiceSpec, default: Path) -> list[Content] | None:
@@ -96,7 +102,10 @@ def newest(spec: ServiceSpec, default: Path) -> list[Content] | None:
 
 
 def restore(spec: ServiceSpec, default: Path) -> None:
-    """Put the newest whole checkpoint in place, each file in one step; ``NoCheckpointError`` when there is none."""
+    """Put the newest whole checkpoint in place, each file in one step; ``NoCheckpointError`` when there is none.
+
+    The disk is waited for once a file: the service waits for us.
+    """
     contents = newest(spec, default)
     if contents is None:
         raise NoCheckpointError(f"{spec.name} has no whole checkpoint of its config_files")
@@ -117,7 +126,7 @@ def _keep_replaced(spec: ServiceSpec, default: Path, good: list[Content]) -> Non
         return
     root = directory_of(spec, default)
     shutil.rmtree(root / REPLACED, ignore_errors=True)
-    _write(root, REPLACED, contents)
+    _write(root, REPLACED, contents, lasting=False)
 
 
 def _numbers(root: Path) -> list[int]:
@@ -145,18 +154,19 @@ def _read_file(path: str) -> Content:
         return Content(path, stat.S_IMODE(status.st_mode), file.read(FILE_BYTES_MAX))
 
 
-def _write(root: Path, name: str, contents: list[Content]) -> None:
+def _write(root: Path, name: str, contents: list[Content], *, lasting: bool = True) -> None:
     building = root / f".{name}.{os.getpid()}.new"
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir(parents=True, mode=0o700)
     entries = []
     for number, content in enumerate(contents):
-        write_whole(building / str(number), content.data, 0o600)
+        write_whole(building / str(number), content.data, 0o600, lasting=lasting)
         digest = hashlib.sha256(content.data).hexdigest()
         entries.append(Entry(path=content.path, name=str(number), mode=content.mode, sha256=digest))
-    write_whole(building / MANIFEST, msgspec.json.encode(entries), 0o600)
+    write_whole(building / MANIFEST, msgspec.json.encode(entries), 0o600, lasting=lasting)
     building.rename(root / name)
-    sync_directory(root)
+    if lasting:
+        sync_directory(root)
 
 
 def _read(directory: Path) -> list[Content] | None:

@@ -18,8 +18,11 @@ class BusyError(TimeoutError):
     """Somebody else held a lock for longer than we may wait."""
 
 
-def write_whole(path: Path, data: bytes, mode: int = 0o644) -> None:
-    """Replace a file in one step; after a crash it has the old bytes or the new ones, and the new ones last."""
+def write_whole(path: Path, data: bytes, mode: int = 0o644, *, lasting: bool = True) -> None:
+    """Replace a file in one step; after a crash it has the old bytes or the new ones, and the new ones last.
+
+    Not ``lasting``: so it is after the death of a process, but nothing waits for the disk, and power may fail.
+    """
     beside = path.with_name(f".{path.name}.{os.getpid()}.new")
     handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
     try:
@@ -27,12 +30,14 @@ def write_whole(path: Path, data: bytes, mode: int = 0o644) -> None:
             os.fchmod(file.fileno(), mode)
             file.write(data)
             file.flush()
-            os.fsync(file.fileno())
+            if lasting:
+                os.fsync(file.fileno())
         beside.replace(path)
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
-    sync_directory(path.parent)
+    if lasting:
+        sync_directory(path.parent)
 
 
 def sync_directory(path: Path) -> None:

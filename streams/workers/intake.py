@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from aiokafka.errors import OffsetOutOfRangeError
+
 from streams import telemetry
 from streams.codec import decode_command
 from streams.core.errors import InputError, InvariantError
 from streams.core.events import Command
-from streams.ports import Log, Record, TopicPartition
+from streams.ports import PolledLog, Record, TopicPartition
 from streams.workers.journal import CHAIN_UNKNOWN, Entry, Journal, Position
 
 NOTHING_BEFORE = -1
@@ -21,7 +23,7 @@ NOTHING_BEFORE = -1
 class Intake:
     """Moves commands of one host from the topic into its journal."""
 
-    def __init__(self, log: Log, topic: str, journal: Journal, host: str) -> None:
+    def __init__(self, log: PolledLog, topic: str, journal: Journal, host: str) -> None:
         self._log = log
         self._where = TopicPartition(topic, 0)
         self._journal = journal
@@ -34,36 +36,36 @@ class Intake:
             self._journal.begin(Position(earliest, CHAIN_UNKNOWN if earliest else NOTHING_BEFORE, end))
 
     async def take(self) -> list[Entry]:
-        """Read to the end of the topic; return this host's commands that were taken in.
+        """Wait for new commands, 250 ms at most; return this host's, which are in the journal now.
 
         Raises ``InvariantError`` when a command is missing or the topic is shorter than what was read of it.
         """
-        await self.begin()
-        earliest, end = await self._log.bounds(self._where)
-        position = self._place(earliest, end)
-        taken: list[Entry] = []
-        while position.next_offset < end:
-            records = await self._log.read(self._where, position.next_offset, end)
-            commands, last_seq = self._sort(records, position.last_seq)
-            next_offset = records[-1].offset + 1 if records else end
-            taken += self._journal.receive(commands, next_offset, last_seq)
-            position = position._replace(next_offset=next_offset, last_seq=last_seq)
-        return taken
-
-    def _place(self, earliest: int, end: int) -> Position:
-        """Return where to read on: where the last reading ended, or after what was deleted meanwhile."""
         position = self._journal.position()
         if position is None:
             raise InvariantError("the journal has no position")
+        records = await self._new(position.next_offset)
+        if not records:
+            self._check_place(position, *await self._log.bounds(self._where))
+            return []
+        commands, last_seq = self._sort(records, position.last_seq)
+        return self._journal.receive(commands, records[-1].offset + 1, last_seq)
+
+    async def _new(self, offset: int) -> Sequence[Record]:
+        try:
+            batch = await self._log.poll({self._where: offset})
+        except OffsetOutOfRangeError:
+            return ()
+        return [record for _, records in batch for record in records]
+
+    def _check_place(self, position: Position, earliest: int, end: int) -> None:
+        """Go on after what was deleted before it was read; a topic that was cut is another matter."""
         if end < position.next_offset:
             problem = f"commands end at {end}, but {position.next_offset} was read: logmend topics accept-reset"
             telemetry.log_broken("workers", problem)
             raise InvariantError(problem)
         if earliest > position.next_offset:
             telemetry.handled("commands", f"retention deleted {position.next_offset} to {earliest}: all expired")
-            position = position._replace(next_offset=earliest, last_seq=CHAIN_UNKNOWN)
-            self._journal.begin(position)
-        return position
+            self._journal.begin(position._replace(next_offset=earliest, last_seq=CHAIN_UNKNOWN))
 
     def _sort(self, records: Sequence[Record], last_seq: int) -> tuple[list[tuple[int, Command]], int]:
         """Return this host's new commands with their offsets, and the last seq of all hosts."""

@@ -16,12 +16,17 @@ import msgspec
 from msgspec import Struct
 
 from streams.catalogue.actions import ActionSpec, ParameterValue, actions
-from streams.core.config import ServiceSpec, canonical
+from streams.core.config import canonical
 from streams.core.errors import InputError
 from streams.core.events import Command
+from streams.core.inventory import ServiceSpec
 
 COMMAND_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,63}")
 SERVICE_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+TARGET_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@:-]{0,252}")
+"""Units (``getty@tty1.service``), containers, namespaces, deployments, contexts of kubectl."""
+STARTING: Final = frozenset({"start", "restart", "kill_blocker", "rollback_config"})
+"""Verbs that start a process, which therefore needs a command line."""
 VARIABLE_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 CALL: Final = re.compile(r"(GET|HEAD|POST|PUT|PATCH|DELETE) (/[!-~]{0,1023})")
 CONTROL: Final = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
@@ -79,7 +84,7 @@ def order_of(command: Command) -> Order:
     _check(
         action.service_type == spec.type == command.service_type, "wrong_type", f"{action.id} is not for {spec.type}"
     )
-    _check_service(spec)
+    _check_service(spec, action.verb)
     try:
         values = action.parse(command.arguments)
     except InputError as error:
@@ -128,26 +133,42 @@ def _spec_of(command: Command) -> ServiceSpec:
 
 def _check_declared(spec: ServiceSpec, values: Mapping[str, ParameterValue]) -> None:
     """Let an argument name no part of the service but one that the inventory declares."""
-    declared: dict[str, Container[object]] = {"call": spec.calls, "port": (spec.port,), "lock_file": spec.lock_files}
+    declared: dict[str, Container[object]] = {
+        "call": spec.calls,
+        "port": (spec.port,),
+        "lock_file": spec.lock_files,
+        "switch": spec.switches,
+    }
     for name, allowed in declared.items():
         _check(name not in values or values[name] in allowed, "bad_argument", f"the inventory declares no such {name}")
 
 
-def _check_service(spec: ServiceSpec) -> None:
+def _check_service(spec: ServiceSpec, verb: str) -> None:
     _check(
         SERVICE_NAME.fullmatch(spec.name) is not None,
         "bad_name",
         "the service's name has characters beyond A-Za-z0-9._-",
     )
-    if spec.type == "process":
+    _check_environment(spec.environment)
+    _check_files(spec)
+    _check_names(spec)
+    for argv in spec.tools.values():
+        _check_command_line(argv)
+    if spec.type == "process" and (verb in STARTING or spec.argv):
         _check_command_line(spec.argv)
-        _check_environment(spec.environment)
-        _check_files(spec)
-    else:
+        _check(bool(spec.pid_file), "bad_path", "the inventory declares no pid_file")
+    if spec.type == "http":
         _check_url(spec.base_url)
         for name, call in spec.calls.items():
             _check(SERVICE_NAME.fullmatch(name) is not None, "bad_call", "a call's name is not allowed")
             _check(CALL.fullmatch(call) is not None and ".." not in call, "bad_call", f"{name} is not METHOD /path")
+
+
+def _check_names(spec: ServiceSpec) -> None:
+    """Let no name that a program of the host is given look like an option, a path or a pattern."""
+    for what in ("unit", "container", "namespace", "deployment", "context"):
+        name = getattr(spec, what)
+        _check(not name or TARGET_NAME.fullmatch(name) is not None, "bad_name", f"{what} {name[:80]!r} is not allowed")
 
 
 def _check_command_line(argv: tuple[str, ...]) -> None:
@@ -171,9 +192,13 @@ def _check_environment(environment: dict[str, str]) -> None:
 
 
 def _check_files(spec: ServiceSpec) -> None:
-    _check(bool(spec.pid_file), "bad_path", "the inventory declares no pid_file")
-    declared = (spec.cwd, spec.pid_file, spec.log_file, spec.checkpoint_dir)
-    _check(len(spec.lock_files) + len(spec.config_files) <= FILES_MAX, "bad_path", "too many files")
+    switches = tuple(switch.file for switch in spec.switches.values())
+    declared = (spec.cwd, spec.pid_file, spec.log_file, spec.checkpoint_dir, *spec.caches, *switches)
+    _check(
+        len(spec.lock_files) + len(spec.config_files) + len(switches) + len(spec.caches) <= FILES_MAX,
+        "bad_path",
+        "too many files",
+    )
     for path in _given((*declared, *spec.lock_files, *spec.config_files)):
         _check(_is_plain_path(path), "bad_path", f"{path[:128]!r} is not an absolute, plain path")
     _check(all((*spec.lock_files, *spec.config_files)), "bad_path", "an empty path")

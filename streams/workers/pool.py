@@ -20,7 +20,7 @@ from streams.codec import encode
 from streams.core.directory import Directory
 from streams.core.events import Command, OutcomeReported, ProbeReported
 from streams.core.fold import EPOCH
-from streams.ports import Log, Outgoing
+from streams.ports import Outgoing, PolledLog, Poller
 from streams.topics import Topics
 from streams.workers.appends import Appends
 from streams.workers.checks import ExpiredError, Moment, check
@@ -36,9 +36,10 @@ from streams.workers.results import Result, Surroundings
 PARALLEL_MAX: Final = 4
 TRIES_MAX: Final = 5
 """A repeatable command whose worker dies this often is in doubt: it may be what kills the worker."""
-POLL_SECONDS: Final = 0.1
-FOLLOW_SECONDS: Final = 1.0
+PROBES_SECONDS: Final = 1.0
 BEAT_SECONDS: Final = 10.0
+BEATS_FIRST: Final = 2
+"""The first one connects, so it is slow and tells little of the clock."""
 TELL_SECONDS: Final = 10.0
 """How long a stop waits for the broker; what could not be told is in the journal."""
 PROTECTING_MODES: Final = frozenset({"observe", "approve"})
@@ -53,25 +54,30 @@ class View(Protocol):
         ...
 
     async def refresh(self) -> None:
-        """Read to the end of the facts."""
+        """Read to the end of the facts as it is now."""
+        ...
+
+    async def follow(self, poller: Poller) -> None:
+        """Read facts as they come, for ever."""
         ...
 
 
 class Host(Struct, frozen=True, kw_only=True):
-    """What the pool is told of its host. ``environment`` is what services inherit."""
+    """What the pool is told of its host. ``environment`` and ``tool_path`` are those of ``Surroundings``."""
 
     name: str
     checkpoints: Path
     workers_per_role: int = 1
     dry_run: bool = True
     environment: Mapping[str, str] = {}
+    tool_path: str = ""
     timing: Timing = Timing()
 
 
 class Pool:
     """One host's commands, from the topic to their outcomes."""
 
-    def __init__(self, log: Log, topics: Topics, view: View, journal: Journal, host: Host) -> None:
+    def __init__(self, log: PolledLog, topics: Topics, view: View, journal: Journal, host: Host) -> None:
         self._log = log = Appends(log)
         self._topics = topics
         self._view = view
@@ -81,8 +87,9 @@ class Pool:
         self._pulse = Pulse(log, topics.heartbeats, host.name)
         self._work, self._news = asyncio.Event(), asyncio.Event()
         self.crew = Crew(host.workers_per_role, host.timing, self._on_ended, self._on_lost, self._work.set)
-        self._probes = Probes(host.name, host.checkpoints, lambda: self._pulse.skew_ms or 0, self._report_probe)
-        self._refreshing = asyncio.Lock()
+        self._probes = Probes(
+            host.name, host.checkpoints, lambda: self._pulse.skew_ms or 0, self._report_probe, host.tool_path
+        )
         self._waiting: dict[str, Entry] = {}
         self._under_way: dict[str, Entry] = {}
 
@@ -103,10 +110,13 @@ class Pool:
     async def _begin(self, group: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
         """Learn the time, settle what the last manager left, then begin all loops."""
         await self._intake.begin()
-        while self._pulse.skew_ms is None:
+        beats = 0
+        while self._pulse.skew_ms is None or beats < BEATS_FIRST:
             await self._pulse.beat(self.crew.workers, "starting")
+            beats += 1
         self._recover()
-        loops = (self._read(), self._act(), self._report(), self._follow(group), self._beat())
+        following = self._view.follow(self._log)
+        loops = (self._read(), following, self._act(), self._report(), self._probe(group), self._beat())
         return [group.create_task(loop) for loop in loops]
 
     async def _finish(self, tasks: Sequence[asyncio.Task[None]]) -> None:
@@ -130,7 +140,6 @@ class Pool:
             self._waiting |= {entry.command.id: entry for entry in taken}
             if taken:
                 self._work.set()
-            await asyncio.sleep(POLL_SECONDS)
 
     async def _act(self) -> None:
         """Start what may start, whenever something changed."""
@@ -145,12 +154,11 @@ class Pool:
             await self._news.wait()
             self._news.clear()
 
-    async def _follow(self, group: asyncio.TaskGroup) -> None:
-        """Keep up with the inventory."""
+    async def _probe(self, group: asyncio.TaskGroup) -> None:
+        """Probe what the inventory says now."""
         while True:
-            await self._refresh()
             self._probes.follow(self._view.directory.inventory, group)
-            await asyncio.sleep(FOLLOW_SECONDS)
+            await asyncio.sleep(PROBES_SECONDS)
 
     async def _beat(self) -> None:
         while True:
@@ -162,7 +170,7 @@ class Pool:
     async def _start_some(self) -> None:
         """Admit the first waiting command of each service that has none under way, while there is room."""
         while entry := self._next():
-            await self._refresh()
+            await self._view.refresh()
             if not self._admit(entry):
                 return
 
@@ -229,6 +237,7 @@ class Pool:
                 checkpoints=str(self._host.checkpoints),
                 protected=protected,
                 environment=dict(self._host.environment),
+                tool_path=self._host.tool_path,
             ),
         )
 
@@ -317,10 +326,6 @@ class Pool:
 
     async def _report_probe(self, event: ProbeReported) -> None:
         await self._log.append([Outgoing(self._topics.inbox_workers, encode(event), event.service.encode())])
-
-    async def _refresh(self) -> None:
-        async with self._refreshing:
-            await self._view.refresh()
 
 
 def _nothing(code: str, entry: Entry) -> Result:

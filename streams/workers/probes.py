@@ -8,18 +8,17 @@ minute after an action, so that verification has its evidence soon.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import ssl
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Final, NamedTuple
-from urllib.parse import urlsplit
+from typing import Final
 
 from streams import telemetry
-from streams.core.config import Inventory, ProbeSpec, ServiceSpec, canonical
+from streams.core.config import Inventory, canonical
 from streams.core.events import ProbeReported
-from streams.workers import checkpoints, proc, running
+from streams.core.inventory import ProbeSpec, ServiceSpec
+from streams.workers import checkpoints
+from streams.workers.looks import Look, look, missing_tool
 
 SAMPLE_MS: Final = 1_000
 SAMPLE_MIN_MS: Final = 100
@@ -28,83 +27,8 @@ BOOST_MS: Final = 30_000
 BOOST_EVERY_MS: Final = 500
 GOOD_AFTER_MS: Final = 10_000
 """A service whose probes are green for this long has a configuration worth a checkpoint."""
-STATUS_LINE_MAX: Final = 1_024
-STOPPED: Final = frozenset("Tt")
-SUCCESS: Final = range(200, 400)
 
 Report = Callable[[ProbeReported], Awaitable[None]]
-
-
-class Look(NamedTuple):
-    """What one probe saw."""
-
-    ok: bool
-    code: str
-    latency_ms: int
-
-
-async def look(spec: ServiceSpec, probe: ProbeSpec) -> Look:
-    """Probe a service once; never raises for what is wrong with it."""
-    began = time.monotonic()
-    try:
-        async with asyncio.timeout(probe.timeout_ms / 1000):
-            ok, code = await _KINDS[probe.kind](spec, probe)
-    except TimeoutError:
-        ok, code = False, "timed_out"
-    except ConnectionRefusedError:
-        ok, code = False, "refused"
-    except (OSError, ValueError, asyncio.LimitOverrunError, asyncio.IncompleteReadError):
-        ok, code = False, "no_answer"
-    return Look(ok, code, round((time.monotonic() - began) * 1000))
-
-
-async def _process(spec: ServiceSpec, probe: ProbeSpec) -> tuple[bool, str]:  # noqa: ARG001 - all kinds are called alike
-    current = running.find(spec)
-    status = proc.status_of_identity(current.identity) if current else None
-    if status is None:
-        return False, "down"
-    return (False, "stopped") if status.state in STOPPED else (True, "up")
-
-
-async def _tcp(spec: ServiceSpec, probe: ProbeSpec) -> tuple[bool, str]:
-    host, _, port = (probe.target or f"127.0.0.1:{spec.port}").rpartition(":")
-    _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
-    await _close(writer)
-    return True, "up"
-
-
-async def _http(spec: ServiceSpec, probe: ProbeSpec) -> tuple[bool, str]:
-    """Send one GET and read the status line; redirects are not followed, and count as an answer."""
-    parts = urlsplit(probe.target if "://" in probe.target else spec.base_url.rstrip("/") + probe.target)
-    if not parts.hostname:
-        return False, "no_address"
-    secure = ssl.create_default_context() if parts.scheme == "https" else None
-    reader, writer = await asyncio.open_connection(
-        parts.hostname, parts.port or (443 if secure else 80), ssl=secure, limit=STATUS_LINE_MAX
-    )
-    try:
-        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        request = f"GET {path} HTTP/1.1\r\nHost: {parts.netloc}\r\nUser-Agent: logmend\r\nConnection: close\r\n\r\n"
-        writer.write(request.encode("ascii"))
-        version, status, *_ = (await reader.readuntil(b"\n")).split()
-        if not version.startswith(b"HTTP/"):
-            return False, "no_http"
-        return int(status) in SUCCESS, str(int(status))
-    finally:
-        await _close(writer)
-
-
-async def _close(writer: asyncio.StreamWriter) -> None:
-    writer.close()
-    with contextlib.suppress(OSError):
-        await writer.wait_closed()
-
-
-_KINDS: Final[dict[str, Callable[[ServiceSpec, ProbeSpec], Awaitable[tuple[bool, str]]]]] = {
-    "process": _process,
-    "tcp": _tcp,
-    "http": _http,
-}
 
 
 class Reporter:
@@ -132,8 +56,12 @@ class Reporter:
 class Probes:
     """All probes of this host's services, following the inventory."""
 
-    def __init__(self, host: str, checkpoint_dir: Path, skew_ms: Callable[[], int], report: Report) -> None:
+    def __init__(
+        self, host: str, checkpoint_dir: Path, skew_ms: Callable[[], int], report: Report, tool_path: str = ""
+    ) -> None:
         self._host = host
+        self._tool_path = tool_path
+        self._told: set[tuple[str, str]] = set()
         self._checkpoint_dir = checkpoint_dir
         self._skew_ms = skew_ms
         self._report = report
@@ -153,13 +81,21 @@ class Probes:
             for spec in inventory.services
             if spec.host == self._host
             for number, probe in enumerate(spec.probes)
-            if probe.kind in _KINDS
+            if self._possible(spec, probe)
         }
         for key in [key for key in self._tasks if key not in wanted]:
             self._tasks.pop(key).cancel()
         for key, (spec, probe) in wanted.items():
             if key not in self._tasks:
                 self._tasks[key] = group.create_task(self._repeat(spec, probe, key[1]))
+
+    def _possible(self, spec: ServiceSpec, probe: ProbeSpec) -> bool:
+        """Say whether this host can make a probe; what it can't is no evidence of anything, and is told once."""
+        tool = missing_tool(spec, probe, self._tool_path)
+        if tool and (spec.name, tool) not in self._told:
+            self._told.add((spec.name, tool))
+            telemetry.handled("probe", f"{spec.name}: no {probe.kind} probe, {tool} is not installed on this host")
+        return not tool
 
     def stop(self) -> None:
         """End all probes."""
@@ -171,7 +107,7 @@ class Probes:
         reporter = Reporter(probe.every_ms)
         while True:
             at_ms = _now_ms()
-            seen = await look(spec, probe)
+            seen = await look(spec, probe, self._tool_path)
             telemetry.probe_made(probe.kind, ok=seen.ok)
             boosted_until_ms = self._boosted_until_ms.get(spec.name, 0)
             if reporter.worth(seen, at_ms, boosted_until_ms):

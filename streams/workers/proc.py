@@ -154,3 +154,20 @@ def started_ms(identity: Identity) -> int:
     """Return when a process was started, in milliseconds of this host's clock, cut to a tick (10 ms)."""
     boot_ms = (time.time_ns() - time.clock_gettime_ns(time.CLOCK_BOOTTIME)) // 1_000_000
     return boot_ms + identity.start_ticks * 1000 // os.sysconf("SC_CLK_TCK")
+
+
+def of_unit(unit: str) -> Iterator[int]:
+    """Yield our user's processes that run in the control group of a systemd unit."""
+    name = unit if "." in unit else f"{unit}.service"
+    for status in own_processes():
+        with contextlib.suppress(OSError):
+            lines = (PROC / str(status.pid) / "cgroup").read_text("utf-8", "replace").splitlines()
+            if any(name in line.rpartition(":")[2].split("/") for line in lines):
+                yield status.pid
+
+
+def resident_bytes(pid: int) -> int:
+    """Return how much memory a process holds; 0 when it is gone."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        return int((PROC / str(pid) / "statm").read_text("ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return 0

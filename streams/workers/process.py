@@ -17,7 +17,7 @@ from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Final
 
-from streams.core.config import ServiceSpec
+from streams.core.inventory import ServiceSpec
 from streams.workers import blockers, checkpoints, limits, proc, running
 from streams.workers.files import locked
 from streams.workers.orders import Order
@@ -63,17 +63,23 @@ def kill_blocker(order: Order, around: Surroundings) -> Result:
         done = _done_before(order)
         if done:
             return done
-        port, lock_files = _in_question(order)
-        found = blockers.find(order.spec, port, lock_files, around.protected)
-        if found.barred:
-            return Result(ok=False, code="blocker_barred", effect="none", detail=f"held by {found.barred}")
-        for identity in found.killable:
-            if not _end(identity, KILL_WAIT_MS):
-                return Result(ok=False, code="blocker_stays", effect="unknown", detail=str(identity))
-        if running.find(order.spec) is None:
-            return _start(order, around)
-        killed = bool(found.killable)
-        return Result(ok=True, code="killed" if killed else "no_blocker", effect="once" if killed else "none")
+        cleared = clear_blockers(order, around)
+        if not cleared.ok or running.find(order.spec) is not None:
+            return cleared
+        return _start(order, around)
+
+
+def clear_blockers(order: Order, around: Surroundings) -> Result:
+    """Kill who holds the port or the lock files in question, unless it is one that may not be touched."""
+    port, lock_files = _in_question(order)
+    found = blockers.find(order.spec, port, lock_files, around.protected)
+    if found.barred:
+        return Result(ok=False, code="blocker_barred", effect="none", detail=f"held by {found.barred}")
+    for identity in found.killable:
+        if not _end(identity, KILL_WAIT_MS):
+            return Result(ok=False, code="blocker_stays", effect="unknown", detail=str(identity))
+    killed = bool(found.killable)
+    return Result(ok=True, code="killed" if killed else "no_blocker", effect="once" if killed else "none")
 
 
 def rollback_config(order: Order, around: Surroundings) -> Result:

@@ -1,7 +1,8 @@
 """Heartbeats of the workers, and what they tell about this host's clock.
 
 The broker stamps each heartbeat when it appends it. Half-way between sending and acknowledgement our clock should have
-shown that stamp; the difference is the skew. ``Command.expires_ms`` is in the broker's clock.
+shown that stamp; the difference is the skew, give or take half the time that it took. ``Command.expires_ms`` is in the
+broker's clock.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ class Pulse:
         self._where = TopicPartition(topic, 0)
         self._host = host
         self.skew_ms: int | None = None
+        self._doubt_ms = 0
 
     async def beat(self, workers: Iterable[Worker], state: str = "") -> None:
         """Append one heartbeat for each worker (``state`` in place of its own) and measure the skew."""
@@ -34,7 +36,13 @@ class Pulse:
         if offset < 0:
             return
         for record in await self._log.read(self._where, offset, offset + 1):
-            self.skew_ms = (before_ms + after_ms) // 2 - record.timestamp
+            self._measured((before_ms + after_ms) // 2 - record.timestamp, (after_ms - before_ms + 1) // 2)
+
+    def _measured(self, skew_ms: int, doubt_ms: int) -> None:
+        """Take a measurement that is better than the last one, or that contradicts it: a clock was set."""
+        known = self.skew_ms
+        if known is None or doubt_ms <= self._doubt_ms or abs(skew_ms - known) > doubt_ms + self._doubt_ms:
+            self.skew_ms, self._doubt_ms = skew_ms, doubt_ms
 
     def _record(self, worker: Worker, at_ms: int, state: str) -> Outgoing:
         event = Heartbeat(

@@ -14,12 +14,13 @@ class Surroundings(Struct, frozen=True):
 
     ``checkpoints`` is where checkpoints of services go that declare no directory; ``protected`` are the pid files of
     services that nobody may touch on behalf of another; ``environment`` is what a service inherits, before what it
-    declares.
+    declares; ``tool_path`` are directories, by colon, to look for systemctl, docker and kubectl in first.
     """
 
     checkpoints: str
     protected: tuple[str, ...] = ()
     environment: dict[str, str] = {}
+    tool_path: str = ""
 
 
 class Result(Struct, frozen=True):

@@ -1,4 +1,8 @@
-"""Which actions a worker of a role may run, and the function behind each."""
+"""Which actions a worker of a role may run, and the function behind each.
+
+The roles are those of SPEC X1: the executor acts, the deployer rolls out and back, the critic verifies. A role that no
+verb belongs to (architect, coder) has no workers.
+"""
 
 from __future__ import annotations
 
@@ -7,29 +11,67 @@ from functools import cache
 from importlib import import_module
 from typing import Final
 
+from streams.catalogue.actions import actions
 from streams.workers.orders import Order
 from streams.workers.results import Result, Surroundings
 
 Handler = Callable[[Order, Surroundings], Result]
 
+_ANY: Final[Mapping[str, str]] = {
+    **dict.fromkeys(
+        ("isolate", "fallback", "degrade", "rejoin", "restore_upstream", "restore_features"), "switches:move"
+    ),
+    "scale_up": "switches:move",
+    "scale_down": "switches:move",
+    "clear_caches": "upkeep:clear_caches",
+    "rotate_log": "upkeep:rotate_log",
+    "renew_certificate": "upkeep:declared_tool",
+    "end_idle_sessions": "upkeep:declared_tool",
+    "checkpoint": "upkeep:checkpoint",
+    "verify": "verify:verify",
+}
+"""Verb to module and function of this room, for every type of service that the next table does not name."""
+_BY_TYPE: Final[Mapping[str, Mapping[str, str]]] = {
+    "process": {
+        **{verb: f"process:{verb}" for verb in ("start", "stop", "restart", "kill_blocker", "rollback_config")},
+        "checkpoint": "process:checkpoint",
+        "reload": "upkeep:reload",
+    },
+    "systemd": {
+        **{verb: f"units:{verb}" for verb in ("start", "stop", "restart", "reload", "rollback_config")},
+        "kill_blocker": "units:kill_blocker",
+    },
+    "docker": {verb: f"units:{verb}" for verb in ("start", "stop", "restart", "reload", "rollback_config")},
+    "hybrid": {verb: f"units:{verb}" for verb in ("start", "stop", "restart", "reload", "rollback_config")},
+    "kubernetes": {
+        verb: f"units:{verb}" for verb in ("start", "stop", "restart", "rollback_version", "scale_up", "scale_down")
+    },
+    "http": {"call": "http:call", "probe": "http:probe"},
+}
+
 HANDLERS: Final[Mapping[str, str]] = {
-    "process.start": "process:start",
-    "process.stop": "process:stop",
-    "process.restart": "process:restart",
-    "process.kill_blocker": "process:kill_blocker",
-    "process.rollback_config": "process:rollback_config",
-    "process.checkpoint": "process:checkpoint",
-    "http.call": "http:call",
-    "http.probe": "http:probe",
+    action.id: _BY_TYPE[action.service_type].get(action.verb) or _ANY[action.verb] for action in actions().values()
 }
 """Action id to module and function of this room; modules are imported when first used, by workers of that role only."""
 
-ROLES: Final[Mapping[str, frozenset[str]]] = {"executor": frozenset(HANDLERS)}
+_ROLE_OF_VERB: Final[Mapping[str, str]] = {
+    **dict.fromkeys(
+        ("checkpoint", "restore_features", "restore_upstream", "rollback_config", "rollback_version"), "deployer"
+    ),
+    "verify": "critic",
+}
+"""Whose a verb is, if not the executor's."""
 
 
 def role_of(action: str) -> str:
     """Return the role whose workers run an action; ``""`` when none does."""
-    return next((role for role, actions in ROLES.items() if action in actions), "")
+    return _ROLE_OF_VERB.get(actions()[action].verb, "executor") if action in HANDLERS else ""
+
+
+ROLES: Final[Mapping[str, frozenset[str]]] = {
+    role: frozenset(action for action in HANDLERS if role_of(action) == role)
+    for role in ("executor", *sorted(set(_ROLE_OF_VERB.values())))
+}
 
 
 @cache

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from streams.core.config import ServiceSpec
+from streams.core.inventory import ServiceSpec
 from streams.workers import proc
 from streams.workers.files import write_whole
 from streams.workers.proc import Identity

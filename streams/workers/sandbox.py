@@ -85,7 +85,7 @@ def _child(order: Order, around: Surroundings, parent: int, pipe: int) -> NoRetu
     try:
         gc.disable()
         _isolate(order, parent, pipe)
-        result = _perform(order, around)
+        result = perform(order, around)
         os.write(pipe, msgspec.msgpack.encode(result))
         status = 0
     finally:
@@ -112,7 +112,8 @@ def _isolate(order: Order, parent: int, pipe: int) -> None:
     limits.enter(order.timeout_ms)
 
 
-def _perform(order: Order, around: Surroundings) -> Result:
+def perform(order: Order, around: Surroundings) -> Result:
+    """Run the action here and now; whatever it raises is its result."""
     try:
         return handler(order.action.id)(order, around)
     except BusyError as error:

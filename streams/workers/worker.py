@@ -1,7 +1,8 @@
 """A process of the pool (``python -m streams.workers.worker``): takes commands from its manager's pipe and runs them.
 
-One thread, one loop over pipes. When the manager is gone (end of file) whatever runs is killed and the worker ends: the
-next manager's journal knows what to do about it.
+One thread, one loop over pipes. An action runs in a child of its own (``sandbox.py``), but for those that only replace
+a small file: they are done here, in a few milliseconds. When the manager is gone (end of file) whatever runs is killed
+and the worker ends: the next manager's journal knows what to do about it.
 """
 
 from __future__ import annotations
@@ -79,6 +80,9 @@ class Worker:
             self._end(command.id, "refused", Result(ok=False, code="dry_run", effect="none"))
             return
         started_ms = _now_ms()
+        if order.action.in_process:
+            self._finish(order, sandbox.perform(order, run.surroundings), started_ms)
+            return
         child = sandbox.launch(order, run.surroundings)
         self._children[child.pipe] = (child, started_ms)
         self._selector.register(child.pipe, selectors.EVENT_READ)
@@ -96,9 +100,11 @@ class Worker:
             return
         self._selector.unregister(pipe)
         del self._children[pipe]
-        result = child.collect()
-        doubtful = result.effect == "unknown" and not child.order.repeatable
-        self._end(child.order.command_id, "in_doubt" if doubtful else "done", result, started_ms)
+        self._finish(child.order, child.collect(), started_ms)
+
+    def _finish(self, order: Order, result: Result, started_ms: int) -> None:
+        doubtful = result.effect == "unknown" and not order.repeatable
+        self._end(order.command_id, "in_doubt" if doubtful else "done", result, started_ms)
 
     def _enforce(self) -> None:
         for child, _ in self._children.values():

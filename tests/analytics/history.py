@@ -7,7 +7,7 @@ import random
 from streams.catalogue import strategies
 from streams.codec import encode
 from streams.core.beside import Evidence
-from streams.core.config import Inventory, ServiceSpec, canonical, sha256
+from streams.core.config import Inventory, canonical, sha256
 from streams.core.events import (
     ActionHalted,
     Command,
@@ -29,6 +29,7 @@ from streams.core.events import (
     Took,
 )
 from streams.core.fold import Fold
+from streams.core.inventory import ServiceSpec
 from streams.ports import Outgoing
 from streams.topics import Topics
 from tests.analytics.memory_log import MemoryLog
@@ -38,7 +39,15 @@ RULES = "r" * 64
 
 def spec(name: str) -> ServiceSpec:
     """Return a service that may be acted on."""
-    return ServiceSpec(name=name, host="h1", mode="auto", argv=("/bin/true",), pid_file="/run/x.pid")
+    return ServiceSpec(
+        name=name,
+        host="h1",
+        mode="auto",
+        argv=("/bin/true",),
+        pid_file="/run/x.pid",
+        port=8080,
+        lock_files=("/run/x.db",),
+    )
 
 
 class History:

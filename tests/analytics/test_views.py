@@ -70,6 +70,42 @@ async def test_incidents_tell_their_story(told: tuple[History, EventLog]) -> Non
     assert rows[0]["patterns"] == ["process_crash"]
 
 
+async def test_healing_tells_what_was_done_where_and_whether_it_helped(told: tuple[History, EventLog]) -> None:
+    """A command is one row; what the fold verified is verified, with the time of that decision."""
+    history, log = told
+    rows = log.query("SELECT host, service, action, verified, verified_at IS NOT NULL FROM healing ORDER BY sent_at")
+    done = [(command.host, command.service, command.action) for command in history.commands]
+    assert rows.rows() == [(*one, True, True) for one in done]
+    assert [service for _, service, _ in done] == ["shop", "cart"]
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_healing_agrees_with_the_fold(tmp_path: Path, seed: int) -> None:
+    """Whatever happened, a command is one row, true or false as its verification was decided, or its outcome failed."""
+    history = wander(seed, facts=250)
+    await archive(history, tmp_path)
+    judged = {one.refers_to: one.kind == "verified" for one in history.decisions if one.kind.startswith("verif")}
+    with EventLog(tmp_path) as log:
+        rows = log.query("SELECT command, verified, ok FROM healing JOIN commands ON id = command").rows()
+    assert {command for command, _, _ in rows} == {command.id for command in history.commands}
+    assert len(rows) == len(history.commands)
+    for command, verified, ok in rows:
+        assert verified is judged.get(command, None if ok is not False else False)
+
+
+async def test_recoveries_tell_how_long_each_step_took(told: tuple[History, EventLog]) -> None:
+    """A command's steps add up to the time from its decision to its outcome; the action's own time is among them."""
+    history, log = told
+    rows = log.query(
+        "SELECT command, act_ms, dispatch_ms + take_ms + act_ms + tell_ms, total_ms, "
+        "epoch_ms(reported_at - decided_at) FROM recoveries ORDER BY decided_at"
+    ).rows()
+    assert [command for command, *_ in rows] == [command.id for command in history.commands]
+    for _, act_ms, steps_ms, total_ms, between_ms in rows:
+        assert act_ms == 100
+        assert steps_ms == total_ms == between_ms > 0
+
+
 @pytest.mark.parametrize("seed", range(3))
 async def test_incidents_agree_with_the_fold(tmp_path: Path, seed: int) -> None:
     """What the view calls open, acting, verifying or escalated is what the fold's own state says."""

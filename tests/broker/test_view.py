@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Mapping
+
 import pytest
+from aiokafka.errors import OffsetOutOfRangeError
 
 from streams.catalogue import strategies
 from streams.codec import encode
@@ -14,7 +18,7 @@ from streams.ports import Outgoing, TopicPartition
 from streams.runtime.snapshots import TopicSnapshots
 from streams.runtime.view import FactsView
 from streams.topics import Topics
-from tests.analytics.memory_log import MemoryLog
+from tests.analytics.memory_log import MemoryLog, MemoryRecord
 
 TOPICS = Topics()
 FACTS = TopicPartition(TOPICS.facts, 0)
@@ -101,6 +105,45 @@ async def test_missing_facts_stop_the_view() -> None:
     log.delete_below(FACTS, 2)
     with pytest.raises(InvariantError, match="begins at 2, and no snapshot reaches there"):
         await FactsView.open(log, TOPICS)
+
+
+class Polled(MemoryLog):
+    """A log that is waited on; below ``earliest`` it has nothing to give."""
+
+    async def poll(self, positions: Mapping[TopicPartition, int]) -> list[tuple[TopicPartition, list[MemoryRecord]]]:
+        """Return what is new."""
+        await asyncio.sleep(0)
+        ((where, position),) = positions.items()
+        if position < self.earliest.get(where, 0):
+            raise OffsetOutOfRangeError({where: position})
+        return [(where, [one for one in self.records[where] if one.offset >= position])]
+
+
+async def test_a_view_that_follows_is_up_to_date_by_itself() -> None:
+    """While it follows, what is appended is known without a refresh, and a refresh beside it takes nothing twice."""
+    log = Polled()
+    await _append(log, _took(1), _said(0))
+    view = await FactsView.open(log, TOPICS)
+    following = asyncio.create_task(view.follow(log))
+    await _append(log, _said(1))
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert view.directory.halted_by == "author 1"
+    await _append(log, _said(2))
+    await view.refresh()
+    assert (view.directory.halted_by, view.directory.facts_offset) == ("author 2", 4)
+    following.cancel()
+
+
+async def test_following_stops_at_missing_facts() -> None:
+    """Facts that were deleted before they were read end the view that follows, with the reason."""
+    log = Polled()
+    await _append(log, _took(1), _said(0))
+    view = await FactsView.open(log, TOPICS)
+    await _append(log, _said(1), _said(2))
+    log.delete_below(FACTS, 3)
+    with pytest.raises(InvariantError, match="begins at 3"):
+        await view.follow(log)
 
 
 async def test_a_log_that_lost_its_end_stops_the_view() -> None:

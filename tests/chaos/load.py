@@ -10,8 +10,9 @@ import msgspec
 from aiokafka import AIOKafkaProducer
 
 from streams.codec import encode
-from streams.core.config import Inventory, Policy, ServiceSpec, canonical, sha256
+from streams.core.config import Inventory, Policy, canonical, sha256
 from streams.core.events import ConfigApplied
+from streams.core.inventory import ServiceSpec
 from streams.settings import Settings
 from tests.chaos.target import Target
 

@@ -18,8 +18,9 @@ import pytest
 from click.testing import CliRunner
 
 from streams.cli import doctor, files, main, services, steering
-from streams.core.config import Inventory, ServiceSpec
+from streams.core.config import Inventory
 from streams.core.directory import Directory
+from streams.core.inventory import ServiceSpec
 from streams.settings import Settings
 from tests.analytics.archive import archive
 from tests.analytics.history import History
@@ -144,6 +145,27 @@ def test_a_taken_port_is_worth_a_look(tmp_path: Path, sleepy: Sleepy) -> None:
     """Something listens where metrics are to be served."""
     found = list(doctor.ports(Settings(data_dir=tmp_path, metrics_port=sleepy.port)))
     assert [finding.state for finding in found] == [doctor.WARNING, doctor.GOOD]
+
+
+def test_what_the_host_does_not_permit_is_worth_a_look(tmp_path: Path) -> None:
+    """Each thing that may be done to a service of this host is a line; what may not be done stands out."""
+    path = tmp_path / "services.toml"
+    path.write_text(
+        f'[[services]]\nname = "shop"\nhost = "here"\ncaches = ["{tmp_path}", "{tmp_path}/nowhere"]\n'
+        '[[services]]\nname = "far"\nhost = "elsewhere"\ncaches = ["/nowhere"]\n'
+    )
+    found = list(doctor.host(Settings(data_dir=tmp_path, host="here", services=path)))
+    assert [(one.state, one.text) for one in found if one.text.startswith(("shop", "far"))] == [
+        (doctor.GOOD, f"shop: empty {tmp_path}: yes ({tmp_path} is writable)"),
+        (doctor.WARNING, f"shop: empty {tmp_path}/nowhere: no ({tmp_path}/nowhere is no directory)"),
+    ]
+
+
+def test_a_host_over_its_limits_is_worth_a_look(tmp_path: Path) -> None:
+    """A file system that is fuller than the setting allows is named."""
+    found = list(doctor.host(Settings(data_dir=tmp_path, host_disk_percent_max=0, host_memory_percent_max=100)))
+    states = {one.text.split(":")[0].split()[0]: one.state for one in found}
+    assert (states["disk"], states["memory"]) == (doctor.WARNING, doctor.GOOD)
 
 
 def test_doctor_exits_with_1_for_what_is_bad(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

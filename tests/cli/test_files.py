@@ -8,8 +8,9 @@ import pytest
 
 from streams.cli import files
 from streams.core import config
-from streams.core.config import Inventory, Policy, RuleSet, ServiceSpec, ZoneSpec
+from streams.core.config import Inventory, Policy, RuleSet, ZoneSpec
 from streams.core.errors import InputError
+from streams.core.inventory import ServiceSpec
 
 SERVICE = '[[services]]\nname = "api"\nhost = "a"\n'
 ZONE = '[[zones]]\nhost = "berlin-*"\nzone = "Europe/Berlin"\n'
@@ -51,13 +52,13 @@ def test_a_file_is_what_is_in_it(tmp_path: Path, text: str, value: files.Config)
         ("cooldown_factor = 0.5\n", "must be at least 1"),
         ("exploration_rate = 1.5\n", "must be at most 1"),
         (SERVICE + SERVICE, "service api is there 2 times"),
-        (SERVICE + 'type = "vm"\n', "type 'vm' is none of process, http"),
+        (SERVICE + 'type = "vm"\n', "type 'vm' is none of process, systemd"),
         (SERVICE + 'mode = "yolo"\n', "mode 'yolo' is none of observe, approve, auto"),
         (SERVICE + 'depends_on = ["db"]\n', "depends on 'db', which is not in the file"),
         (SERVICE + 'mode = "auto"\n', "needs argv and pid_file"),
         (SERVICE + 'mode = "auto"\ntype = "http"\n', "needs base_url"),
         (SERVICE + 'probes = [{kind = "smell"}]\n', "probe kind 'smell'"),
-        ('[[services]]\nname = ""\nhost = "a"\n', "name and host must be given"),
+        ('[[services]]\nname = ""\nhost = "a"\n', "name and host must not be empty"),
         (SERVICE + ZONE + ZONE, "the zone of host berlin-* is there 2 times"),
         (SERVICE + ZONE + 'topic = "logs"\n', "zone 'Europe/Berlin': give exactly one of service, host and topic"),
         ('[[zones]]\nzone = "UTC"\n', "zone 'UTC': give exactly one of service, host and topic"),

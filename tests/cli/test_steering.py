@@ -9,9 +9,10 @@ import pytest
 from click.testing import CliRunner
 
 from streams.cli import main, steering
-from streams.core.config import Inventory, ServiceSpec
+from streams.core.config import Inventory
 from streams.core.directory import Directory
 from streams.core.events import InboxEvent
+from streams.core.inventory import ServiceSpec
 
 SERVICES = """
 [[services]]

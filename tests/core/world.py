@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from streams.catalogue import strategies
-from streams.core.config import Inventory, Policy, ServiceSpec, canonical, sha256
+from streams.core.config import Inventory, Policy, canonical, sha256
 from streams.core.events import (
     ActionHalted,
     ActionResumed,
@@ -25,6 +25,7 @@ from streams.core.events import (
     Took,
 )
 from streams.core.fold import Fold
+from streams.core.inventory import ServiceSpec
 
 START_MS = 1_800_000_000_000
 CATEGORY = {

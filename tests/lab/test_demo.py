@@ -13,9 +13,10 @@ import psutil
 import pytest
 
 from lab import control
-from lab.demo import run_demo, run_lab
+from lab.campaign import run_lab
+from lab.demo import run_demo
 from lab.display import Silent
-from lab.faults import FAULTS
+from lab.faults import DEMO_FAULTS
 from lab.report import DemoReport
 from streams.settings import Settings
 
@@ -65,7 +66,7 @@ def test_the_demo_heals_and_keeps_its_log(tmp_path: Path) -> None:
     assert left_behind(tmp_path) == []
 
     halted = demonstrate(tmp_path, halted=True)
-    assert [row.stayed_broken for row in halted.faults] == [True] * len(FAULTS), halted
+    assert [row.stayed_broken for row in halted.faults] == [True] * len(DEMO_FAULTS), halted
     assert halted.commands == {}
     assert halted.decisions["withheld"] > 0
     assert halted.decisions_before >= sum(healing.decisions.values())
@@ -105,4 +106,4 @@ def test_a_killed_run_does_not_disturb_the_next(tmp_path: Path) -> None:
 
     settings = Settings(data_dir=tmp_path, host="test-host")
     report = asyncio.run(run_lab(settings, Silent(), ["crash", "hang"]))
-    assert [row.healed for row in report.faults] == [True, True], report
+    assert [row.good for row in report.faults] == [True, True], report

@@ -18,8 +18,9 @@ from typing import Any
 
 import msgspec
 
-from streams.core.config import Inventory, Policy, ServiceSpec
+from streams.core.config import Inventory, Policy
 from streams.core.events import Decision
+from streams.core.inventory import ServiceSpec
 from tests.core.world import World, spec
 
 

@@ -10,9 +10,10 @@ import msgspec
 from streams.catalogue import strategies
 from streams.catalogue.patterns import PatternCatalogue, SignSpec
 from streams.codec import encode
-from streams.core.config import Inventory, Policy, RuleSet, RuleSpec, ServiceSpec, canonical, sha256
+from streams.core.config import Inventory, Policy, RuleSet, RuleSpec, canonical, sha256
 from streams.core.events import ConfigApplied, Decision, Fact, InboxEvent, ProbeReported, Slice
 from streams.core.fold import Fold
+from streams.core.inventory import ServiceSpec
 from streams.ingest.matcher import Matcher
 from streams.ingest.slicer import Slicer
 from streams.ports import Outgoing, TopicPartition

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.workers.fleet import Fleet
 from tests.workers.kit import Executor, end_services
 
 
@@ -22,3 +23,12 @@ def executor(root: Path) -> Iterator[Executor]:
     """Yield a real worker process."""
     with Executor(root) as worker:
         yield worker
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Iterator[Fleet]:
+    """Yield a host without a manager yet."""
+    made = Fleet(tmp_path)
+    yield made
+    made.end()
+    end_services(tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import http.server
 import os
@@ -10,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -20,14 +21,16 @@ import msgspec
 from streams.catalogue.actions import actions
 from streams.codec import decode
 from streams.core.commands import command_sha256
-from streams.core.config import Inventory, ServiceSpec, canonical
+from streams.core.config import Inventory, canonical
 from streams.core.directory import Directory
 from streams.core.events import Argument, Command, Event, OutcomeReported
-from streams.ports import Outgoing, TopicPartition
+from streams.core.inventory import ServiceSpec
+from streams.ports import Outgoing, Poller, TopicPartition
 from streams.topics import Topics
 from streams.workers import proc, running
 from streams.workers.frames import Answer, Ended, Frames, Ping, Run, pack
 from streams.workers.results import Surroundings
+from streams.workers.roles import role_of
 
 HOST = "h1"
 TOPICS = Topics()
@@ -129,12 +132,15 @@ def end_services(root: Path) -> None:
 
 
 class Executor:
-    """A real worker process, spoken to as its manager does."""
+    """A real worker process, spoken to as its manager does. Commands of other roles are run by workers of theirs."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, role: str = "executor") -> None:
+        self._root = root
+        self._role = role
+        self._others: dict[str, Executor] = {}
         self.around = Surroundings(checkpoints=str(root / "checkpoints"))
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "streams.workers.worker", "executor"],
+            [sys.executable, "-m", "streams.workers.worker", role],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={"PATH": os.environ["PATH"], "SECRET_OF_THE_POOL": "x", "PYTHONPATH": os.pathsep.join(sys.path)},
@@ -148,6 +154,8 @@ class Executor:
         return self
 
     def __exit__(self, *_: object) -> None:
+        for other in self._others.values():
+            other.__exit__()
         self._inlet.close()
         self._outlet.close()
         self.process.wait()
@@ -179,6 +187,12 @@ class Executor:
 
     def run(self, command: Command, *, dry_run: bool = False, give_up_ms: int = 0) -> Ended:
         """Have a command carried out and return its end."""
+        role = role_of(command.action)
+        if role not in {"", self._role}:
+            if role not in self._others:
+                self._others[role] = Executor(self._root, role)
+            self._others[role].around = self.around
+            return self._others[role].run(command, dry_run=dry_run, give_up_ms=give_up_ms)
         self.send(command, dry_run=dry_run, give_up_ms=give_up_ms)
         (ended,) = self.answers()
         assert isinstance(ended, Ended)
@@ -216,7 +230,7 @@ class FileLog:
         """Append one record and return its offset."""
         with (self.root / record.topic).open("ab") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            offset = len(self.records(record.topic))
+            offset = (self.root / record.topic).read_bytes().count(b"\n")
             line = msgspec.json.encode((offset, now_ms() + self.ahead_ms, record.key, record.value))
             file.write(line + b"\n")
             file.flush()
@@ -236,6 +250,15 @@ class FileLog:
     async def bounds(self, where: TopicPartition) -> tuple[int, int]:
         """Return (earliest offset, offset after the last record)."""
         return 0, len(self.records(where.topic))
+
+    async def poll(self, positions: Mapping[TopicPartition, int]) -> list[tuple[TopicPartition, list[FileRecord]]]:
+        """Return what is new, after a quarter of a second at most."""
+        for _ in range(25):
+            batch = [(where, self.records(where.topic)[offset:]) for where, offset in positions.items()]
+            if any(records for _, records in batch):
+                return [(where, records) for where, records in batch if records]
+            await asyncio.sleep(0.01)
+        return []
 
     def events(self, topic: str) -> list[Event]:
         """Return what the records of a topic say."""
@@ -262,6 +285,12 @@ class FileView:
         beside = self.path.with_suffix(".new")
         beside.write_bytes(msgspec.json.encode((Inventory(services=services), halted_by, epoch)))
         beside.replace(self.path)
+
+    async def follow(self, poller: Poller) -> None:
+        """Read the file for ever."""
+        while True:
+            await self.refresh()
+            await asyncio.sleep(0.1)
 
     async def refresh(self) -> None:
         """Read the file."""

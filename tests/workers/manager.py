@@ -1,7 +1,7 @@
 """A real manager on a log in files (``python -m tests.workers.manager ROOT [WORD...]``) that may kill itself.
 
-Words are ``--dry-run``, ``--dying`` (its workers are ``dying_worker``) and points. A point is
-``<object>.<method>:<before|after>:<n>``: at the n-th call the process dies as by ``kill -9``.
+Words are ``--dry-run``, ``--dying`` (its workers are ``dying_worker``), ``--per-role=N`` (with a heartbeat a second)
+and points. A point is ``<object>.<method>:<before|after>:<n>``: at the n-th call the process dies as by ``kill -9``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
-from streams.workers import crew
+from streams.workers import crew, pool
 from streams.workers.crew import Crew, Timing
 from streams.workers.intake import Intake
 from streams.workers.journal import Journal
@@ -46,7 +46,7 @@ def die_at(point: str) -> None:
     setattr(OBJECTS[kind], method, fatal)
 
 
-async def main(root: Path, *, dry_run: bool) -> None:
+async def main(root: Path, per_role: int, *, dry_run: bool) -> None:
     """Work until SIGTERM."""
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
@@ -54,13 +54,13 @@ async def main(root: Path, *, dry_run: bool) -> None:
     host = Host(
         name=HOST,
         checkpoints=root / "checkpoints",
+        workers_per_role=per_role,
         dry_run=dry_run,
         environment={"PATH": os.environ["PATH"]},
-        timing=Timing(health_seconds=0.2, hung_seconds=1.0, leave_seconds=10.0),
+        timing=Timing(health_seconds=0.2, hung_seconds=1.0 if per_role == 1 else 30.0, leave_seconds=10.0),
     )
     ahead_ms = int(os.environ.get("BROKER_AHEAD_MS", "0"))
-    pool = Pool(FileLog(root / "topics", ahead_ms), TOPICS, FileView(root), journal, host)
-    await pool.run(stop)
+    await Pool(FileLog(root / "topics", ahead_ms), TOPICS, FileView(root), journal, host).run(stop)
     journal.close()
 
 
@@ -70,4 +70,7 @@ if __name__ == "__main__":
     for point in sys.argv[2:]:
         if not point.startswith("--"):
             die_at(point)
-    asyncio.run(main(Path(sys.argv[1]), dry_run="--dry-run" in sys.argv))
+    per_role = next((int(word.partition("=")[2]) for word in sys.argv if word.startswith("--per-role=")), 1)
+    if per_role > 1:
+        setattr(pool, "BEAT_SECONDS", 1.0)  # noqa: B010 - final for the product
+    asyncio.run(main(Path(sys.argv[1]), per_role, dry_run="--dry-run" in sys.argv))

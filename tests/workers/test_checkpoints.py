@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.core.config import ServiceSpec
+from streams.core.inventory import ServiceSpec
 from streams.workers import checkpoints
 from streams.workers.checkpoints import KEPT_MAX, NoCheckpointError
 from tests.workers.kit import process_spec
@@ -139,6 +139,15 @@ def test_a_configuration_that_is_newer_than_the_process_is_not_kept(
     write(spec, "never tried")
     assert not checkpoints.take_if_good(spec, tmp_path)
     assert checkpoints.newest(spec, tmp_path) is None
+
+
+def test_a_mode_that_is_newer_than_the_process_is_not_kept(
+    spec: ServiceSpec, tmp_path: Path, process: subprocess.Popen[bytes]
+) -> None:
+    """A file whose mode was changed after the service's start is not what it was started with."""
+    time.sleep(0.05)
+    Path(spec.config_files[0]).chmod(0o400)
+    assert not checkpoints.take_if_good(spec, tmp_path)
 
 
 def test_a_service_that_is_down_proves_nothing(spec: ServiceSpec, tmp_path: Path) -> None:

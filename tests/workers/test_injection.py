@@ -10,8 +10,8 @@ import msgspec
 import pytest
 
 from streams.core.commands import command_sha256
-from streams.core.config import ServiceSpec
 from streams.core.events import Command
+from streams.core.inventory import ServiceSpec
 from tests.workers.kit import Executor, command, http_spec, process_spec, target
 
 CANARY = "/CANARY"

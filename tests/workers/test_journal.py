@@ -12,9 +12,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from streams.core.config import ServiceSpec
 from streams.core.errors import InputError
 from streams.core.events import Command, OutcomeReported
+from streams.core.inventory import ServiceSpec
 from streams.workers.journal import ENDED, RECEIVED, STARTED, Journal, Position
 from tests.workers.kit import HOST, command
 

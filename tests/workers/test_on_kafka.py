@@ -11,43 +11,13 @@ import pytest
 
 from streams.cli.workers import _workers
 from streams.codec import decode_inbox, encode
-from streams.core.config import Inventory, ServiceSpec, canonical, sha256
-from streams.core.events import ActionHalted, ConfigApplied, InboxEvent, Message, OutcomeReported, Slice, Took
+from streams.core.events import ActionHalted, InboxEvent, OutcomeReported
 from streams.ports import Outgoing, TopicPartition
 from streams.runtime.admin import create_topics
 from streams.runtime.kafka import KafkaLog
 from streams.settings import Settings
-from tests.workers.kit import PATIENCE_SECONDS, command, now_ms, process_spec, starts
-
-
-class Facts:
-    """Says inbox events as facts, as detect would."""
-
-    def __init__(self, log: KafkaLog, settings: Settings) -> None:
-        self._log = log
-        self._facts = settings.topics.facts
-        self._source = settings.topics.inbox_people
-        self._next = 0
-
-    async def say(self, event: InboxEvent) -> None:
-        """Append one event in a slice of its own."""
-        if not self._next:
-            took = Took(source=self._source, partition=0, term=1, nonce="n", owner="test")
-            await self._log.append([Outgoing(self._facts, encode(took))])
-        said = Slice(
-            source=self._source,
-            partition=0,
-            term=1,
-            from_offset=self._next,
-            to_offset=self._next + 1,
-            rules_sha256="",
-            lines=1,
-            at_max_ms=0,
-            append_max_ms=now_ms(),
-            messages=(Message(offset=self._next, append_ms=now_ms(), event=event),),
-        )
-        self._next += 1
-        await self._log.append([Outgoing(self._facts, encode(said))])
+from tests.workers.facts import Facts, inventory
+from tests.workers.kit import PATIENCE_SECONDS, command, process_spec, starts
 
 
 async def inbox(log: KafkaLog, settings: Settings) -> list[InboxEvent]:
@@ -82,12 +52,6 @@ async def serving(settings: Settings) -> AsyncIterator[None]:
     finally:
         stop.set()
         await pool
-
-
-def inventory(*services: ServiceSpec) -> ConfigApplied:
-    """Return an inventory as somebody applies it."""
-    body = canonical(Inventory(services=services))
-    return ConfigApplied(kind="inventory", sha256=sha256(body), author="ann", body=body)
 
 
 @pytest.mark.broker

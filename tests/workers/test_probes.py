@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 
-from streams.core.config import Inventory, ProbeSpec, ServiceSpec
+from streams.core.config import Inventory
 from streams.core.events import ProbeReported
+from streams.core.inventory import ProbeSpec, ServiceSpec
 from streams.workers import checkpoints, probes, proc, running
-from streams.workers.probes import AFTER_CHANGE, Look, Probes, Reporter, look
+from streams.workers.looks import Look, look
+from streams.workers.probes import AFTER_CHANGE, Probes, Reporter
 from tests.workers.kit import HOST, Executor, command, http_spec, process_spec, target, until
 
 UP = Look(ok=True, code="up", latency_ms=1)

@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from streams.core.config import ServiceSpec
+from streams.core.inventory import ServiceSpec
 from streams.workers import blockers, proc, running
 from streams.workers.results import Surroundings
 from tests.workers.kit import Executor, command, process_spec, starts, until
