@@ -71,8 +71,12 @@ class TextTaker:
     def line(self, index: int, line: bytes) -> None:
         """Take a line that is not blank."""
         head = self._head
-        said = text_lines.read_head(line, self._record.timestamp)
         inner, unfinished = traces.unwrapped(line)
+        if head is not None and self._is_frame(head, inner):
+            head.open = unfinished
+            self._continuation(head, line, inner)
+            return
+        said = text_lines.read_head(line, self._record.timestamp)
         if head is not None and self._continues(head, inner, said, wrapped=inner is not line):
             head.open = unfinished
             self._continuation(head, line, inner)
@@ -98,16 +102,19 @@ class TextTaker:
             self.heads.clear()
         self.heads[self._key] = head
 
-    def _continues(self, head: HeadOf, inner: bytes, said: text_lines.Head, *, wrapped: bool) -> bool:
-        """Say whether a line belongs to a head, and remember whether it is a frame of its trace.
-
-        ``inner`` is without what a container runtime wrote before it, whose stamp says nothing about where lines begin.
-        """
+    @staticmethod
+    def _is_frame(head: HeadOf, inner: bytes) -> bool:
+        """Say whether a line belongs to a head whatever it begins with: a frame of its trace, the rest of a part."""
         if traces.continues(inner) or (head.in_trace and traces.frame_within(inner)):
             head.in_trace = True
             return True
-        if head.open:
-            return True
+        return head.open
+
+    def _continues(self, head: HeadOf, inner: bytes, said: text_lines.Head, *, wrapped: bool) -> bool:
+        """Say whether a line that is no frame belongs to a head all the same.
+
+        ``inner`` is without what a container runtime wrote before it, whose stamp says nothing about where lines begin.
+        """
         stamped = said[3] != 0 and not (wrapped and not text_lines.read_head(inner, self._record.timestamp)[3])
         if stamped:
             return traces.details(inner, head.place.text)

@@ -42,6 +42,9 @@ class Owner(Struct, frozen=True):
     host: str = ""
 
 
+NOBODY: Final = Owner()
+
+
 class Said(Struct):
     """A log record. ``level`` is one of our severities or ``""``; ``at_ms`` is a stamp, 0 when there is none."""
 
@@ -68,6 +71,8 @@ def stamp_of(nanoseconds: int) -> int:
 
 def owner_of(attributes: dict[str, Any]) -> Owner:
     """Return whose lines those of a resource (or of one record's attributes) are."""
+    if not attributes:
+        return NOBODY
     return Owner(service=_service_of(attributes), host=_first(attributes, _HOST_KEYS)[: identity.NAME_MAX])
 
 
