@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import islice
 from typing import Final
 
 from msgspec import Struct
@@ -76,6 +77,7 @@ class Gatherer:
         self.append_max_ms = 0
         self.message_bytes = 0
         self._sum_bytes = 0
+        self._tally_bytes = self._weighed = 0
 
     def detect(self, sight: Sight) -> None:
         """Count a detected line; the first ``CAUSES_MAX`` places of equal detections are named, with evidence."""
@@ -129,9 +131,11 @@ class Gatherer:
 
     def estimate(self) -> int:
         """Return about how many bytes the slice under way takes encoded; names count as long as they may be."""
-        names = sum(_bytes_of(key[1]) + len(key[3]) + len(key[4]) + _TALLY_BYTES for key in self.tallies)
+        fresh = islice(self.tallies, self._weighed, None)  # a dict keeps its order, and no tally is ever taken out
+        self._tally_bytes += sum(_bytes_of(key[1]) + len(key[3]) + len(key[4]) + _TALLY_BYTES for key in fresh)
+        self._weighed = len(self.tallies)
         rejects = sum(len(reject.reason) + _REJECT_BYTES for reject in self.rejects)
-        return names + rejects + self._sum_bytes + self.message_bytes + self.sums.size_bytes
+        return self._tally_bytes + rejects + self._sum_bytes + self.message_bytes + self.sums.size_bytes
 
     def close(self, to_offset: int) -> None:
         """End the slice before ``to_offset`` and begin the next one there."""
@@ -160,6 +164,7 @@ class Gatherer:
         self.tallies, self._sums, self.messages, self.rejects = {}, {}, [], []
         self.sums = SampleSums()
         self.at_max_ms = self.append_max_ms = self.message_bytes = self._sum_bytes = 0
+        self._tally_bytes = self._weighed = 0
 
 
 def _bytes_of(name: str) -> int:
