@@ -1,171 +1,148 @@
-"""Engines run to failure: at each cycle, does the engine fail within (t+15, t+30]? ``logmend score run-to-failure``.
-
-The data are turbofan engines (C-MAPSS, A. Saxena et al., 2008): ``train_*.txt``, a row per cycle of unit, cycle, three
-settings and 21 sensors; the last cycle of a unit is its failure. Cycles with at most 15 left are not scored. Every
-engine is scored by what was learnt from engines of other folds alone: normalisation, weights, calibration, threshold.
-"""
+"""All that ``logmend score run-to-failure`` says: the learner's figures beside baselines, spread, control and plot."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final
 
+import msgspec
 import numpy as np
+from matplotlib.figure import Figure
 from msgspec import Struct
-from sklearn.metrics import average_precision_score
+from sklearn.metrics import precision_recall_curve
 
-from analytics.evaluation.data import Flags, Floats, Times, floats, named, table
-from streams.core.errors import InputError
+from analytics.evaluation import control as controlling
+from analytics.evaluation.control import Control
+from analytics.evaluation.engines import MINUTE_CYCLES, foreseen
+from analytics.evaluation.figures import save
+from analytics.evaluation.lives import (
+    FOLDS,
+    Engine,
+    Judged,
+    Measures,
+    cross_validated,
+    measure,
+    read,
+    single_sensor,
+    smoothed,
+)
 
-SENSORS: Final = 21
-COLUMNS: Final = 5 + SENSORS
-GAP_CYCLES: Final = 15
-HORIZON_CYCLES: Final = 30
-FOLDS: Final = 10
-ENGINES_MIN: Final = 2
-FALSE_POSITIVES: Final = 0.01
-"""The share of a training engine's negative cycles above the threshold: a third of the 0.032 that is allowed, because
-another fleet's engines differ from these, and so that the first alarm comes within the horizon and not before it."""
-
-
-class Engine(NamedTuple):
-    """One engine: its cycles (ascending) and a row of ``SENSORS`` values for each."""
-
-    name: str
-    cycles: Times
-    sensors: Floats
-
-    @property
-    def left(self) -> Times:
-        """Cycles that are left at each cycle, 0 at the last."""
-        last: np.int64 = self.cycles[-1]
-        return last - self.cycles
-
-    @property
-    def scored(self) -> Flags:
-        """Whether each cycle counts."""
-        return self.left > GAP_CYCLES
-
-    @property
-    def fails(self) -> Flags:
-        """Whether the engine fails within the horizon, and not before the gap."""
-        return self.scored & (self.left <= HORIZON_CYCLES)
+BINS: Final = 10
+CONTROL_DIRECTORY: Final = "nezha"
+RANKING: Final = ("recall", "precision", "false_positive_rate", "pr_auc", "lead_cycles_median")
+"""What a method that gives no probability is measured by."""
 
 
-class Judged(NamedTuple):
-    """What a method says of each cycle of one engine: a probability or score, and whether that is an alarm."""
+class Bin(Struct, frozen=True, kw_only=True):
+    """Scored cycles with probabilities in one tenth of 0..1: their mean probability, and how many did fail."""
 
-    score: Floats
-    alarm: Flags
-
-
-Method = Callable[[Sequence[Engine], Sequence[Engine]], list[Judged]]
-"""Learns from the first engines and judges each of the second, cycle by cycle, from nothing later than the cycle."""
+    cycles: int
+    said: float
+    happened: float
 
 
-class Measures(Struct, frozen=True, kw_only=True):
-    """Shares over scored cycles; ``lead_cycles_median`` is of each engine's first alarm, right or wrong (none: 0)."""
+class Foreseen(Struct, frozen=True, kw_only=True):
+    """The figures over all engines, each fold's, each bin's, and what simpler methods reach on the same cycles."""
 
-    recall: float
-    precision: float
-    false_positive_rate: float
-    pr_auc: float
-    base_rate: float
-    brier: float
-    brier_base: float
-    lead_cycles_median: float
+    overall: Measures
+    engines: int
+    engines_unwarned: int
+    cycles: int
+    folds: tuple[Measures, ...]
+    calibration: tuple[Bin, ...]
+    always_no_accuracy: float
+    single_sensor: Measures
+    smoothed_sensor: Measures
+    control: Control | None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the keys of the contract, those of ``Measures``, and what stands beside them."""
+        control = self.control
+        return {
+            **msgspec.to_builtins(self.overall),
+            "engines": self.engines,
+            "engines_unwarned": self.engines_unwarned,
+            "cycles": self.cycles,
+            "folds": msgspec.to_builtins(self.folds),
+            "calibration": msgspec.to_builtins(self.calibration),
+            "always_no": {"accuracy": self.always_no_accuracy, "recall": 0.0, "pr_auc": self.overall.base_rate},
+            "single_sensor": _ranking(self.single_sensor),
+            "smoothed_sensor": _ranking(self.smoothed_sensor),
+            "control": {**msgspec.to_builtins(control), "at_chance": control.at_chance} if control else None,
+        }
 
 
-def read(directory: Path) -> list[Engine]:
-    """Read the engines of every ``train_*.txt`` or ``.txt.gz`` of a directory; ``InputError`` for other rows."""
-    engines = []
-    for path in named(directory, "train_*.txt*"):
-        rows = table(path, header=False, separator=" ")
-        values = floats(rows, rows.columns[:COLUMNS])
-        if values.shape[1] < COLUMNS or np.isnan(values).any():
-            raise InputError(f"{path}: expected {COLUMNS} numbers a row: unit, cycle, 3 settings, {SENSORS} sensors")
-        for unit in dict.fromkeys(values[:, 0].tolist()):
-            own = values[values[:, 0] == unit]
-            own = own[np.argsort(own[:, 1], kind="stable")]
-            engines.append(Engine(f"{path.name.partition('.')[0]}/{unit:.0f}", own[:, 1].astype(np.int64), own[:, 5:]))
-    if len(engines) < ENGINES_MIN:
-        raise InputError(f"{directory}: {len(engines)} engines; two at least are needed to score one by the other")
-    return engines
+def score(directory: Path, control: Path | None = None, plot: Path | None = None) -> Foreseen:
+    """Judge every engine of a directory by engines of other folds; ``plot`` names a file for calibration and PR.
 
-
-def cross_validated(engines: Sequence[Engine], method: Method, folds: int = FOLDS) -> list[Judged]:
-    """Return what a method says of each engine, having learnt from all other folds.
-
-    Fold k holds the engines k, k + ``folds``, … in their order.
+    ``control`` is the directory of the negative control; without it, ``nezha`` beside ``directory`` when it exists.
     """
-    judged: dict[int, Judged] = {}
-    for fold in range(min(folds, len(engines))):
-        train = [engine for at, engine in enumerate(engines) if at % folds != fold]
-        judged.update(zip(range(fold, len(engines), folds), method(train, engines[fold::folds]), strict=True))
-    return [judged[at] for at in range(len(engines))]
+    engines = read(directory)
+    judged = cross_validated(engines, foreseen)
+    overall = measure(engines, judged)
+    found = Foreseen(
+        overall=overall,
+        engines=len(engines),
+        engines_unwarned=sum(
+            not (one.alarm & engine.scored).any() for engine, one in zip(engines, judged, strict=True)
+        ),
+        cycles=int(sum(engine.scored.sum() for engine in engines)),
+        folds=tuple(measure(engines[fold::FOLDS], judged[fold::FOLDS]) for fold in range(min(FOLDS, len(engines)))),
+        calibration=_calibration(engines, judged),
+        always_no_accuracy=1 - overall.base_rate,
+        single_sensor=measure(engines, cross_validated(engines, single_sensor)),
+        smoothed_sensor=_smoothed(engines),
+        control=_control(directory, control),
+    )
+    if plot is not None:
+        _plot(plot, engines, judged, found)
+    return found
 
 
-def measure(engines: Sequence[Engine], judged: Sequence[Judged]) -> Measures:
-    """Compare what was said of engines with how they ended."""
+def _ranking(measures: Measures) -> dict[str, float]:
+    return {name: getattr(measures, name) for name in RANKING}
+
+
+def _smoothed(engines: Sequence[Engine]) -> Measures:
+    means = [smoothed(engine, MINUTE_CYCLES) for engine in engines]
+    return measure(means, cross_validated(means, single_sensor))
+
+
+def _control(directory: Path, control: Path | None) -> Control | None:
+    beside = directory.resolve().parent / CONTROL_DIRECTORY
+    chosen = control or (beside if beside.is_dir() else None)
+    return controlling.control(chosen) if chosen else None
+
+
+def _calibration(engines: Sequence[Engine], judged: Sequence[Judged]) -> tuple[Bin, ...]:
+    fails = np.concatenate([engine.fails[engine.scored] for engine in engines])
+    said = np.concatenate([one.score[engine.scored] for engine, one in zip(engines, judged, strict=True)])
+    places = np.minimum((said * BINS).astype(int), BINS - 1)
+    bins = []
+    for place in range(BINS):
+        inside = places == place
+        if inside.any():
+            means = float(said[inside].mean()), float(fails[inside].mean())
+            bins.append(Bin(cycles=int(inside.sum()), said=means[0], happened=means[1]))
+    return tuple(bins)
+
+
+def _plot(path: Path, engines: Sequence[Engine], judged: Sequence[Judged], found: Foreseen) -> None:
+    """Draw calibration to the left (size of a mark: cycles), precision over recall to the right."""
+    figure = Figure(figsize=(11, 5), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    left.plot([0, 1], [0, 1], color="0.7", linewidth=0.8)
+    said, happened = [one.said for one in found.calibration], [one.happened for one in found.calibration]
+    left.plot(said, happened, color="tab:blue", linewidth=0.8)
+    left.scatter(said, happened, s=[8 + one.cycles / 20 for one in found.calibration], color="tab:blue")
+    left.set(xlabel="probability said", ylabel="share that failed", title=f"Brier {found.overall.brier:.4f}")
     fails = np.concatenate([engine.fails[engine.scored] for engine in engines])
     score = np.concatenate([one.score[engine.scored] for engine, one in zip(engines, judged, strict=True)])
-    alarm = np.concatenate([one.alarm[engine.scored] for engine, one in zip(engines, judged, strict=True)])
-    base_rate = share(fails)
-    return Measures(
-        recall=share(alarm[fails]),
-        precision=share(fails[alarm]),
-        false_positive_rate=share(alarm[~fails]),
-        pr_auc=float(average_precision_score(fails, score)) if fails.any() else math.nan,
-        base_rate=base_rate,
-        brier=float(np.mean((score - fails) ** 2)),
-        brier_base=base_rate * (1 - base_rate),
-        lead_cycles_median=float(np.median([lead(engine, one) for engine, one in zip(engines, judged, strict=True)])),
-    )
-
-
-def lead(engine: Engine, judged: Judged) -> int:
-    """Return how many cycles before its failure an engine's first alarm came; 0 when there was none in time."""
-    at = np.flatnonzero(judged.alarm & engine.scored)
-    return int(engine.left[at[0]]) if len(at) else 0
-
-
-def share(flags: Flags) -> float:
-    """Return the share of true flags, 0 of none."""
-    return float(flags.mean()) if len(flags) else 0.0
-
-
-def threshold(scores: Floats, fails: Flags, false_positives: float = FALSE_POSITIVES) -> float:
-    """Return the lowest score above which at most this share of the cycles that don't fail are; of training cycles."""
-    return float(np.quantile(scores[~fails], 1 - false_positives, method="higher"))
-
-
-def single_sensor(train: Sequence[Engine], test: Sequence[Engine]) -> list[Judged]:
-    """Judge by the sensor, upwards or downwards, whose value alone ranks the training engines' cycles best.
-
-    The score is the share of training cycles that it exceeds, so that folds with other sensors compare.
-    """
-    values = np.concatenate([engine.sensors[engine.scored] for engine in train])
-    fails = np.concatenate([engine.fails[engine.scored] for engine in train])
-    areas = {
-        (sensor, sign): average_precision_score(fails, sign * values[:, sensor])
-        for sensor in range(SENSORS)
-        for sign in (1, -1)
-    }
-    sensor, sign = max(areas, key=lambda key: areas[key])
-    ranked = np.sort(sign * values[:, sensor])
-    limit = threshold(sign * values[:, sensor], fails)
-    judged = []
-    for engine in test:
-        own = sign * engine.sensors[:, sensor]
-        judged.append(Judged(np.searchsorted(ranked, own) / len(ranked), own > limit))
-    return judged
-
-
-def smoothed(engine: Engine, cycles: int) -> Engine:
-    """Return an engine whose values are means of the last cycles, as many as this at most."""
-    sums = np.cumsum(engine.sensors, axis=0)
-    sums[cycles:] -= sums[:-cycles].copy()
-    counts = np.minimum(np.arange(1, len(sums) + 1), cycles)
-    return engine._replace(sensors=sums / counts[:, None])
+    precision, recall, _ = precision_recall_curve(fails, score)
+    right.plot(recall, precision, color="tab:blue", linewidth=1)
+    right.plot(found.overall.recall, found.overall.precision, "o", color="tab:red", label="alarms")
+    right.axhline(found.overall.base_rate, color="0.7", linewidth=0.8, label="base rate")
+    right.set(xlabel="recall", ylabel="precision", title=f"PR-AUC {found.overall.pr_auc:.3f}")
+    right.legend(fontsize=8)
+    save(path, figure)

@@ -8,6 +8,7 @@ from typing import Final
 import click
 import msgspec
 
+from streams.cli.foreseeing import run_to_failure
 from streams.cli.output import json_option, print_json, print_rows, print_table, printable
 from streams.ingest import quiet as quieting
 from streams.ingest import replacing
@@ -109,7 +110,10 @@ def explain(line: str, file: Path | None, as_json: bool) -> None:  # noqa: FBT00
 
 @click.group()
 def score() -> None:
-    """Measure the quality of detection on labelled data."""
+    """Measure the quality of detection and of forecasts on labelled data."""
+
+
+score.add_command(run_to_failure)
 
 
 @score.command()

@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("sklearn", reason="needs the dependency group evaluation")
 
-from analytics.evaluation.run_to_failure import (
+from analytics.evaluation.lives import (
     COLUMNS,
     SENSORS,
     Engine,
