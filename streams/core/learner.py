@@ -34,6 +34,7 @@ BIN_WIDTH: Final = 0.5
 """Bins of log-odds from -6.25 to 6.25; the outer ones take what is beyond."""
 BELIEF: Final = 2.0
 """Examples that the regression's own probability weighs in each bin."""
+_BELIEFS: Final = tuple(BELIEF * logistic((place - BINS // 2) * BIN_WIDTH) for place in range(BINS))
 OWN_PART: Final = 0.02
 """Part of the regression's own probability in the calibrated one, so that it rises everywhere and keeps the order."""
 
@@ -161,9 +162,7 @@ class Calibration(Struct):
         """Return the probability at each bin's centre by pool adjacent violators."""
         pools: list[tuple[float, float, int]] = []
         for place in range(BINS):
-            said = logistic((place - BINS // 2) * BIN_WIDTH)
-            weight = self.true[place] + self.false[place] + BELIEF
-            pool = (self.true[place] + BELIEF * said, weight, 1)
+            pool = (self.true[place] + _BELIEFS[place], self.true[place] + self.false[place] + BELIEF, 1)
             while pools and pools[-1][0] * pool[1] >= pool[0] * pools[-1][1]:
                 last = pools.pop()
                 pool = (last[0] + pool[0], last[1] + pool[1], last[2] + pool[2])

@@ -106,14 +106,13 @@ class Track(Struct, array_like=True):
 
         The slope is per minute, of the line of least squares through the minutes' means, weighed by their counts.
         """
-        number = now_ms // span.minute_ms
-        held = self.minutes
-        if not held or held[-1].number < number - span.minutes:
+        number, held = now_ms // span.minute_ms, self.minutes
+        oldest = number - span.minutes
+        if not held or held[-1].number < oldest:
             return ABSENT
-        if held[0].number < number - span.minutes:
-            held = [minute for minute in held if minute.number >= number - span.minutes]
+        if held[0].number < oldest:
+            held = [minute for minute in held if minute.number >= oldest]
         mean = self._mean(held, now_ms, span)
-        anomaly = (mean - self.usual) / self.deviation(span) / FEATURE_MAX if self.known >= span.settle else 0.0
         spread = max([minute.most for minute in held]) - min([minute.least for minute in held])
         if span.most < math.inf:
             width, zero = span.most - span.least, (span.most + span.least) / 2.0
@@ -121,12 +120,13 @@ class Track(Struct, array_like=True):
         else:
             width = half = max(abs(self.usual), abs(mean), TINY)
             zero = self.usual
+        known = self.known >= span.settle
         return (
             _clipped((self.last - zero) / half, FEATURE_MAX),
             _clipped((mean - zero) / half, FEATURE_MAX),
             _clipped(_slope(held) / width, FEATURE_MAX),
-            _clipped(anomaly, 1.0),
-            _clipped(spread / width, FEATURE_MAX),
+            _clipped((mean - self.usual) / self.deviation(span) / FEATURE_MAX, 1.0) if known else 0.0,
+            min(spread / width, FEATURE_MAX),
         )
 
     def _mean(self, held: list[Minute], now_ms: int, span: Span) -> float:
