@@ -10,6 +10,7 @@ import msgspec
 
 from streams.cli.foreseeing import run_to_failure
 from streams.cli.output import json_option, print_json, print_rows, print_table, printable
+from streams.cli.watching import faults, nab, servers
 from streams.ingest import quiet as quieting
 from streams.ingest import replacing
 from streams.ingest import rules as catalogue
@@ -113,7 +114,8 @@ def score() -> None:
     """Measure the quality of detection and of forecasts on labelled data."""
 
 
-score.add_command(run_to_failure)
+for _command in (nab, servers, faults, run_to_failure):
+    score.add_command(_command)
 
 
 @score.command()
