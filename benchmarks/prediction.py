@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from streams.catalogue.metrics import reliefs
 from streams.core.events import HEALTH_METRICS
 from streams.core.features import SPANS, Situation, of_service
 from streams.core.forecast import Trend, forecast
@@ -25,12 +26,11 @@ STEPS: Final = 180
 MEAN_BAR_US: Final = 187.0
 MOST_BAR_US: Final = 342.0
 FORESIGHT: Final = Foresight()
-RELIEF: Final = {"memory": "restart"}
 
 
 def main() -> None:
     """Print the table."""
-    tracks, predictor = heard(), taught()
+    tracks, predictor, relief = heard(), taught(), reliefs()
     situation, now_ms = Situation(health_score=90.0), (STEPS - 1) * EVERY_MS
     vector = of_service(tracks, situation, now_ms)
     series = Trend()
@@ -38,12 +38,12 @@ def main() -> None:
         series.add(minute * 60_000, 40.0 + minute * 0.2 + draw(f"f{minute}"))
 
     def whole() -> None:
-        predictor.predict(of_service(tracks, situation, now_ms), FORESIGHT, RELIEF)
+        predictor.predict(of_service(tracks, situation, now_ms), FORESIGHT, relief)
 
     print(f"{'':34}{'mean µs':>9}{'p99 µs':>9}{'most µs':>9}   of {ROUNDS}")
     tell("prediction, features included", whole, f"   bar {MEAN_BAR_US:.0f} mean, {MOST_BAR_US:.0f} most")
     tell("  features of twelve metrics", lambda: of_service(tracks, situation, now_ms))
-    tell("  prediction from a vector", lambda: predictor.predict(vector, FORESIGHT, RELIEF))
+    tell("  prediction from a vector", lambda: predictor.predict(vector, FORESIGHT, relief))
     tell("learning an example", lambda: predictor.regression.learn(vector, true=True))
     tell("forecast of a series", lambda: forecast(series, 7_200_000, 1_800_000))
 

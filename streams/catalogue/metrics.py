@@ -13,10 +13,12 @@ from msgspec import Struct
 class MetricSpec(Struct, frozen=True, forbid_unknown_fields=True):
     """One of the twelve: its unit, what its values lie between, and what a difference of totals is divided by.
 
-    ``per`` is ``second``, ``throughput`` (of the same rule) or ``""``: there are no totals of it.
+    ``per`` is ``second``, ``throughput`` (of the same rule) or ``""``: there are no totals of it. ``relief`` is the
+    strategy for a failure that this metric announces.
     """
 
     unit: str
+    relief: str
     means: str
     least: float
     most: float = float("inf")
@@ -60,6 +62,11 @@ class MetricCatalogue(Struct, frozen=True, forbid_unknown_fields=True):
     metrics: dict[str, MetricSpec]
     scales: dict[str, dict[str, float]]
     rules: tuple[MetricRule, ...]
+
+
+def reliefs() -> dict[str, str]:
+    """Return the strategy by metric that ``FailurePredictor.predict`` recommends from."""
+    return {name: spec.relief for name, spec in metrics().metrics.items()}
 
 
 @cache

@@ -12,7 +12,6 @@ from typing import Final
 
 from msgspec import Struct, field
 
-from streams.core.events import HEALTH_METRICS
 from streams.core.features import ERROR_FEATURES, SERVICE_FEATURES
 from streams.core.learner import Calibration, Regression
 from streams.core.num import logistic, stored
@@ -82,7 +81,7 @@ class FailurePredictor(Struct):
         """Return what is expected of a service with this vector; changes nothing.
 
         ``relief`` is the strategy that relieves a metric: that of the metric that speaks most for a failure is
-        recommended, and of any other feature that of ``""``.
+        recommended, and none when it is no metric that does.
         """
         if not self.valid(foresight):
             return _unknown(foresight.horizon_ms)
@@ -90,13 +89,12 @@ class FailurePredictor(Struct):
         log_odds = self.regression.sum(shares)
         probability = self.calibration.probability(log_odds)
         leading = names[max(range(len(shares)), key=shares.__getitem__)]
-        metric = leading.partition(".")[0]
         return Prediction(
             valid=True,
             probability=stored(probability),
             confidence=stored(self.calibration.confidence(log_odds)),
             horizon_ms=foresight.horizon_ms,
-            strategy=relief.get(metric if metric in HEALTH_METRICS else "", ""),
+            strategy=relief.get(leading.partition(".")[0], ""),
             leading=leading,
         )
 

@@ -10,6 +10,8 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 
+from streams.catalogue.metrics import reliefs
+from streams.core.events import HEALTH_METRICS, STRATEGIES
 from streams.core.features import ERROR_FEATURES, SERVICE_FEATURES, Trouble, of_error
 from streams.core.learner import BINS, HELD_MAX, Calibration, Regression
 from streams.core.num import draw
@@ -23,7 +25,7 @@ from streams.core.prediction import (
 FORESIGHT = Foresight()
 MEMORY = SERVICE_FEATURES.index("memory.value")
 SLOPE = SERVICE_FEATURES.index("memory.slope")
-RELIEF = {"memory": "restart", "": "escalate"}
+RELIEF = {**reliefs(), "memory": "isolate"}
 
 
 def vector(memory: float, slope: float = 0.0, noise: str = "") -> tuple[float, ...]:
@@ -75,12 +77,12 @@ def test_it_learns_what_precedes_a_failure() -> None:
     assert good.valid
     assert bad.probability > 0.8
     assert good.probability < 0.1
-    assert (bad.strategy, bad.leading.partition(".")[0]) == ("restart", "memory")
+    assert (bad.strategy, bad.leading.partition(".")[0]) == ("isolate", "memory")
     assert bad.horizon_ms == FORESIGHT.horizon_ms
 
 
 def test_the_relief_of_what_is_no_metric() -> None:
-    """When something else than a metric speaks most for a failure, the general relief is advised."""
+    """When something else than a metric speaks most for a failure, no strategy is recommended."""
     predictor = taught()
     incidents = SERVICE_FEATURES.index("open_incidents")
     predictor.regression.steady[incidents] = 50.0
@@ -88,7 +90,13 @@ def test_the_relief_of_what_is_no_metric() -> None:
     busy = list(vector(0.0))
     busy[incidents] = 3.0
     found = predictor.predict(busy, FORESIGHT, RELIEF)
-    assert (found.leading, found.strategy) == ("open_incidents", "escalate")
+    assert (found.leading, found.strategy) == ("open_incidents", "")
+
+
+def test_every_metric_has_a_relief() -> None:
+    """The catalogue names one of the nine strategies for each of the twelve metrics."""
+    assert tuple(reliefs()) == HEALTH_METRICS
+    assert set(reliefs().values()) <= set(STRATEGIES)
 
 
 def test_what_is_held_back_is_not_learnt() -> None:
