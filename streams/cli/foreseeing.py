@@ -61,7 +61,7 @@ def _tell(found: Foreseen) -> None:
     click.echo()
     accuracy = f"accuracy {found.always_no_accuracy:.3f}"
     beside: list[tuple[str, ...]] = [("always no", "0", "-", "0", _figure(found.overall.base_rate), accuracy)]
-    for name, one in (("best single sensor", found.single_sensor), ("its mean of 8 cycles", found.smoothed_sensor)):
+    for name, one in (("best single sensor", found.single_sensor), ("the same, smoothed", found.smoothed_sensor)):
         figures = (one.recall, one.precision, one.false_positive_rate, one.pr_auc)
         beside.append((name, *map(_figure, figures), f"lead {one.lead_cycles_median:.1f}"))
     print_table(("baseline", "recall", "precision", "false positives", "PR-AUC", ""), beside)

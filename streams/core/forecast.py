@@ -5,7 +5,7 @@ Theil-Sen estimator of n/2 pairs), the level the median of the last five minutes
 servers have no trend that lasts: extrapolating them is worse than saying "as now". So the slope counts only when,
 fitted to the history less its last minutes, it would have halved the error of "as now" on those. The interval is the
 error that the same rule would have made within the history, wider the fewer independent times that was, and by how much
-the last minutes changed the slope. It held 90 % of outcomes 15 minutes ahead and 87 % at 30, on servers' metrics.
+the last minutes changed the slope. It held 86 % to 93 % of what came on servers' metrics (``benchmarks/forecast.py``).
 """
 
 from __future__ import annotations

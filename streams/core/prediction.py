@@ -18,8 +18,8 @@ from streams.core.num import logistic, stored
 
 HELD_BACK_PER_SERVICE_MAX: Final = 32
 HELD_BACK_MAX: Final = 8_192
-STRATEGY_RATE: Final = 0.3
-"""Outcomes of actions are few: each weighs ten times as much as a vector of a service, of which there are many."""
+STRATEGY_RATE: Final = 0.1
+"""Outcomes are few, so each weighs more than a vector. 0.3 and 1 choose no better, and claim more than they know."""
 
 
 class Foresight(Struct, frozen=True, kw_only=True):

@@ -199,7 +199,7 @@ def error(category: str, number: int = 0) -> tuple[float, ...]:
 def test_the_best_strategy_is_learnt() -> None:
     """Of two strategies of which each helps for another category, each is predicted where it helps."""
     predictor = StrategyPredictor()
-    for number in range(60):
+    for number in range(80):
         category = ("memory", "network")[number % 2]
         predictor.learn("restart", error(category, number), success=category == "memory")
         predictor.learn("retry", error(category, number), success=category == "network")
