@@ -16,7 +16,7 @@ import numpy as np
 from msgspec import Struct
 from sklearn.metrics import average_precision_score
 
-from analytics.evaluation.data import Flags, Floats, Times, floats, named, table
+from analytics.evaluation.data import Flags, Floats, Times, named
 from streams.core.errors import InputError
 
 SENSORS: Final = 21
@@ -82,9 +82,11 @@ def read(directory: Path) -> list[Engine]:
     """Read the engines of every ``train_*.txt`` or ``.txt.gz`` of a directory; ``InputError`` for other rows."""
     engines = []
     for path in named(directory, "train_*.txt*"):
-        rows = table(path, header=False, separator=" ")
-        values = floats(rows, rows.columns[:COLUMNS])
-        if values.shape[1] < COLUMNS or np.isnan(values).any():
+        try:
+            values = np.loadtxt(path, ndmin=2)
+        except (ValueError, OSError) as error:
+            raise InputError(f"{path}: {error}") from error
+        if values.shape[1] != COLUMNS or not np.isfinite(values).all():
             raise InputError(f"{path}: expected {COLUMNS} numbers a row: unit, cycle, 3 settings, {SENSORS} sensors")
         for unit in dict.fromkeys(values[:, 0].tolist()):
             own = values[values[:, 0] == unit]

@@ -118,6 +118,13 @@ def test_other_rows_are_refused(tmp_path: Path) -> None:
         read(tmp_path)
 
 
+def test_words_are_refused(tmp_path: Path) -> None:
+    """A file that holds no numbers is the user's mistake and is named."""
+    (tmp_path / "train_X.txt").write_text("unit cycle\n")
+    with pytest.raises(InputError, match=r"train_X.txt: could not convert"):
+        read(tmp_path)
+
+
 def test_one_engine_is_not_enough(tmp_path: Path) -> None:
     """A single engine can't be scored by others."""
     with pytest.raises(InputError, match="1 engines"):
