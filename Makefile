@@ -52,7 +52,8 @@ bench: $(READY)  ## lines a second through one detect process, counts checked; m
 
 lock: $(READY)  ## resolve pyproject.toml again: requirements.lock, and deploy/runtime.lock without what developers need
 	$(BIN)/python -c 'import tomllib; \
-		print(*tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]["dev"], sep="\n")' > $(VENV)/dev.in
+		groups = tomllib.load(open("pyproject.toml", "rb"))["dependency-groups"]; \
+		print(*groups["dev"], *groups["evaluation"], sep="\n")' > $(VENV)/dev.in
 	$(COMPILE) --upgrade --output-file requirements.lock pyproject.toml $(VENV)/dev.in
 	$(COMPILE) --constraint requirements.lock --output-file deploy/runtime.lock pyproject.toml
 
