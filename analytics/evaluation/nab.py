@@ -53,7 +53,7 @@ NOTHING: Final = Outcome(0.0, 0, 0, 0, 0, 0.0)
 
 
 def scaled_sigmoid(position: float) -> float:
-    """Return the worth of an alarm at a position in window widths: -1 is a window's first row, 0 its end, above behind."""
+    """Return what an alarm is worth at a position in window widths: -1 its first row, 0 its end, above behind it."""
     return -1.0 if position > FAR else 2.0 / (1.0 + math.exp(5.0 * position)) - 1.0
 
 

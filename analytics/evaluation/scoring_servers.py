@@ -72,17 +72,18 @@ class ServersScore(Struct, frozen=True, kw_only=True):
 def score(directory: Path, plot: Path | None = None) -> ServersScore:
     """Score a directory of servers; draw each into ``plot``."""
     servers = data.servers(directory)
-    ours = [streaming.of_server(server) for server in servers]
-    found = _detector(OURS, servers, ours)
+    ours, rarities = zip(*(streaming.of_server(server) for server in servers), strict=True)
+    found = _detector(OURS, servers, ours, rarities)
     each = list(found)
     others = {}
     for name, scorer in OF_SERVERS.items():
-        mine = _detector(name, servers, [_comparable(server, scorer) for server in servers])
+        scores = [_comparable(server, scorer) for server in servers]
+        mine = _detector(name, servers, scores, scores)
         others[name] = _all(mine)
         each += mine
     forecasts = [_forecast(server, score) for server, score in zip(servers, ours, strict=True)]
     if plot:
-        save_panels(plot, [_panel(*row) for row in zip(servers, ours, found, strict=True)])
+        save_panels(plot, [_panel(*row) for row in zip(servers, rarities, found, strict=True)])
     return ServersScore(
         ours=_all(found),
         others=others,
@@ -99,33 +100,38 @@ def _comparable(server: Server, scorer: Any) -> Floats:
     return np.asarray((of_test - low) / max(high - low, 1e-12))
 
 
-def _detector(name: str, servers: Sequence[Server], scores: Sequence[Floats]) -> list[ServerScore]:
-    """Score one detector on each server, with the threshold that keeps to the false alarms on all others."""
-    thresholds = candidates(scores)
+def _detector(
+    name: str, servers: Sequence[Server], scores: Sequence[Floats], alarming: Sequence[Floats]
+) -> list[ServerScore]:
+    """Score one detector on each server: areas by ``scores``, alarms where ``alarming`` reaches a threshold.
+
+    The threshold is the lowest that keeps to the false alarms on all other servers.
+    """
+    thresholds = candidates(alarming)
     false = np.array(
         [[_false_alarms(server, score, threshold) for threshold in thresholds]
-         for server, score in zip(servers, scores, strict=True)]
+         for server, score in zip(servers, alarming, strict=True)]
     )  # fmt: skip
     days = np.array([_days(server) for server in servers])
     found = []
-    for at, (server, score) in enumerate(zip(servers, scores, strict=True)):
+    for at, (server, score, alarm) in enumerate(zip(servers, scores, alarming, strict=True)):
         rest = np.delete(np.arange(len(servers)), at) if len(servers) > 1 else np.array([at])
         rates = dict(zip(thresholds.tolist(), (false[rest].sum(axis=0) / days[rest].sum()).tolist(), strict=True))
         threshold = lowest(thresholds, rates.__getitem__, FALSE_PER_DAY)
-        found.append(_judged(name, server, score, threshold))
+        found.append(_judged(name, server, score, alarm, threshold))
     return found
 
 
-def _judged(name: str, server: Server, score: Floats, threshold: float) -> ServerScore:
+def _judged(name: str, server: Server, score: Floats, alarm: Floats, threshold: float) -> ServerScore:
     spans = segments(server.label)
-    within = [np.flatnonzero(score[first:end] >= threshold) for first, end in spans]
+    within = [np.flatnonzero(alarm[first:end] >= threshold) for first, end in spans]
     return ServerScore(
         server=server.name,
         detector=name,
         threshold=threshold,
         segments=len(spans),
         segments_hit=sum(len(rows) > 0 for rows in within),
-        false_alarms=_false_alarms(server, score, threshold),
+        false_alarms=_false_alarms(server, alarm, threshold),
         days=_days(server),
         delays_steps=[int(rows[0]) for rows in within if len(rows)],
         pr_auc=float(average_precision_score(server.label, score)),

@@ -16,16 +16,18 @@ def of_series(series: Series) -> Floats:
     return np.array([detector.see(at_ms, value).surprise for at_ms, value in rows])
 
 
-def of_server(server: Server) -> Floats:
-    """Return the surprise of each row of the test part, with the training part as history."""
-    return _of_rows(np.vstack([server.train, server.test]))[len(server.train) :]
+def of_server(server: Server) -> tuple[Floats, Floats]:
+    """Return the surprise and the rarity of each row of the test part, with the training part as history."""
+    surprise, rarity = _of_rows(np.vstack([server.train, server.test]))
+    return surprise[len(server.train) :], rarity[len(server.train) :]
 
 
 def of_pod(pod: Pod) -> Floats:
     """Return the surprise of each row of a pod's metrics."""
-    return _of_rows(pod.values)
+    return _of_rows(pod.values)[0]
 
 
-def _of_rows(rows: Floats) -> Floats:
+def _of_rows(rows: Floats) -> tuple[Floats, Floats]:
     group = Group()
-    return np.array([group.see(row).surprise for row in rows.tolist()])
+    standings = [group.see(row) for row in rows.tolist()]
+    return np.array([one.surprise for one in standings]), np.array([one.rarity for one in standings])

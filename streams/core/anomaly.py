@@ -13,7 +13,7 @@ from typing import Final
 from msgspec import Struct, field
 
 from streams.core.num import log
-from streams.core.series import Departure, Season, Track
+from streams.core.series import LARGEST, Departure, Season, Track
 from streams.core.tails import Tail, score
 
 QUIET: Final = 0.5
@@ -49,6 +49,7 @@ class Detector(Struct):
 
     def see(self, at_ms: int, value: float) -> Finding:
         """Say how abnormal a finite value is for what was seen before it, then learn it. Times must not go back."""
+        value = min(max(value, -LARGEST), LARGEST)
         long_level = self.track.level.mean
         departure = self.track.see(value)
         beside = self.season.see(at_ms, value, long_level)

@@ -1,8 +1,9 @@
 """Is the state of a thing with many metrics abnormal? One row of metrics at a time, the same tracks as for one series.
 
 Each metric gives two standard scores (``Track``): of its level and of its restlessness. The row of all of them is
-compared with the states that the thing is known to be in (sequential k-means: J. MacQueen, 1967). The mean square
-distance to the nearest is 1 on average in the long run whatever the metrics are, so it means the same everywhere.
+compared with the states that the thing is known to be in (sequential k-means: J. MacQueen, 1967). A row that is far
+from all is learnt the less the further it is, so an incident doesn't soon become the rule. The mean square
+distance to the nearest is about 1 at most in the long run whatever the metrics are, so it means the same everywhere.
 """
 
 from __future__ import annotations
@@ -12,12 +13,11 @@ from collections.abc import Sequence
 from operator import mul
 from typing import Final
 
-from msgspec import Struct
+from msgspec import Struct, field
 
-from streams.core.anomaly import Finding
 from streams.core.num import log
 from streams.core.series import Track
-from streams.core.tails import LN10
+from streams.core.tails import LN10, Tail
 
 STATES: Final = 16
 STATE_ROWS: Final = 173
@@ -25,8 +25,24 @@ STATE_ROWS: Final = 173
 STATE_MEMORY: Final = 2_000
 LEARNED: Final = 4.0
 """A row further away than this moves its state as if it were that far."""
-SMOOTH: Final = 3.5
+SMOOTH: Final = 1.5
 """Rows over which the distance is smoothed."""
+NEAR: Final = 0.01
+"""A distance below this is none: it keeps its logarithm finite."""
+
+
+class Standing(Struct, frozen=True):
+    """What is to be said of one row.
+
+    ``surprise`` is log10(1 + d) of the mean square distance ``d``, and ``score`` is 1 - 1 / (1 + d), in 0..1: as the
+    mean of ``d`` is about 1 at most, no more than two in 1 + d rows are as far (Markov's inequality). They are good from
+    the first minutes on and stay high as long as the thing is abnormal. ``rarity`` is -log10 of the rate of episodes as
+    strong in the thing's own past: with hours of history, one threshold on it gives every thing the same rate of alarms.
+    """
+
+    score: float = 0.0
+    surprise: float = 0.0
+    rarity: float = 0.0
 
 
 class State(Struct):
@@ -44,26 +60,27 @@ class Group(Struct):
     states: list[State] = []
     rows: int = 0
     distance: float = 0.0
+    tail: Tail = field(default_factory=Tail)
 
-    def see(self, values: Sequence[float]) -> Finding:
-        """Say how abnormal a row is for what was seen before it, then learn it. NaN: not measured, never abnormal.
-
-        With a distance ``d`` whose mean is 1, at most two in ``1 + d`` rows are as far (Markov's inequality): the score
-        is 1 - 1 / (1 + d), the surprise log10(1 + d).
-        """
+    def see(self, values: Sequence[float]) -> Standing:
+        """Say how abnormal a row is for what was seen before it, then learn it. NaN: not measured, never abnormal."""
         if not self.tracks:
             self.tracks = [Track() for _ in values]
             self.states = [State([0.0] * (2 * len(values)), 0.0)]
         row: list[float] = []
         for track, value in zip(self.tracks, values, strict=True):
-            if math.isfinite(value):
-                row.extend(track.see(value)[-2:])
-            else:
-                row.extend((0.0, 0.0))
+            row.extend(track.look(value)[-2:] if math.isfinite(value) else (0.0, 0.0))
         self.rows += 1
-        self.distance += (self._nearest(row) - self.distance) / SMOOTH
-        far = 1.0 + self.distance
-        return Finding(1.0 - 1.0 / far, log(far) / LN10)
+        far = self._nearest(row)
+        weight = 1.0 / max(far, 1.0)
+        for track, value in zip(self.tracks, values, strict=True):
+            if math.isfinite(value):
+                track.learn(value, weight)
+        self.distance += (far - self.distance) / SMOOTH
+        number = log(self.distance + NEAR)
+        rarity = self.tail.surprise(number)
+        self.tail.learn(number)
+        return Standing(1.0 - 1.0 / (1.0 + self.distance), log(1.0 + self.distance) / LN10, rarity)
 
     def _nearest(self, row: list[float]) -> float:
         """Return the mean square distance of a row to the nearest state, and learn it."""

@@ -25,6 +25,9 @@ LIMIT: Final = 5.0
 FLOOR: Final = 0.02
 """Least scale, as a part of the range of the series and of its level: a metric that hardly ever moves is not exact."""
 
+LARGEST: Final = 1e100
+"""A value larger than this is taken to be this: its square must be a number."""
+
 DAY_MS: Final = 86_400_000
 SLOTS: Final = 96
 """Parts of a day that have an expected value of their own."""
@@ -50,32 +53,37 @@ class Departure(NamedTuple):
     volatility_score: float = 0.0
 
 
+NONE: Final = Departure()
+
+
 class Scale(Struct):
     """Running mean and variance of a number; an outlier counts as if it was ``LEARNED`` scales away."""
 
     mean: float = 0.0
     variance: float = 0.0
 
-    def see(self, value: float, floor: float, count: int) -> float:
-        """Return the standard score of a value (scale plus ``floor``, limited), then learn it as number ``count``."""
-        scale = math.sqrt(self.variance) + floor
-        distance = value - self.mean
-        score = 0.0
-        if distance:
-            score = min(max(distance / scale, -LIMIT), LIMIT) if scale else math.copysign(LIMIT, distance)
-        if count > WARM:
-            bound = LEARNED * scale
-            distance = min(max(distance, -bound), bound)
-        rate = 1.0 / min(count, LONG)
+    def score(self, value: float, floor: float) -> float:
+        """Return the standard score of a value, within ±``LIMIT``; ``floor`` is added to the scale."""
+        distance, scale = value - self.mean, math.sqrt(self.variance) + floor
+        if not distance:
+            return 0.0
+        return min(max(distance / scale, -LIMIT), LIMIT) if scale else math.copysign(LIMIT, distance)
+
+    def learn(self, value: float, bound: float, rate: float) -> None:
+        """Move a part ``rate`` of the way to a value, taken to be no further than ``bound`` away."""
+        distance = min(max(value - self.mean, -bound), bound)
         self.mean += distance * rate
         self.variance = (1.0 - rate) * (self.variance + rate * distance * distance)
-        return score if count > WARM else 0.0
 
 
 class Track(Struct):
-    """One series: a fast level to expect the next value from, a short window, and the long run."""
+    """One series: a fast level to expect the next value from, a short window, and the long run.
+
+    ``known`` is how many values the long run is made of; one learnt with less weight counts less.
+    """
 
     values: int = 0
+    known: float = 0.0
     fast: float = 0.0
     short: float = 0.0
     volatility: float = 0.0
@@ -86,23 +94,47 @@ class Track(Struct):
 
     def see(self, value: float) -> Departure:
         """Return how far a finite value departs from what was seen before it, then learn it."""
-        self.values = count = self.values + 1
+        departure = self.look(value)
+        self.learn(value, 1.0)
+        return departure
+
+    def look(self, value: float) -> Departure:
+        """Return how far a finite value departs from what was seen before it; only the short window moves."""
+        value = min(max(value, -LARGEST), LARGEST)
+        self.values += 1
+        count = self.values
         if count == 1:
             self.fast = self.short = self.low = self.high = self.level.mean = value
-            return Departure()
+            return NONE
         error = abs(value - self.fast)
         self.fast += (value - self.fast) / min(count, FAST)
         self.short += (value - self.short) / min(count, SHORT)
         self.volatility += (error - self.volatility) / min(count, SHORT)
         offset = abs(self.short - self.level.mean)
         noise = FLOOR * math.sqrt(self.level.variance) + FLOOR**3 * abs(self.level.mean)
-        floor = FLOOR * (self.high - self.low) + FLOOR * abs(self.level.mean)
-        level_score = self.level.see(value, floor, count)
-        volatility_score = self.restlessness.see(self.volatility, floor / LEARNED, count)
-        reach = LEARNED * (math.sqrt(self.level.variance) + floor)
+        if count <= WARM:
+            return Departure(error, offset, self.volatility, noise)
+        floor = self._floor()
+        scores = self.level.score(value, floor), self.restlessness.score(self.volatility, floor / LEARNED)
+        return Departure(error, offset, self.volatility, noise, *scores)
+
+    def learn(self, value: float, weight: float) -> None:
+        """Take the value last looked at into the long run, as a part ``weight`` (0..1) of a value."""
+        value = min(max(value, -LARGEST), LARGEST)
+        self.known += weight
+        rate = weight / min(self.known, LONG)
+        floor = self._floor()
+        reach = rough = math.inf
+        if self.values > WARM:
+            reach = LEARNED * (math.sqrt(self.level.variance) + floor)
+            rough = LEARNED * math.sqrt(self.restlessness.variance) + floor
         self.low = min(self.low, max(value, self.level.mean - reach))
         self.high = max(self.high, min(value, self.level.mean + reach))
-        return Departure(error, offset, self.volatility, noise, level_score, volatility_score)
+        self.level.learn(value, reach, rate)
+        self.restlessness.learn(self.volatility, rough, rate)
+
+    def _floor(self) -> float:
+        return FLOOR * (self.high - self.low + abs(self.level.mean))
 
 
 class Season(Struct):
