@@ -35,9 +35,10 @@ class Standing(Struct, frozen=True):
     """What is to be said of one row.
 
     ``surprise`` is log10(1 + d) of the mean square distance ``d``, and ``score`` is 1 - 1 / (1 + d), in 0..1: as the
-    mean of ``d`` is about 1 at most, no more than two in 1 + d rows are as far (Markov's inequality). They are good from
-    the first minutes on and stay high as long as the thing is abnormal. ``rarity`` is -log10 of the rate of episodes as
-    strong in the thing's own past: with hours of history, one threshold on it gives every thing the same rate of alarms.
+    mean of ``d`` is about 1 at most, no more than two in 1 + d rows are as far (Markov's inequality). They are good
+    from the first minutes on and stay high as long as the thing is abnormal. ``rarity`` is -log10 of the rate of
+    episodes as strong in the thing's own past: with hours of history, a threshold on it is the same rate of alarms for
+    each thing.
     """
 
     score: float = 0.0

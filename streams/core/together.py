@@ -1,0 +1,108 @@
+"""What gets into trouble together, and what leads: services by the times at which their trouble began.
+
+Two services whose trouble begins at independent times meet by chance as often as their rates and the window say: the
+number of meetings is then Poisson's. A tie is a number of meetings that chance would not give, for all pairs together.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left, insort
+from collections.abc import Sequence
+from itertools import combinations
+from typing import Final
+
+from msgspec import Struct
+
+from streams.core.num import exp, log
+from streams.core.tails import LN10
+
+KEPT: Final = 32
+"""Onsets that are remembered of one service: the newest."""
+WINDOW_MS: Final = 300_000
+"""Trouble that begins within this time of another's is met with it."""
+MEETINGS_LEAST: Final = 3
+LEADS_SHARE: Final = 0.75
+"""One leads the other when at least this part of their meetings begins with it."""
+
+
+class Tie(Struct, frozen=True):
+    """Two services whose trouble begins together more often than chance would have it.
+
+    ``meetings`` is how often, ``expected`` how often by chance, ``surprise`` -log10 of the probability that any pair of
+    independent services meets as often. ``lag_ms`` is the median time from the first's onset to the second's;
+    ``leads`` says that the first was in trouble before the second nearly every time.
+    """
+
+    first: str
+    second: str
+    meetings: int
+    expected: float
+    surprise: float
+    lag_ms: int
+    leads: bool
+
+
+class Onsets(Struct):
+    """When trouble began, by service, ascending; and since when services are watched."""
+
+    since_ms: int
+    times: dict[str, list[int]] = {}
+
+    def add(self, service: str, at_ms: int) -> None:
+        """Remember that trouble of a service began; late ones are put where they belong."""
+        held = self.times.setdefault(service, [])
+        insort(held, at_ms)
+        del held[:-KEPT]
+
+    def ties(self, now_ms: int, surprise_least: float) -> list[Tie]:
+        """Return the ties of at least that surprise, the most surprising first."""
+        pairs = list(combinations(sorted(self.times), 2))
+        found = [self._tie(first, second, now_ms, len(pairs)) for first, second in pairs]
+        told = [tie for tie in found if tie.meetings >= MEETINGS_LEAST and tie.surprise >= surprise_least]
+        return sorted(told, key=lambda tie: (-tie.surprise, tie.first, tie.second))
+
+    def _tie(self, first: str, second: str, now_ms: int, pairs: int) -> Tie:
+        mine, theirs = self.times[first], self.times[second]
+        begin_ms = max(self._begin_ms(mine), self._begin_ms(theirs))
+        mine, theirs = mine[bisect_left(mine, begin_ms) :], theirs[bisect_left(theirs, begin_ms) :]
+        lags = sorted(_lags(mine, theirs))
+        span_ms = max(now_ms - begin_ms, 2 * WINDOW_MS)
+        expected = len(mine) * len(theirs) * 2 * WINDOW_MS / span_ms
+        surprise = max(0.0, -log(max(_at_least(len(lags), expected) * pairs, 1e-300)) / LN10)
+        lag_ms = lags[len(lags) // 2] if lags else 0
+        if lag_ms < 0:
+            first, second, lag_ms, lags = second, first, -lag_ms, [-lag for lag in lags]
+        leads = bool(lags) and sum(lag > 0 for lag in lags) >= LEADS_SHARE * len(lags)
+        return Tie(first, second, len(lags), expected, surprise, lag_ms, leads)
+
+    def _begin_ms(self, times: Sequence[int]) -> int:
+        """Return since when all onsets of a service are remembered."""
+        return times[0] if len(times) == KEPT else self.since_ms
+
+
+def _lags(mine: Sequence[int], theirs: Sequence[int]) -> list[int]:
+    """Return for each meeting how much later the other's onset was; an onset meets one other at most."""
+    lags, at = [], 0
+    for one in mine:
+        while at < len(theirs) and theirs[at] < one - WINDOW_MS:
+            at += 1
+        if at < len(theirs) and theirs[at] <= one + WINDOW_MS:
+            lags.append(theirs[at] - one)
+            at += 1
+    return lags
+
+
+def _at_least(count: int, expected: float) -> float:
+    """Return the probability of ``count`` or more when ``expected`` are expected: the tail of Poisson's series."""
+    if count == 0:
+        return 1.0
+    term = exp(-expected)
+    for at in range(1, count + 1):
+        term *= expected / at
+    terms = [term]
+    while term > terms[0] * 1e-17 and term > 0.0:
+        count += 1
+        term *= expected / count
+        terms.append(term)
+    return min(math.fsum(terms), 1.0)
