@@ -29,7 +29,7 @@ LARGEST: Final = 1e100
 """A value larger than this is taken to be this: its square must be a number."""
 
 DAY_MS: Final = 86_400_000
-SLOTS: Final = 96
+SLOTS: Final = 48
 """Parts of a day that have an expected value of their own."""
 PROFILE_RATE: Final = 0.3
 """How much of yesterday's difference today's profile takes on."""

@@ -16,7 +16,7 @@ from msgspec import Struct
 from streams.core.num import exp, log
 
 BLOCK: Final = 12
-KEPT: Final = 24
+KEPT: Final = 16
 """The largest numbers of blocks that are remembered."""
 HISTORY: Final = 1_000
 """Blocks after twice which every other one is forgotten: old episodes count half."""

@@ -14,7 +14,7 @@ from streams.core.tails import BLOCK, KEPT, SURPRISE_MAX, Tail, score
 
 STEP_MS = 300_000
 DAY = DAY_MS // STEP_MS
-STATE_BYTES_MAX = 3_072
+STATE_BYTES_MAX = 2_048
 VALUES = st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=120)
 
 
@@ -73,6 +73,14 @@ def test_more_of_the_same_spikes_is_an_anomaly() -> None:
     assert max(surprises(denser)[2_400:2_460]) > 1.9 > max(surprises(values)[2_400:2_460])
 
 
+@pytest.mark.parametrize("level", [0, 80])
+def test_a_rate_that_vanishes_or_surges_is_an_anomaly(level: int) -> None:
+    """Twenty lines of a kind every five minutes that become none, or eighty, are news within a quarter of an hour."""
+    counts = [float(15 + int(11 * one)) for one in noise("lines", 2_000)]
+    changed = counts[:1_500] + [float(level)] * 500
+    assert max(surprises(changed)[1_500:1_503]) > 2.0 > max(surprises(counts)[1_500:1_503])
+
+
 def test_a_constant_series_says_nothing() -> None:
     """Nothing is abnormal of a series that never changes."""
     assert not any(surprises([45.0] * 1_000))
@@ -120,7 +128,7 @@ def test_a_detector_that_is_stored_goes_on_as_if_it_was_not() -> None:
 
 
 def test_the_state_is_bounded() -> None:
-    """However long a series is, what is remembered of it fits in three kilobytes."""
+    """However long a series is, what is remembered of it fits in two kilobytes."""
     detector = Detector()
     for at, value in enumerate(noise("long", 30_000)):
         detector.see(at * STEP_MS, value)
