@@ -8,6 +8,7 @@ episodes again, whatever the four have in common: a threshold means the same for
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 from msgspec import Struct, field
@@ -48,7 +49,12 @@ class Detector(Struct):
     whole: Tail = field(default_factory=Tail)
 
     def see(self, at_ms: int, value: float) -> Finding:
-        """Say how abnormal a finite value is for what was seen before it, then learn it. Times must not go back."""
+        """Say how abnormal a value is for what was seen before it, then learn it. Times must not go back.
+
+        What is no finite number was not measured: never abnormal, and not learnt.
+        """
+        if not math.isfinite(value):
+            return NOTHING
         value = min(max(value, -LARGEST), LARGEST)
         long_level = self.track.level.mean
         departure = self.track.see(value)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -112,6 +114,16 @@ def test_the_score_is_a_share(values: list[float]) -> None:
         found = detector.see(at * STEP_MS, value)
         assert 0.0 <= found.score <= 1.0
         assert 0.0 <= found.surprise <= SURPRISE_MAX
+
+
+@pytest.mark.parametrize("missing", [math.nan, math.inf])
+def test_what_is_not_measured_says_nothing(missing: float) -> None:
+    """A value that is no number is never abnormal, and what follows is judged as if it had not been."""
+    values = noise("missing", 300)
+    detector, beside = Detector(), Detector()
+    for at, value in enumerate(values):
+        assert detector.see(at * STEP_MS, missing).surprise == 0.0
+        assert detector.see(at * STEP_MS, value) == beside.see(at * STEP_MS, value)
 
 
 def test_a_detector_that_is_stored_goes_on_as_if_it_was_not() -> None:
