@@ -43,18 +43,6 @@ def save_panels(path: Path, panels: Sequence[Panel]) -> None:
     save(path, figure)
 
 
-def save_curves(path: Path, curves: dict[str, tuple[Floats, Floats]], labels: tuple[str, str]) -> None:
-    """Draw named curves (x, y) into one plot; ``labels`` name the axes."""
-    figure = Figure(figsize=(WIDTH_INCHES / 2, WIDTH_INCHES / 2), layout="constrained")
-    axes = figure.subplots()
-    for name, (across, up) in curves.items():
-        axes.plot(across, up, label=name, linewidth=1)
-    axes.set_xlabel(labels[0])
-    axes.set_ylabel(labels[1])
-    axes.legend(fontsize=7)
-    save(path, figure)
-
-
 def save(path: Path, figure: Figure) -> None:
     """Write a figure; ``InputError`` when the name has no known format or the place can't be written."""
     try:

@@ -11,7 +11,7 @@ from msgspec import Struct
 from sklearn.metrics import average_precision_score
 
 from analytics.evaluation import data, streaming
-from analytics.evaluation.baselines import OF_SERVERS
+from analytics.evaluation.baselines import OF_SERVERS, Scorer
 from analytics.evaluation.data import DAY_MS, Flags, Floats, Server
 from analytics.evaluation.episodes import candidates, lowest, onsets
 from analytics.evaluation.figures import Panel, save_panels
@@ -93,7 +93,7 @@ def score(directory: Path, plot: Path | None = None) -> ServersScore:
     )
 
 
-def _comparable(server: Server, scorer: Any) -> Floats:
+def _comparable(server: Server, scorer: Scorer) -> Floats:
     """Return a baseline's scores in units of what it gives the training part: one threshold needs one scale."""
     of_train, of_test = scorer(server.train, server.train), scorer(server.train, server.test)
     low, high = np.quantile(of_train, [0.5, 0.99])
