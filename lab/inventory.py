@@ -6,8 +6,6 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from lab import declared
-from lab.site import Site
 from streams.core.config import Inventory, Policy, RuleSet, canonical, sha256
 from streams.core.events import ConfigApplied
 
@@ -39,11 +37,6 @@ LAB_POLICY: Final = replace(POLICY, stay_away_ms=10_000)
 
 CLEARING: Final = Policy(quiet_close_ms=1_000, verify_after_ms=0, stay_away_ms=0, unverified_after_ms=1_000)
 """Closes what an earlier run left open, as soon as it is quiet."""
-
-
-def inventory(site: Site) -> Inventory:
-    """Return the inventory of the lab's services."""
-    return Inventory(services=declared.specs(site))
 
 
 def applied(kind: str, value: Policy | Inventory | RuleSet) -> ConfigApplied:
