@@ -17,8 +17,9 @@ from streams.core.strategy import Catalogue
 
 @cache
 def strategies() -> Catalogue:
-    """Return the shipped tables of the core (``strategies.toml``), with every action that a worker is offered for."""
+    """Return the shipped tables of the core: ``strategies.toml``, ``specialists.toml``, and every action offered."""
     raw = tomllib.loads(files(__name__).joinpath("strategies.toml").read_text("utf-8"))
+    raw["teams"] = tomllib.loads(files(__name__).joinpath("specialists.toml").read_text("utf-8"))
     raw["fixes"] = [fix for row in raw["fixes"] for fix in _by_type(row)]
     catalogue = msgspec.convert(raw, Catalogue)
     offered = tuple(action.row() for action in actions().values() if action.offered)

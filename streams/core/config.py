@@ -64,6 +64,18 @@ class Policy(Applied, frozen=True):
     learned_confidence_min: float = 0.7
     cost_weight: float = 0.1
     risk_weight: float = 0.2
+    automatic_recovery: bool = True
+    """Off: everything is decided and recorded, nothing is acted on."""
+    coordination: bool = True
+    """Off: specialists are chosen and recorded, none is brought up; attempts go on without them."""
+    plan_ms: int = 10_000
+    """How long a plan waits for what its specialists look for, before it acts on what is known."""
+    specialists_max: int = 12
+    """Specialists at one time, over all hosts; the next three are what all of them may hold together."""
+    specialists_cpu_max: float = 4.0
+    """In processors."""
+    specialists_memory_max_mb: int = 2_048
+    specialists_bandwidth_max_mbps: int = 1_000
 
 
 class ZoneSpec(Applied, frozen=True):

@@ -15,6 +15,7 @@ from streams.core.events import Option
 from streams.core.inventory import ServiceSpec
 from streams.core.learning import Lessons
 from streams.core.num import draw, stored
+from streams.core.teams import Teams
 
 CATALOGUE_WEIGHT = 2.0
 """Pseudo-attempts behind the catalogue's own figure for an option."""
@@ -84,6 +85,7 @@ class Catalogue(Struct, frozen=True, forbid_unknown_fields=True):
     probes: tuple[ProbeRow, ...]
     rules: Mapping[str, str]
     """Category to strategy for critical and fatal severities (SPEC C2)."""
+    teams: Teams
 
     def pattern(self, pattern_id: str) -> PatternRow:
         """Return the row of a pattern, or the default one."""

@@ -6,6 +6,7 @@ import random
 
 from streams.catalogue import strategies
 from streams.codec import encode
+from streams.core.base import Event
 from streams.core.beside import Evidence
 from streams.core.config import Inventory, canonical, sha256
 from streams.core.events import (
@@ -14,7 +15,6 @@ from streams.core.events import (
     ConfigApplied,
     Decision,
     Detection,
-    Event,
     Fact,
     InboxEvent,
     LineAt,
