@@ -20,6 +20,7 @@ POLICY: Final = Policy(
     blast_radius_share=1.0,  # several services are broken at one time on purpose
     breaker_failures=20,
     breaker_open_ms=5_000,
+    flapping_ms=0,  # the same service is broken again and again on purpose
     lateness_ms=500,
     source_silent_ms=2_000,
     verify_after_ms=3_000,

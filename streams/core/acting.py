@@ -6,6 +6,7 @@ import msgspec
 
 from streams.core.commands import command_sha256
 from streams.core.config import canonical
+from streams.core.echoes import speaks_until_ms
 from streams.core.events import ApprovalGiven, Argument, Command, Gate, Option
 from streams.core.guardrails import TEMPORARY, Situation, ask, failed
 from streams.core.incidents import ACTING, ESCALATED, NEVER_MS, OPEN, WAITING, Attempt, Incident
@@ -21,13 +22,17 @@ OUTCOME_SLACK_MS = 10_000
 def consider(turn: Turn, incident: Incident) -> None:
     """Decide on an open incident whose time has come; write exactly one decision, or none if nothing changed."""
     spec = turn.fleet.spec(incident.service)
+    if (until_ms := speaks_until_ms(turn, incident)) > turn.now_ms:
+        incident.not_before_ms = until_ms
+        turn.state.incidents.wake(incident, until_ms)
+        return
     gates = ask(turn.state.guard, turn.policy, _situation(turn, incident, spec, turn.append_ms))
     said_no = failed(gates)
     if spec is None:
         _withhold(turn, incident, gates, (), said_no)
         return
     if "attempts" in said_no:
-        escalate(turn, incident, "attempts used up")
+        escalate(turn, incident, _used_up(turn, incident))
         return
     options, prior = score_options(_question(incident, spec), turn.catalogue, turn.state.lessons, turn.policy)
     if said_no:
@@ -46,10 +51,22 @@ def _situation(turn: Turn, incident: Incident, spec: ServiceSpec | None, by_ms: 
         now_ms=turn.now_ms,
         evidence_age_ms=max(by_ms - incident.last_at_ms, 0),
         halted=bool(turn.state.directory.halted_by),
-        attempts=incident.attempts,
+        attempts=_attempts(turn, incident),
         under_way=turn.state.incidents.under_way(),
         services_known=len(turn.fleet),
     )
+
+
+def _attempts(turn: Turn, incident: Incident) -> int:
+    """Return the attempts so far: in this incident, or on the same pattern in those that were healed just before."""
+    of_pattern = turn.state.guard.attempts(turn.now_ms, incident.service, incident.pattern, turn.policy)
+    return max(incident.attempts, of_pattern)
+
+
+def _used_up(turn: Turn, incident: Incident) -> str:
+    if incident.attempts >= turn.policy.attempts_max:
+        return "attempts used up"
+    return f"attempts used up: it broke again within {turn.policy.flapping_ms // 1000} s"
 
 
 def _question(incident: Incident, spec: ServiceSpec) -> Question:
@@ -133,7 +150,7 @@ def _issue(
 
 def _sent(turn: Turn, incident: Incident, spec: ServiceSpec) -> None:
     incident.attempts += 1
-    turn.state.guard.count_issued(turn.now_ms, spec, turn.policy)
+    turn.state.guard.count_issued(turn.now_ms, spec, incident.pattern, turn.policy)
     commands_open = turn.state.commands_open
     if len(commands_open) >= COMMANDS_OPEN_MAX:
         del commands_open[next(iter(commands_open))]  # the oldest; it is long overdue
@@ -157,7 +174,7 @@ def _command(turn: Turn, incident: Incident, spec: ServiceSpec, chosen: Option) 
         arguments=_arguments(chosen.action, spec, incident.pattern),
         target=canonical(spec),
         repeatable=row is not None and row.repeatable,
-        attempt=incident.attempts + 1,
+        attempt=_attempts(turn, incident) + 1,
         timeout_ms=turn.policy.action_timeout_ms,
         expires_ms=turn.append_ms + turn.policy.command_ttl_ms,
         sha256="",

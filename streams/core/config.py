@@ -41,6 +41,9 @@ class Policy(Applied, frozen=True):
     """Consecutive failed actions, over all services, that open the circuit breaker ..."""
     breaker_open_ms: int = 300_000
     """... for this long."""
+    flapping_ms: int = 3_600_000
+    """A service that breaks again this soon after it was healed flaps: its back-off goes on where it was, and actions
+    for the same pattern within this time count as attempts of the new incident. 0: each incident begins anew."""
     old_evidence_ms: int = 300_000
     lateness_ms: int = 5_000
     source_silent_ms: int = 30_000

@@ -45,7 +45,7 @@ class Attempt(Struct):
 
 
 class Incident(Struct):
-    """An open incident. ``*_now_ms`` and ``due_ms`` are ``now_ms``; ``last_at_ms`` is event time."""
+    """An open incident. ``*_now_ms``, ``opened_ms`` and ``due_ms`` are ``now_ms``; ``*_at_ms`` event time."""
 
     id: str
     service: str
@@ -59,6 +59,9 @@ class Incident(Struct):
     status: str
     last_at_ms: int
     last_now_ms: int
+    opened_ms: int
+    own_at_ms: int
+    """Event time of the latest symptom of its own service, not of a dependent."""
     due_ms: int
     """When to look at it again, at the latest."""
     not_before_ms: int

@@ -56,15 +56,22 @@ class PatternRow(Struct, frozen=True, forbid_unknown_fields=True):
     """How a pattern takes part in an incident.
 
     ``rank``: 0 may be the echo of a dependency, 1 an effect, 2 a cause (the default); the highest leads an incident.
+    ``echo``: it may be the echo of a dependency as well, although it has a rank above 0 (``echoes.py``).
     ``group``: incidents of one service are kept apart by it. ``burst_lines`` of it within ``policy.burst_window_ms``
     make it ``burst_severity`` (0: no number of lines does).
     """
 
     id: str
     rank: int = 2
+    echo: bool = False
     group: str = "health"
     burst_lines: int = 0
     burst_severity: str = "critical"
+
+    @property
+    def may_echo(self) -> bool:
+        """Whether it may come from a dependency that is broken."""
+        return self.echo or self.rank == 0
 
 
 class ProbeRow(Struct, frozen=True, forbid_unknown_fields=True):

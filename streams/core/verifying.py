@@ -116,7 +116,7 @@ def _verify(turn: Turn, incident: Incident) -> None:
 
 def _healed(turn: Turn, incident: Incident, attempt: Attempt) -> None:
     turn.state.lessons.learn(attempt.pattern, attempt.command.service_type, attempt.command.action, success=True)
-    turn.state.guard.count_success(incident.service)
+    turn.state.guard.count_success(turn.now_ms, incident.service)
     _report(turn, incident, attempt, "verified", "the symptom stopped and stayed away")
     _close(turn, incident, "healed")
 
