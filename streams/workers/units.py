@@ -44,7 +44,7 @@ def stop(order: Order, around: Surroundings) -> Result:
 def restart(order: Order, around: Surroundings) -> Result:
     """Restart the service, or all pods of the deployment one after the other."""
     if order.spec.type == "kubernetes":
-        argv = (*_kubectl(order.spec), "rollout", "restart", f"deployment/{order.spec.deployment}")
+        argv = (*kubectl(order.spec), "rollout", "restart", f"deployment/{order.spec.deployment}")
         return tools.run(argv, order.timeout_ms, around).result("restarted")
     return _manage(order, around, "restart", "restarted")
 
@@ -60,7 +60,9 @@ def reload(order: Order, around: Surroundings) -> Result:
 def kill_blocker(order: Order, around: Surroundings) -> Result:
     """Kill who holds the unit's port or lock files, then start it; systemd leaves one that runs alone."""
     cleared = process.clear_blockers(order, around)
-    return _manage(order, around, "start", "started") if cleared.ok else cleared
+    if not cleared.ok:
+        return cleared
+    return _manage(order, around, "start", "started").after(touched=cleared.effect == "once")
 
 
 def rollback_config(order: Order, around: Surroundings) -> Result:
@@ -69,12 +71,12 @@ def rollback_config(order: Order, around: Surroundings) -> Result:
         checkpoints.restore(order.spec, Path(around.checkpoints))
     except checkpoints.NoCheckpointError as error:
         return Result(ok=False, code="no_checkpoint", effect="none", detail=str(error))
-    return _manage(order, around, "restart", "restarted")
+    return _manage(order, around, "restart", "restarted").after(touched=True)
 
 
 def rollback_version(order: Order, around: Surroundings) -> Result:
     """Go back to the deployment's revision before this one."""
-    argv = (*_kubectl(order.spec), "rollout", "undo", f"deployment/{order.spec.deployment}")
+    argv = (*kubectl(order.spec), "rollout", "undo", f"deployment/{order.spec.deployment}")
     return tools.run(argv, order.timeout_ms, around).result("rolled_back")
 
 
@@ -96,7 +98,8 @@ def _manage(order: Order, around: Surroundings, verb: str, done: str) -> Result:
     return tools.run((*SYSTEMCTL, verb, "--", spec.unit), order.timeout_ms, around).result(done)
 
 
-def _kubectl(spec: ServiceSpec) -> tuple[str, ...]:
+def kubectl(spec: ServiceSpec) -> tuple[str, ...]:
+    """Return the beginning of a command line for the namespace of a deployment."""
     context = (f"--context={spec.context}",) if spec.context else ()
     return ("kubectl", *context, f"--namespace={spec.namespace}")
 
@@ -108,7 +111,7 @@ def _replicas(order: Order, around: Surroundings) -> tuple[int, int] | Result:
     """
     name = f"deployment/{order.spec.deployment}"
     argv = (
-        *_kubectl(order.spec),
+        *kubectl(order.spec),
         "get",
         name,
         f"--output=jsonpath={{.spec.replicas}} {{.metadata.annotations.{KEPT}}}",
@@ -148,7 +151,7 @@ def _scale_to_zero(order: Order, around: Surroundings) -> Result:
     if not found[0]:
         return Result(ok=True, code="not_running", effect="none")
     noted = f"{KEPT}={found[0]}"
-    argv = (*_kubectl(order.spec), "annotate", "--overwrite", f"deployment/{order.spec.deployment}", noted)
+    argv = (*kubectl(order.spec), "annotate", "--overwrite", f"deployment/{order.spec.deployment}", noted)
     ran = tools.run(argv, order.timeout_ms // CALLS_MAX, around)
     if ran.code:
         return Result(ok=False, code=ran.code, effect="none", detail=ran.output)
@@ -156,5 +159,5 @@ def _scale_to_zero(order: Order, around: Surroundings) -> Result:
 
 
 def _scale(order: Order, around: Surroundings, replicas: int, done: str) -> Result:
-    argv = (*_kubectl(order.spec), "scale", f"--replicas={replicas}", f"deployment/{order.spec.deployment}")
+    argv = (*kubectl(order.spec), "scale", f"--replicas={replicas}", f"deployment/{order.spec.deployment}")
     return tools.run(argv, order.timeout_ms // CALLS_MAX, around).result(done)
