@@ -205,7 +205,7 @@ class Real:
             jobs=len(self._read("jobs")),
             requests=len([one for one in self._seen[self._seen_before :] if one.startswith("POST")]),
             blocked=self.blocker is not None and self.blocker.lives(),
-            healthy=not self.spec.probes[0].target.endswith("/fail"),
+            healthy=not any(probe.target.endswith("/fail") for probe in self.spec.probes),
         )
 
     def calls(self) -> list[list[str]]:
