@@ -26,8 +26,8 @@ ParameterValue = int | str
 class Parameter(Struct, frozen=True, forbid_unknown_fields=True):
     """One argument that an action takes.
 
-    ``integer``: within the bounds; ``name`` and ``path``: one that the inventory entry declares; ``json``: at most
-    ``maximum`` bytes.
+    ``integer``: within the bounds; ``name`` and ``path``: one that the inventory entry declares, or one of ``values``;
+    ``json``: at most ``maximum`` bytes.
     """
 
     name: str
@@ -35,6 +35,7 @@ class Parameter(Struct, frozen=True, forbid_unknown_fields=True):
     required: bool = False
     minimum: int = 0
     maximum: int = JSON_BYTES_MAX
+    values: tuple[str, ...] = ()
 
     def parse(self, text: str) -> ParameterValue:
         """Return the typed value of an argument; ``InputError`` for anything that the type does not allow."""
@@ -54,6 +55,8 @@ class Parameter(Struct, frozen=True, forbid_unknown_fields=True):
     def _name(self, text: str) -> str:
         if not NAME.fullmatch(text):
             raise InputError(f"{self.name} must be a name: 1 to 64 of a-z 0-9 . _ -")
+        if self.values and text not in self.values:
+            raise InputError(f"{self.name} must be one of {', '.join(self.values)}")
         return text
 
     def _path(self, text: str) -> str:
@@ -91,6 +94,7 @@ class ActionSpec(Struct, frozen=True, forbid_unknown_fields=True):
     undo: str = ""
     offered: bool = True
     in_process: bool = False
+    looks: bool = False
     parameters: tuple[Parameter, ...] = ()
 
     def row(self) -> ActionRow:

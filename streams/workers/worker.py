@@ -1,4 +1,6 @@
-"""A process of the pool (``python -m streams.workers.worker``): takes commands from its manager's pipe and runs them.
+"""A process of the pool (``python -m streams.workers.worker NAME``), for a role or as a specialist.
+
+It takes commands from its manager's pipe and runs them.
 
 One thread, one loop over pipes. An action runs in a child of its own (``sandbox.py``), but for those that only replace
 a small file: they are done here, in a few milliseconds. When the manager is gone (end of file) whatever runs is killed
@@ -15,13 +17,14 @@ import sys
 import time
 from typing import Final
 
+from streams.catalogue import teams
 from streams.core.commands import command_sha256
 from streams.core.events import Command
-from streams.workers import sandbox
-from streams.workers.frames import Ended, Frames, Leave, Ping, Pong, Request, Run, pack
+from streams.workers import limits, sandbox
+from streams.workers.frames import Ended, Frames, Hold, Leave, Ping, Pong, Request, Run, pack
 from streams.workers.orders import Order, RefusedError, order_of
 from streams.workers.results import Result
-from streams.workers.roles import ROLES, handler
+from streams.workers.roles import abilities, handler
 from streams.workers.sandbox import Child
 
 READ_BYTES: Final = 65_536
@@ -29,10 +32,11 @@ LOOK_SECONDS: Final = 0.1
 
 
 class Worker:
-    """The loop of one worker. ``role`` limits what it runs."""
+    """The loop of one worker. ``name``, a role or a specialist, limits what it runs."""
 
-    def __init__(self, role: str, inlet: int, outlet: int) -> None:
-        self._actions = ROLES[role]
+    def __init__(self, name: str, inlet: int, outlet: int) -> None:
+        self._actions = abilities(name)
+        self._specialist = teams().specialist(name)
         self._inlet = inlet
         self._outlet = outlet
         self._frames = Frames(Request)
@@ -61,6 +65,8 @@ class Worker:
                     self._begin(frame)
                 case Ping(number):
                     self._say(pack(Pong(number, len(self._children))))
+                case Hold(memory_mb, cpu):
+                    limits.hold(memory_mb, cpu)
                 case Leave():
                     self._leaving = True
         return bool(data)
@@ -92,7 +98,11 @@ class Worker:
             raise RefusedError("wrong_role", "the role of this worker does not run it")
         if command_sha256(command) != command.sha256:
             raise RefusedError("wrong_hash", "the command is not the one that was hashed")
-        return order_of(command)
+        order = order_of(command)
+        topic = order.values.get("topic")
+        if topic is not None and self._specialist is not None and topic not in self._specialist.topics:
+            raise RefusedError("wrong_topic", f"a {self._specialist.name} does not look at {topic}")
+        return order
 
     def _collect(self, pipe: int) -> None:
         child, started_ms = self._children[pipe]
@@ -128,15 +138,15 @@ def _now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def main(role: str) -> None:
+def main(name: str) -> None:
     """Serve the manager at the other end of standard input and output."""
     outlet = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    for action in ROLES[role]:
+    for action in abilities(name):
         handler(action)  # imported once here, not in every action's child
     with contextlib.suppress(BrokenPipeError):
-        Worker(role, sys.stdin.fileno(), outlet).run()
+        Worker(name, sys.stdin.fileno(), outlet).run()
 
 
 if __name__ == "__main__":

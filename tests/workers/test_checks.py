@@ -42,7 +42,10 @@ def test_a_command_in_order_passes(tmp_path: Path) -> None:
     ("in_command", "in_moment", "code"),
     [
         ({"sha256": "0" * 64}, {}, "wrong_hash"),
-        ({"kind": "spawn"}, {}, "wrong_kind"),
+        ({"kind": "advice"}, {}, "wrong_kind"),
+        ({"kind": "look"}, {}, "wrong_kind"),
+        ({"kind": "spawn"}, {}, "unknown_action"),
+        ({"kind": "release"}, {}, "unknown_action"),
         ({}, {"host": "h2"}, "wrong_host"),
         ({"epoch": 2}, {}, "wrong_epoch"),
         ({}, {"epoch": 2}, "wrong_epoch"),
