@@ -10,11 +10,11 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 from lab.display import Display
-from lab.scenarios import flapping
+from lab.scenarios import flapping, outage
 from lab.scenarios.frame import Report
 from streams.settings import Settings
 
 Run = Callable[[Settings, Display], Coroutine[Any, Any, Report]]
 """Runs to its end and leaves nothing behind; ``InputError`` says in one line why it can't run."""
 
-SCENARIOS: Final[dict[str, Run]] = {"flapping": flapping.run}
+SCENARIOS: Final[dict[str, Run]] = {"flapping": flapping.run, "outage": outage.run}

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from lab import control
@@ -18,6 +18,7 @@ from streams.core.inventory import ServiceSpec
 from streams.workers.files import write_whole
 
 DIES_S: Final = 5.0
+SERVES_S: Final = 20.0
 
 
 def process(site: Site, name: str, module: str, config: Mapping[str, Any], **more: Any) -> ServiceSpec:
@@ -44,20 +45,32 @@ def process(site: Site, name: str, module: str, config: Mapping[str, Any], **mor
     )
 
 
-def company(site: Site, processes: Sequence[ServiceSpec], others: Sequence[ServiceSpec] = ()) -> Company:
-    """Return a company of processes, in the order of their start, and of others that live in one of them."""
+def company(
+    site: Site,
+    processes: Sequence[ServiceSpec],
+    specs: Sequence[ServiceSpec] | None = None,
+    *,
+    serves: Callable[[], bool] = lambda: True,
+) -> Company:
+    """Return a company of processes, in the order of their start.
+
+    ``specs``: what the inventory knows instead of them, where they are stand-ins for other services. ``serves`` says
+    whether all of them do what they are there for.
+    """
 
     def start() -> None:
         for spec in processes:
             result = control.act_on(site, spec, "process.start")
             if not result.ok:
                 raise RuntimeError(f"{spec.name} does not start: {result.code}; see {spec.log_file}")
+        if not control.wait(serves, SERVES_S):
+            raise RuntimeError(f"{', '.join(spec.name for spec in processes)}: started, but of no use")
 
     def stop() -> None:
         for spec in reversed(processes):
             control.act_on(site, spec, "process.stop", grace_ms=control.STOP_GRACE_MS)
 
-    return Company(specs=(*processes, *others), start=start, stop=stop)
+    return Company(specs=tuple(processes if specs is None else specs), start=start, stop=stop)
 
 
 def break_down(site: Site, spec: ServiceSpec, number: signal.Signals) -> int:
