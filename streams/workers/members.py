@@ -12,13 +12,13 @@ from typing import Final
 from msgspec import Struct
 
 from streams.catalogue import teams
+from streams.catalogue.actions import SPECIALIST
 from streams.core.events import Command
 from streams.core.teams import WAYS, SpecialistRow
 from streams.workers.orders import COMMAND_ID, RefusedError
 
 SPAWN: Final = "specialist.spawn"
 RELEASE: Final = "specialist.release"
-NAMED: Final = re.compile(r"([a-z]+(?:-[a-z]+)*)-[0-9]{3}")
 PARTS: Final = frozenset({"primary", "support"})
 DECIMAL: Final = re.compile(r"(0|[1-9][0-9]{0,5})(\.[0-9]{1,6})?")
 INTEGER: Final = re.compile(r"[1-9][0-9]{0,9}")
@@ -91,8 +91,8 @@ def _given(command: Command, action: str, names: frozenset[str]) -> Mapping[str,
 
 
 def _row_of(specialist: str) -> SpecialistRow:
-    named = NAMED.fullmatch(specialist)
-    row = teams().specialist(named[1]) if named else None
+    named = SPECIALIST.fullmatch(specialist)
+    row = teams().specialist(named["row"]) if named else None
     if row is None:
         raise RefusedError("unknown_specialist", f"{specialist[:64]!r} is no specialist")
     return row

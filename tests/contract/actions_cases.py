@@ -156,6 +156,9 @@ CASES: Final[Mapping[str, Case]] = {
     "end_idle_sessions": _job("end_idle_sessions"),
     "checkpoint": Case("taken", World(config="good"), {"kept": 1}),
     "verify": Case("green", World()),
+    "look": Case("looked", UP, arguments={"topic": "process"}),
+    "survey": Case("looked", World()),
+    "propose": Case("proposed", World(config="bad", kept=1)),
     "probe": Case("200", World()),
     "call": Case("200", World(), {"requests": 1}, arguments={"call": "restart"}),
 }
@@ -222,6 +225,7 @@ def _parts(verb: str, service_type: str, case: Case, root: Path, port: int) -> d
         "kill_blocker": {"port": port or 1, "lock_files": (str(root / "orders.db"),)},
         "rollback_config": files,
         "checkpoint": files,
+        "propose": files,
         "clear_caches": {"caches": (str(root / "cache"),)},
         "rotate_log": {"rotate_log": True, "log_file": str(root / "orders.log")},
     }

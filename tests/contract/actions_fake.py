@@ -168,6 +168,8 @@ MODEL: Mapping[str, Callable[[World], Moved]] = {
     **dict.fromkeys(("renew_certificate", "end_idle_sessions"), _job),
     "checkpoint": _checkpoint,
     "verify": lambda now: (now, "green" if now.healthy else "500"),
+    **dict.fromkeys(("look", "survey"), lambda now: (now, "looked")),
+    "propose": lambda now: (now, "proposed"),
     "probe": lambda now: (now, "200" if now.healthy else "500"),
     "call": lambda now: (replace(now, requests=now.requests + 1), "200"),
 }

@@ -258,6 +258,16 @@ def spoilt(parameter: Parameter) -> Sequence[str]:
         ],
         "name": ["", "nobody", "../x", "UPPER", "x" * 65, "a b", "-x", "$(id)"],
         "path": ["", "relative", "/etc/passwd", "/../x", "/" + "x" * 5_000],
+        "specialist": [
+            "",
+            "nobody",
+            "network-engineer",
+            "network-engineer-1",
+            "../x-001",
+            "x-0001",
+            "X-001",
+            "x-001\n",
+        ],
         "json": ["", "{", "nul", '"' + "x" * parameter.maximum + '"', "[" * 4_000],
     }[parameter.type]
 

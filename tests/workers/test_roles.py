@@ -70,7 +70,7 @@ def test_the_critic_says_what_is_wrong(executor: Executor, root: Path) -> None:
 def test_without_a_probe_nothing_is_verified(executor: Executor, root: Path) -> None:
     """A service that declares no probe is not called green."""
     result = executor.run(command(process_spec(root), "process.verify")).result
-    assert (result.ok, result.code) == (False, "no_probe")
+    assert (result.ok, result.code) == (False, "not_declared")
 
 
 def test_commands_go_to_workers_of_their_role(fleet: Fleet) -> None:
