@@ -13,6 +13,7 @@ LABELLED = Path(__file__).parent / "labelled" / "lines.jsonl"
 INDEPENDENT = LABELLED.with_name("independent.jsonl")
 SECURITY = LABELLED.with_name("security_blind.jsonl")
 OPERATIONS = LABELLED.with_name("ops_blind.jsonl")
+SYSTEMS = LABELLED.with_name("systems_blind.jsonl")
 OPERATIONS_HELD_OUT = LABELLED.with_name("ops_held_out.jsonl")
 REPLACED_DROP_MAX = 0.02
 KEYS = {
@@ -126,6 +127,15 @@ def test_floors_on_odd_wordings() -> None:
 def test_floors_on_logins_and_attacks() -> None:
     """The shipped rules keep the floors on messages about logins and attacks, and on ordinary ones like them."""
     found = score.lines(SECURITY).overall
+    assert found.recall_lenient >= 0.95
+    assert found.recall_strict >= 0.90
+    assert found.false_positive_rate < 0.05
+    assert found.severity_within_one >= 0.95
+
+
+def test_floors_on_systems() -> None:
+    """The shipped rules keep the floors on lines of databases, brokers, kernels, runtimes, clouds and builds."""
+    found = score.lines(SYSTEMS).overall
     assert found.recall_lenient >= 0.95
     assert found.recall_strict >= 0.90
     assert found.false_positive_rate < 0.05
