@@ -57,9 +57,10 @@ def propose(order: Order, around: Surroundings) -> Result:
         return Result(ok=False, code="no_checkpoint", effect="none", detail=f"{order.spec.name} has no checkpoint")
     files = tuple(_file_change(change) for change in changes if change.good != change.now)
     if files:
-        digest = hashlib.sha256(msgspec.json.encode(files)).hexdigest()
-        body = msgspec.json.format(msgspec.json.encode(Proposal(order.spec.name, files, digest)))
+        body = msgspec.json.format(msgspec.json.encode(Proposal(order.spec.name, files, checksum(files))))
         write_whole(path_of(order.spec, default), body, 0o600, lasting=False)
+    else:
+        path_of(order.spec, default).unlink(missing_ok=True)
     lines = float(sum(file.lines for file in files))
     return Result(
         ok=True,
@@ -67,6 +68,11 @@ def propose(order: Order, around: Surroundings) -> Result:
         effect="none",
         findings={"configuration_lines_changed": lines},
     )
+
+
+def checksum(files: tuple[FileChange, ...]) -> str:
+    """Return the checksum of a proposal."""
+    return hashlib.sha256(msgspec.json.encode(files)).hexdigest()
 
 
 def _file_change(change: Change) -> FileChange:
