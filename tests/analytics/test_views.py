@@ -316,7 +316,7 @@ async def test_a_damaged_manifest_says_so(told: tuple[History, EventLog]) -> Non
 
 
 class Asking(threading.Thread):
-    """A reader that asks until told to stop: every answer must be one moment of the log."""
+    """A reader that asks until told to stop, and once more: every answer must be one moment of the log."""
 
     def __init__(self, directory: Path, done: threading.Event) -> None:
         super().__init__()
@@ -331,7 +331,9 @@ class Asking(threading.Thread):
                 (SELECT count(*) FROM commands ANTI JOIN decisions USING (id))
         """
         with EventLog(self._directory) as log:
-            while not self._done.is_set():
+            last = False
+            while not last:
+                last = self._done.wait(0.02)
                 try:
                     count, end, orphans = log.query(sql).row(0)
                 except InputError as error:
@@ -359,7 +361,6 @@ async def test_ten_readers_while_it_is_written(tmp_path: Path, monkeypatch: pyte
             await asyncio.sleep(0.02)
         history.log.horizon_ms = 1 << 62
         await writer.flush()
-        await asyncio.sleep(0.5)
         done.set()
         for reader in readers:
             reader.join()
