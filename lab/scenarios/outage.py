@@ -36,7 +36,9 @@ POLICY: Final = replace(
 )
 HEALED_S: Final = 45.0
 LOOK_S: Final = 0.25
-ENDED: Final = frozenset({"verified", "verification_failed", "unverified", "escalated", "incident_closed"})
+ENDED: Final = frozenset(
+    {"command_overdue", "verified", "verification_failed", "unverified", "escalated", "incident_closed"}
+)
 
 
 class Outage(Report, frozen=True, kw_only=True):
