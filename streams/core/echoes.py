@@ -7,8 +7,9 @@ they are the dependency's only while that one is being healed, or has shown no s
 
 from __future__ import annotations
 
-from streams.core.incidents import ACTING, OPEN, VERIFYING, Incident, add_symptom
+from streams.core.incidents import ACTING, OPEN, PLANNING, VERIFYING, Incident, add_symptom
 from streams.core.inventory import ServiceSpec
+from streams.core.planning import end
 from streams.core.state import Turn
 from streams.core.strategy import PatternRow
 
@@ -54,8 +55,9 @@ def absorb(turn: Turn, incident: Incident) -> None:
             continue
         if other.attempt is not None and other.attempt.failed_by_echo:
             other.attempt.failed_at_ms, other.attempt.failed_by_echo = 0, False
-        if other.status != OPEN or other.attempts or not may_echo(turn, other.service, other.pattern):
+        if other.status not in {OPEN, PLANNING} or other.attempts or not may_echo(turn, other.service, other.pattern):
             continue
+        end(turn, other)
         draft = turn.about(other, "incident_merged", "echo of a dependency")
         draft.refers_to = incident.id
         turn.write(draft)

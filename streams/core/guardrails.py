@@ -15,6 +15,7 @@ from streams.core.config import Policy
 from streams.core.events import Gate
 from streams.core.inventory import ServiceSpec
 from streams.core.num import stored
+from streams.core.roster import HELD_MAX, Needs
 
 HOUR_MS: Final = 3_600_000
 COMMANDS_KEPT_MAX: Final = 10_000
@@ -132,7 +133,29 @@ def ask(guard: Guard, policy: Policy, situation: Situation) -> tuple[Gate, ...]:
         fresh,
         _below("attempts", situation.attempts, policy.attempts_max),
         Gate(name="not_halted", passed=not situation.halted, value=float(situation.halted), limit=0.0),
+        Gate(
+            name="automatic_recovery",
+            passed=policy.automatic_recovery,
+            value=float(policy.automatic_recovery),
+            limit=1.0,
+        ),
         *_limits(guard, policy, situation, spec),
+    )
+
+
+def may_look(spec: ServiceSpec | None, policy: Policy, *, halted: bool) -> bool:
+    """Tell whether specialists may go on looking: nothing that people decided says no."""
+    allowed = spec is not None and spec.mode in {"approve", "auto"} and not spec.protected
+    return allowed and policy.automatic_recovery and not halted
+
+
+def ask_room(needs: Needs, policy: Policy) -> tuple[Gate, ...]:
+    """Return whether all specialists together, with those to be called, hold no more than they may."""
+    return (
+        _at_most("specialists", needs.specialists, min(policy.specialists_max, HELD_MAX)),
+        _at_most("specialists_cpu", needs.cpu, policy.specialists_cpu_max),
+        _at_most("specialists_memory_mb", needs.memory_mb, policy.specialists_memory_max_mb),
+        _at_most("specialists_bandwidth_mbps", needs.bandwidth_mbps, policy.specialists_bandwidth_max_mbps),
     )
 
 

@@ -142,6 +142,8 @@ class Question(Struct, frozen=True, kw_only=True):
     severity: str
     spec: ServiceSpec
     failed: Mapping[str, int]
+    findings: Mapping[str, float]
+    """What specialists found on the service, by code."""
 
 
 def prior_of(question: Question, catalogue: Catalogue, lessons: Lessons, policy: Policy) -> tuple[str, str]:
@@ -174,22 +176,28 @@ def score_options(
 ) -> tuple[tuple[Option, ...], str]:
     """Return every option with its score and probability, in catalogue order, and the reason of the prior.
 
-    An action whose risk is above ``EXPLORATION_RISK_MAX`` is never explored.
+    The reason names the findings that spoke for an option too. An action whose risk is above ``EXPLORATION_RISK_MAX``
+    is never explored.
     """
     strategy, action = prior_of(question, catalogue, lessons, policy)
+    hints = [hint for hint in catalogue.teams.hints if hint.speaks(question.findings)] if question.findings else []
+    spoke = {}
     fixes = {row.action: row.confidence for row in catalogue.fixes_for(question.pattern, question.spec.type)}
     scored = []
     for row in catalogue.actions_for(question.spec, question.pattern):
         favoured = row.id == action if action else row.strategy == strategy
         base = fixes.get(row.id, row.success)
+        speaking = [hint for hint in hints if hint.verb == row.id.partition(".")[2]]
+        spoke.update({hint.finding: question.findings[hint.finding] for hint in speaking})
+        favour = (policy.prior_weight if favoured else 0.0) + sum(hint.weight for hint in speaking)
         prior = (
-            CATALOGUE_WEIGHT * base + (policy.prior_weight if favoured else 0.0),
+            CATALOGUE_WEIGHT * base + favour,
             CATALOGUE_WEIGHT * (1.0 - base) + INCIDENT_FAILURE_WEIGHT * question.failed.get(row.id, 0),
         )
         expected = lessons.expected(question.pattern, question.spec.type, row.id, prior)
         scored.append(_option(row, expected, policy))
-    reason = f"{strategy}:{action}" if action else f"rule:{strategy}"
-    return _with_probabilities(scored, policy.exploration_rate), reason
+    reasons = [f"{strategy}:{action}" if action else f"rule:{strategy}", *(f"{code}={spoke[code]:g}" for code in spoke)]
+    return with_probabilities(scored, policy.exploration_rate), ", ".join(reasons)
 
 
 def _option(row: ActionRow, expected: float, policy: Policy) -> Option:
@@ -206,7 +214,7 @@ def _option(row: ActionRow, expected: float, policy: Policy) -> Option:
     )
 
 
-def _with_probabilities(options: Sequence[Option], rate: float) -> tuple[Option, ...]:
+def with_probabilities(options: Sequence[Option], rate: float) -> tuple[Option, ...]:
     """Spread ``rate`` evenly over the best option and those that may be explored; the best takes the rest."""
     if not options:
         return ()

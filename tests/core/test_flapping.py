@@ -23,6 +23,7 @@ POLICY = Policy(
     exploration_rate=0.0,
     breaker_failures=4,
     breaker_open_ms=20_000,
+    coordination=False,
 )
 
 
