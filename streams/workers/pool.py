@@ -47,6 +47,8 @@ PROBES_SECONDS: Final = 1.0
 BEAT_SECONDS: Final = 10.0
 BEATS_FIRST: Final = 2
 """The first one connects, so it is slow and tells little of the clock."""
+BEATS_FIRST_MAX: Final = 10
+"""So many are sent at most until one was quick enough to tell more."""
 TELL_SECONDS: Final = 10.0
 """How long a stop waits for the broker; what could not be told is in the journal."""
 PROTECTING_MODES: Final = frozenset({"observe", "approve"})
@@ -118,7 +120,7 @@ class Pool:
         """Learn the time, settle what the last manager left, then begin all loops."""
         await self._intake.begin()
         beats = 0
-        while self._pulse.skew_ms is None or beats < BEATS_FIRST:
+        while self._pulse.skew_ms is None or beats < (BEATS_FIRST if self._pulse.is_sure else BEATS_FIRST_MAX):
             await self._pulse.beat(self.crew.workers, "starting")
             beats += 1
         self._recover()
