@@ -140,9 +140,13 @@ class Journal:
         """Write down that a command is about to take effect; False when it may not: it is started or over."""
         return self._move("state = ?, tries = tries + 1", (STARTED,), command_id, (RECEIVED,))
 
-    def hand_back(self, command_id: str) -> bool:
-        """Put a started command back, to be run again."""
-        return self._move("state = ?", (RECEIVED,), command_id, (STARTED,))
+    def hand_back(self, command_id: str, *, blamed: bool = True) -> bool:
+        """Put a started command back, to be run again.
+
+        A try that ended for what was not ``blamed`` on it does not count, but that there was one is remembered.
+        """
+        tries = "tries" if blamed else "max(tries - 1, 1)"
+        return self._move(f"state = ?, tries = {tries}", (RECEIVED,), command_id, (STARTED,))
 
     def end(self, outcome: OutcomeReported, findings: Sequence[FindingReported] = ()) -> bool:
         """Write down how a command ended, and what it found; False when it has an end already, which then stands."""

@@ -319,16 +319,19 @@ class Pool:
             if entry.state == STARTED and entry.command.kind in AT_ONCE:
                 self._specialists.recover(entry)
             elif entry.state == STARTED:
-                self._again_or_in_doubt(entry, "")
+                self._again_or_in_doubt(entry, "", blamed=False)
             else:
                 self._waiting[entry.command.id] = entry
         self._specialists.bury()
         self._work.set()
 
-    def _again_or_in_doubt(self, entry: Entry, worker: str) -> None:
-        """Settle a command that may have taken effect, and whose worker can't say."""
-        if may_repeat(entry.command) and entry.tries < TRIES_MAX and self._journal.hand_back(entry.command.id):
-            self._waiting[entry.command.id] = entry._replace(state=RECEIVED)
+    def _again_or_in_doubt(self, entry: Entry, worker: str, *, blamed: bool = True) -> None:
+        """Settle a command that may have taken effect, and whose worker can't say; ``blamed`` for its death or not."""
+        command = entry.command
+        tried_out = blamed and entry.tries >= TRIES_MAX
+        if not tried_out and may_repeat(command) and self._journal.hand_back(command.id, blamed=blamed):
+            tries = entry.tries if blamed else max(entry.tries - 1, 1)
+            self._waiting[command.id] = entry._replace(state=RECEIVED, tries=tries)
             self._work.set()
         else:
             self._end(entry, "in_doubt", Result(ok=False, code="worker_lost", effect="unknown"), worker)

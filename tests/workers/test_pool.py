@@ -14,6 +14,7 @@ import pytest
 from streams.core.events import ProbeReported
 from streams.core.inventory import ProbeSpec
 from streams.workers import running
+from streams.workers.pool import TRIES_MAX
 from tests.workers.fleet import Fleet
 from tests.workers.kit import (
     HOST,
@@ -21,6 +22,7 @@ from tests.workers.kit import (
     TOPICS,
     command,
     http_spec,
+    now_ms,
     process_spec,
     starts,
     target,
@@ -286,6 +288,20 @@ def test_a_manager_killed_anywhere_loses_and_doubles_nothing(fleet: Fleet, point
         assert called.status in {"done", "in_doubt"}
         assert len(seen) <= 1
         assert seen or called.status == "in_doubt"
+
+
+@pytest.mark.chaos
+def test_a_command_is_not_blamed_for_the_deaths_of_managers(fleet: Fleet) -> None:
+    """A restart that was under way whenever a manager was killed is still carried out, and takes effect once."""
+    spec = process_spec(fleet.root)
+    fleet.view.write(spec)
+    asked = fleet.ask(spec, "process.restart", expires_ms=now_ms() + 600_000)
+    for _ in range(TRIES_MAX + 1):
+        manager = fleet.manage("crew.give:after:1")
+        assert manager.wait(PATIENCE_SECONDS) == -signal.SIGKILL
+    fleet.manage("--patient")
+    assert fleet.outcome(asked).status == "done"
+    assert starts(fleet.root) == [asked.id]
 
 
 @pytest.mark.chaos
