@@ -244,7 +244,8 @@ def _check_probe(probe: ProbeSpec) -> None:
         case "tcp":
             _check(not target or ADDRESS.fullmatch(target) is not None, "bad_probe", f"{target!r} is not host:port")
         case "certificate" | "disk" if target.startswith("/"):
-            _check(target == "/" or _is_plain_path(target), "bad_probe", f"{target!r} is not a plain path")
+            plain = _is_plain_path(target) or (target == "/" and probe.kind == "disk")
+            _check(plain, "bad_probe", f"{target!r} is not a plain path")
         case "certificate":
             _check(ADDRESS.fullmatch(target) is not None, "bad_probe", f"{target!r} is not host:port")
         case "disk":
