@@ -40,6 +40,10 @@ VIEWS: Final = (
     "probes",
     "changes",
     "incidents",
+    "findings",
+    "specialists",
+    "plans",
+    "coordination",
 )
 """Every view, in the order in which they can be made."""
 RETRIES_MAX: Final = 5

@@ -248,9 +248,9 @@ class History:
         self.say(ActionHalted(author="ann", reason="test"))
 
 
-def story() -> History:
-    """Return a history with every kind of thing in it: two incidents healed, one that a gate holds back, a refusal."""
-    history = History()
+def story(before: History | None = None) -> History:
+    """Return a history with two incidents healed, one that a gate holds back, a refusal; after what was ``before``."""
+    history = before or History()
     history.begin()
     history.heal("shop")
     history.heal("cart", "database_lock")

@@ -18,6 +18,7 @@ from analytics.views import VIEWS, EventLog, connect
 from analytics.writer import EventLogWriter
 from streams.core.errors import InputError
 from tests.analytics.archive import Clock, archive
+from tests.analytics.crew import work_together
 from tests.analytics.history import History, story, wander
 
 
@@ -26,7 +27,10 @@ async def test_an_empty_log_has_every_column(tmp_path: Path) -> None:
     with EventLog(tmp_path) as log:
         empty = {view: log.query(f"FROM {view}") for view in VIEWS}
     assert all(frame.is_empty() for frame in empty.values())
-    await archive(story(), tmp_path)
+    history = History()
+    history.begin()
+    work_together(history, "shop", "database_connection")
+    await archive(story(history), tmp_path)
     with EventLog(tmp_path) as log:
         full = {view: log.query(f"FROM {view}") for view in VIEWS}
     assert {view: frame.schema for view, frame in full.items()} == {view: one.schema for view, one in empty.items()}
