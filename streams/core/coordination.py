@@ -24,6 +24,8 @@ LOOKS_MAX: Final = STEPS_MAX - 4 - (MEMBERS_MAX - 1)
 """Beside survey, proposal, act and verification, and the acts of those to whom the first one may be passed on."""
 NOBODY: Final = -1
 """The member of a step that a role's worker does, or (a look) anyone who is free."""
+GROWS_AFTER_MS: Final = 1_000
+"""A swarm calls a further member when looks wait for those that have been at work for this long."""
 LEADER: Final = 0
 SURVEY: Final = 0
 
@@ -59,6 +61,8 @@ class Step(Struct):
     needs: tuple[int, ...] = ()
     state: str = "waiting"
     command_id: str = ""
+    issued_ms: int = 0
+    """When (``now_ms``) it was begun."""
 
 
 class Plan(Struct):
@@ -224,15 +228,20 @@ def _free(plan: Plan, index: int) -> bool:
     return plan.members[index].state in UP and not busy
 
 
-def wanted(plan: Plan, teams: Teams) -> SpecialistRow | None:
-    """Return of which specialist a swarm needs a further one: all who could take the next look are at work."""
+def wanted(plan: Plan, teams: Teams) -> tuple[int, SpecialistRow] | None:
+    """Return from when on a swarm needs a further member, and of which kind; None when it does not.
+
+    It needs one when a look waits, and all who could take it have been at another one for ``GROWS_AFTER_MS``.
+    """
     if plan.way != "swarm" or len(plan.members) >= MEMBERS_MAX:
         return None
+    since_ms = {step.member: step.issued_ms for step in plan.steps if step.verb == "look" and step.state == "issued"}
     for step in plan.steps:
-        waits = step.verb == "look" and step.state == "waiting" and step.member == NOBODY
-        able = _able(plan, teams, step.topic) if waits and plan.steps[SURVEY].state in OVER else []
-        if able and all(plan.members[one].state in UP and not _free(plan, one) for one in able):
-            return teams.specialist(plan.members[able[0]].specialist)
+        waits = step.verb == "look" and step.state == "waiting" and plan.steps[SURVEY].state in OVER
+        able = _able(plan, teams, step.topic) if waits else []
+        row = teams.specialist(plan.members[able[0]].specialist) if able else None
+        if row is not None and all(one in since_ms for one in able):
+            return max(since_ms[one] for one in able) + GROWS_AFTER_MS, row
     return None
 
 

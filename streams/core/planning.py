@@ -273,12 +273,12 @@ def advance(turn: Turn, incident: Incident) -> bool:
             _give_up(turn, incident, plan, index)
     for step in ready(plan, turn.catalogue.teams):
         _look(turn, incident, spec, plan, step)
-    _call_further(turn, incident, spec, plan)
+    further_ms = _call_further(turn, incident, spec, plan)
     if is_explored(plan) or turn.now_ms >= plan.sync_ms:
         _synchronise(turn, incident, plan)
         return True
     silent_ms = [one.asked_ms + SILENT_MS for one in plan.members if one.state == "spawned" and not one.heard]
-    plan.due_ms = min([plan.sync_ms, *silent_ms])
+    plan.due_ms = min([plan.sync_ms, further_ms, *silent_ms])
     turn.state.incidents.wake(incident, incident.last_now_ms + turn.policy.quiet_close_ms)
     return False
 
@@ -298,19 +298,21 @@ def _look(turn: Turn, incident: Incident, spec: ServiceSpec, plan: Plan, step: S
     if step.verb == "look":
         member = plan.members[step.member]
         arguments = (Argument(name="topic", value=step.topic), Argument(name="specialist", value=member.name))
-    step.state, step.command_id = "issued", turn.next_id()
+    step.state, step.command_id, step.issued_ms = "issued", turn.next_id(), turn.now_ms
     task = Task(kind="look", action=f"{spec.type}.{step.verb}", arguments=arguments, ttl_ms=_looking_ms(turn))
     _send(turn, incident, spec, plan, turn.about(incident, "looked", in_words(plan, step)), task)
 
 
-def _call_further(turn: Turn, incident: Incident, spec: ServiceSpec, plan: Plan) -> None:
-    """Let a swarm grow by one while looks wait and there is room."""
-    row = wanted(plan, turn.catalogue.teams)
-    if row is None:
-        return
+def _call_further(turn: Turn, incident: Incident, spec: ServiceSpec, plan: Plan) -> int:
+    """Let a swarm grow by one while looks wait and there is room; return when (``now_ms``) to ask again."""
+    found_wanted = wanted(plan, turn.catalogue.teams)
+    if found_wanted is None:
+        return NEVER_MS
+    from_ms, row = found_wanted
     needs = turn.state.roster.needs(turn.now_ms).and_more(row.cpu, row.memory_mb, row.bandwidth_mbps)
-    if not failed(ask_room(needs, turn.policy)):
+    if turn.now_ms >= from_ms and not failed(ask_room(needs, turn.policy)):
         _spawn(turn, incident, spec, plan, row)
+    return from_ms if turn.now_ms < from_ms else NEVER_MS
 
 
 def _synchronise(turn: Turn, incident: Incident, plan: Plan) -> None:
