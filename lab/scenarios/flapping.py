@@ -136,7 +136,7 @@ async def _flap(lab: Lab, display: Display) -> int:
         await asyncio.to_thread(break_down, lab.site, flapper, signal.SIGSEGV)
         if number == CRASHES:
             await _heard(lab, flapper, "escalated")
-        elif not await _heard(lab, flapper, "command_ended", number):
+        elif not await _acted(lab, flapper, number):
             return number
         elif number == 1:
             await _heard(lab, flapper, "verified")  # its next crash is another incident; those after that are not
@@ -152,9 +152,20 @@ async def _break_other(lab: Lab, display: Display) -> None:
     await _heard(lab, other, "verified")
 
 
-async def _heard(lab: Lab, spec: ServiceSpec, kind: str, count: int = 1) -> bool:
-    """Wait until so many decisions of a kind are there on a service; False when they don't come in time."""
-    return await lab.watch.until(lambda decisions: len(_of(decisions, spec.name, kind)) >= count, DECIDED_S)
+async def _heard(lab: Lab, spec: ServiceSpec, kind: str) -> bool:
+    """Wait until there is a decision of a kind on a service; False when none comes in time."""
+    return await lab.watch.until(lambda decisions: bool(_of(decisions, spec.name, kind)), DECIDED_S)
+
+
+async def _acted(lab: Lab, spec: ServiceSpec, count: int) -> bool:
+    """Wait until so many actions on a service have ended; False when they don't in time."""
+    return await lab.watch.until(lambda decisions: _ended(decisions, spec.name) >= count, DECIDED_S)
+
+
+def _ended(decisions: Sequence[Decision], service: str) -> int:
+    """Return how many actions on a service have ended; looks and specialists are none."""
+    actions = {one.id for one in _of(decisions, service, "commanded")}
+    return sum(one.refers_to in actions for one in _of(decisions, service, "command_ended"))
 
 
 def _of(decisions: Sequence[Decision], service: str, *kinds: str) -> list[Decision]:
