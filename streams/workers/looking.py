@@ -25,7 +25,7 @@ from streams.catalogue import teams
 from streams.core.inventory import ServiceSpec
 from streams.workers import blockers, checkpoints, filesystems, looks
 from streams.workers.orders import Order
-from streams.workers.readings import Processors
+from streams.workers.processors import Processors
 from streams.workers.results import Result, Surroundings
 from streams.workers.vitals import Signs, signs_of
 

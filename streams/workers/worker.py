@@ -43,12 +43,17 @@ class Worker:
         self._selector = selectors.DefaultSelector()
         self._children: dict[int, tuple[Child, int]] = {}
         self._leaving = False
+        self._cold = sorted(self._actions)
+        """Actions whose modules are not imported yet: that is done while there is nothing else to do."""
 
     def run(self) -> None:
         """Work until told to leave, or until the manager is gone."""
         self._selector.register(self._inlet, selectors.EVENT_READ)
         while not (self._leaving and not self._children):
-            for key, _ in self._selector.select(LOOK_SECONDS if self._children else None):
+            ready = self._selector.select(self._patience())
+            if not ready and self._cold:
+                handler(self._cold.pop())  # once here, not in every action's child
+            for key, _ in ready:
                 if key.fd == self._inlet:
                     if not self._listen():
                         self._abandon()
@@ -56,6 +61,12 @@ class Worker:
                 else:
                     self._collect(key.fd)
             self._enforce()
+
+    def _patience(self) -> float | None:
+        """Return how long there is nothing to do but to listen, in seconds; None for ever."""
+        if self._cold:
+            return 0.0
+        return LOOK_SECONDS if self._children else None
 
     def _listen(self) -> bool:
         data = os.read(self._inlet, READ_BYTES)
@@ -143,8 +154,6 @@ def main(name: str) -> None:
     outlet = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    for action in abilities(name):
-        handler(action)  # imported once here, not in every action's child
     with contextlib.suppress(BrokenPipeError):
         Worker(name, sys.stdin.fileno(), outlet).run()
 
