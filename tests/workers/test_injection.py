@@ -17,7 +17,7 @@ from streams.cli import files
 from streams.core.commands import command_sha256
 from streams.core.config import Inventory, canonical
 from streams.core.events import Argument, Command
-from streams.core.inventory import ProbeSpec, ServiceSpec, Switch
+from streams.core.inventory import SWITCH_KINDS, ProbeSpec, ServiceSpec, Switch
 from streams.workers.checks import check
 from streams.workers.orders import RefusedError, check_entry, order_of
 from tests.contract.actions_cases import ACTIONS, World, case_of, spec_of
@@ -219,6 +219,20 @@ def test_no_text_becomes_an_argument_or_an_action(canary: Canary, action: str) -
             with pytest.raises(RefusedError) as refused:
                 order_of(forged)
             assert refused.value.code in {"bad_argument", "unknown_action"}
+
+
+@pytest.mark.parametrize("action", [action for action in ACTIONS if case_of(action).switch])
+def test_no_switch_of_another_kind_is_moved(root: Path, action: str) -> None:
+    """An action that moves one kind of switch is refused any other, even one that the inventory declares."""
+    spec = msgspec.json.decode(whole(action, root).target, type=ServiceSpec)
+    others = [kind for kind in SWITCH_KINDS if kind != case_of(action).switch]
+    switches = {kind: Switch(kind=kind, file=str(root / kind), values=("1", "2")) for kind in SWITCH_KINDS}
+    spec = msgspec.structs.replace(spec, switches=switches)
+    assert order_of(command(spec, action, arguments={"switch": case_of(action).switch}))
+    for kind in others:
+        with pytest.raises(RefusedError) as refused:
+            order_of(command(spec, action, arguments={"switch": kind}))
+        assert refused.value.code == "bad_argument"
 
 
 @pytest.mark.parametrize("action", ACTIONS)
