@@ -30,6 +30,8 @@ LEADER: Final = 0
 SURVEY: Final = 0
 
 ROLE_OF: Final = {"survey": "architect", "propose": "coder", "verify": "critic"}
+FOUND_BY: Final = {"survey": frozenset({"process", "ports"}), "propose": frozenset({"configuration"})}
+"""The topics that are seen without a specialist."""
 FINDS: Final = frozenset({"survey", "look", "propose"})
 """Steps that come before the act."""
 OVER: Final = frozenset({"done", "failed", "skipped"})
@@ -271,10 +273,12 @@ def heard(plan: Plan, teams: Teams, index: int, state: str) -> None:
 
 
 def found(plan: Plan, teams: Teams, command_id: str, code: str, value: float) -> bool:
-    """Keep what a look of this plan found; False for what is none of the catalogue's, or of another command."""
-    known = any(row.code == code for row in teams.findings)
+    """Keep what a look of this plan found; False for what is of no row, or another topic or command."""
+    step = plan.step_of(command_id)
+    topics = FOUND_BY.get(step.verb, {step.topic}) if step is not None else frozenset()
+    known = any(row.code == code and row.topic in topics for row in teams.findings)
     room = code in plan.findings or len(plan.findings) < FINDINGS_MAX
-    if not known or not room or not math.isfinite(value) or plan.step_of(command_id) is None:
+    if not known or not room or not math.isfinite(value):
         return False
     plan.findings[code] = stored(value)
     return True

@@ -299,6 +299,7 @@ FOUND = {
     "a row of the catalogue": ("look-locks", "locks_held", 2.0, True),
     "no row": ("look-locks", "made_up", 2.0, False),
     "not a number": ("look-locks", "locks_held", float("nan"), False),
+    "of another topic": ("look-locks", "port_open", 1.0, False),
     "infinite": ("look-locks", "locks_held", float("-inf"), False),
     "of another command": ("look-x", "locks_held", 2.0, False),
     "of a step that is over": ("look-survey", "process_alive", 1.0, False),

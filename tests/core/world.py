@@ -45,6 +45,7 @@ CATEGORY = {
     "data_corruption": ("disk", "critical"),
     "resource_exhaustion": ("resource", "error"),
     "service_dependency": ("dependency", "error"),
+    "performance_degradation": ("performance", "warning"),
 }
 
 
