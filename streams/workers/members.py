@@ -22,7 +22,7 @@ RELEASE: Final = "specialist.release"
 PARTS: Final = frozenset({"primary", "support"})
 DECIMAL: Final = re.compile(r"(0|[1-9][0-9]{0,5})(\.[0-9]{1,6})?")
 INTEGER: Final = re.compile(r"[1-9][0-9]{0,9}")
-KEEP_MS_MAX: Final = 3_600_000
+KEEP_MS_MAX: Final = 86_400_000
 ASKED: Final = frozenset({"specialist", "part", "way", "plan", "cpu", "memory_mb", "bandwidth_mbps", "keep_ms"})
 LET_GO: Final = frozenset({"specialist", "plan"})
 
@@ -58,7 +58,7 @@ def spawn_of(command: Command) -> Spawn:
     _check(given["part"] in PARTS, "a part is primary or support")
     _check(given["way"] in WAYS, "a way is one of four")
     _check(INTEGER.fullmatch(given["keep_ms"]) is not None, "keep_ms is a whole number")
-    _check(int(given["keep_ms"]) <= KEEP_MS_MAX, "nobody is kept for more than an hour")
+    _check(int(given["keep_ms"]) <= KEEP_MS_MAX, "nobody is kept for more than a day")
     return Spawn(
         specialist=given["specialist"],
         row=row,

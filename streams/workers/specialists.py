@@ -113,16 +113,17 @@ class Specialists:
             self._note(command, asked, "failed", code, gone=True)
 
     def choose(self, command: Command) -> Worker | None:
-        """Return the specialist that a command is for: the one it names, or the incident's primary if it can act so."""
-        given = {argument.name: argument.value for argument in command.arguments}
+        """Return the specialist that a command is for: whom a look names, or whom the incident has to act so.
+
+        That is the primary, or when that one is gone or has not the verb, a support that has it.
+        """
+        able = [one for one in self._members.values() if one.fate is None and one.guest.process is not None]
+        if command.kind == "look":
+            named = next((one.value for one in command.arguments if one.name == ARGUMENT), "")
+            return next((one.guest for one in able if one.asked.specialist == named), None)
         verb = actions()[command.action].verb
-        for member in self._members.values():
-            asked = member.asked
-            named = command.kind == "look" and asked.specialist == given.get(ARGUMENT)
-            acting = command.kind == "recovery" and asked.part == "primary" and verb in asked.row.verbs
-            if named or (acting and member.command.incident == command.incident):
-                return member.guest if member.guest.process and member.fate is None else None
-        return None
+        acting = [one for one in able if one.command.incident == command.incident and verb in one.asked.row.verbs]
+        return next((one.guest for one in sorted(acting, key=_is_support)), None)
 
     def recover(self, entry: Entry) -> None:
         """End a command that a manager before this one had begun: its specialists have ended with it."""
@@ -207,3 +208,7 @@ class Specialists:
             cpu_ms=usage.cpu_ms,
             memory_kb=usage.memory_kb,
         )
+
+
+def _is_support(member: Member) -> bool:
+    return member.asked.part != "primary"

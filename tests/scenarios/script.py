@@ -28,7 +28,7 @@ from tests.core.world import World, spec
 
 def run(script: str) -> str:
     """Return the script with what was really decided under each line."""
-    stage = _Stage()
+    stage = Stage()
     shown: list[str] = []
     for line in script.splitlines():
         if line.startswith(("  ", "chain ")):
@@ -50,7 +50,9 @@ def _show(decision: Decision) -> str:
     return " ".join(word for word in words if word)
 
 
-class _Stage:
+class Stage:
+    """A world, and what was said in its inventory so far."""
+
     def __init__(self) -> None:
         self.world = World()
         self._specs: list[ServiceSpec] = []

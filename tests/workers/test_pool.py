@@ -313,7 +313,7 @@ def test_random_kills_under_load_lose_and_double_nothing(fleet: Fleet, seed: int
         services = [process_spec(fleet.root, f"s{number}") for number in range(3)]
         webs = [http_spec(port, f"w{number}") for number in range(3)]
         fleet.view.write(*services, *webs)
-        fleet.manage()
+        fleet.manage("--patient")
         until(fleet.heartbeats)
         restarts, calls = [], []
         for _ in range(8):
@@ -326,7 +326,7 @@ def test_random_kills_under_load_lose_and_double_nothing(fleet: Fleet, seed: int
             else:
                 fleet.managers[-1].kill()
                 fleet.managers[-1].wait()
-                fleet.manage()
+                fleet.manage("--patient")
         ends = {one.id: fleet.outcome(one) for one in (*restarts, *calls)}
     assert {ends[one.id].status for one in restarts} == {"done"}
     assert {ends[one.id].status for one in calls} <= {"done", "in_doubt"}

@@ -66,11 +66,14 @@ def test_the_primary_acts_with_its_verbs(fleet: Fleet, plans: Plans) -> None:
     assert len(starts(fleet.root)) == 2
 
 
-def test_a_support_does_not_act(fleet: Fleet, plans: Plans) -> None:
-    """Who supports looks only: the action goes to the role."""
+def test_a_support_acts_where_the_primary_can_not(fleet: Fleet, plans: Plans) -> None:
+    """An action goes to the primary before a support, and to the support when the primary has not the verb."""
+    support = "devops-troubleshooter-001"
     fleet.manage("--patient")
-    fleet.outcome(plans.call(part="support"))
-    assert fleet.outcome(fleet.ask(plans.spec, "process.restart")).worker == "executor_001"
+    fleet.outcome(plans.call(specialist=support, part="support", cpu="0.25", memory_mb="96", bandwidth_mbps="10"))
+    fleet.outcome(plans.call())
+    assert fleet.outcome(fleet.ask(plans.spec, "process.restart")).worker == NAME
+    assert fleet.outcome(fleet.ask(plans.spec, "process.start")).worker == support
 
 
 def test_a_topic_of_others_is_refused(fleet: Fleet, plans: Plans) -> None:
