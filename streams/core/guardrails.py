@@ -143,9 +143,9 @@ def ask(guard: Guard, policy: Policy, situation: Situation) -> tuple[Gate, ...]:
     )
 
 
-def may_look(spec: ServiceSpec | None, policy: Policy, *, halted: bool) -> bool:
-    """Tell whether specialists may go on looking: nothing that people decided says no."""
-    allowed = spec is not None and spec.mode in {"approve", "auto"} and not spec.protected
+def may_look(spec: ServiceSpec, policy: Policy, *, halted: bool) -> bool:
+    """Tell whether a service may be looked at: nothing that people decided says no."""
+    allowed = spec.mode in {"approve", "auto"} and not spec.protected
     return allowed and policy.automatic_recovery and not halted
 
 

@@ -264,8 +264,7 @@ def advance(turn: Turn, incident: Incident) -> bool:
     if plan is None:
         incident.status = OPEN
         return True
-    halted = bool(turn.state.directory.halted_by)
-    if spec is None or spec.host != plan.host or not may_look(spec, turn.policy, halted=halted):
+    if spec is None or not _may_look(turn, spec, plan):
         end(turn, incident)
         return True
     for index, member in enumerate(plan.members):
@@ -281,6 +280,11 @@ def advance(turn: Turn, incident: Incident) -> bool:
     plan.due_ms = min([plan.sync_ms, further_ms, *silent_ms])
     turn.state.incidents.wake(incident, incident.last_now_ms + turn.policy.quiet_close_ms)
     return False
+
+
+def _may_look(turn: Turn, spec: ServiceSpec, plan: Plan) -> bool:
+    """Tell whether a plan may go on where its specialists are: nothing that people decided says no."""
+    return spec.host == plan.host and may_look(spec, turn.policy, halted=bool(turn.state.directory.halted_by))
 
 
 def _is_silent(turn: Turn, member: Member) -> bool:
@@ -350,7 +354,7 @@ def act_ended(turn: Turn, incident: Incident) -> None:
         return
     plan.act().state = "done"
     verify = next((step for step in plan.steps if step.verb == "verify"), None)
-    if verify is not None and spec is not None:
+    if verify is not None and spec is not None and _may_look(turn, spec, plan):
         _look(turn, incident, spec, plan, verify)
     release_all(turn, incident, plan)
 
