@@ -10,11 +10,15 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 from lab.display import Display
-from lab.scenarios import flapping, outage
+from lab.scenarios import flapping, outage, pool_exhaustion
 from lab.scenarios.frame import Report
 from streams.settings import Settings
 
 Run = Callable[[Settings, Display], Coroutine[Any, Any, Report]]
 """Runs to its end and leaves nothing behind; ``InputError`` says in one line why it can't run."""
 
-SCENARIOS: Final[dict[str, Run]] = {"flapping": flapping.run, "outage": outage.run}
+SCENARIOS: Final[dict[str, Run]] = {
+    "flapping": flapping.run,
+    "outage": outage.run,
+    "pool-exhaustion": pool_exhaustion.run,
+}

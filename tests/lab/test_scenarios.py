@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from lab import scenarios
 from lab.display import Display, Silent
-from lab.scenarios import flapping, outage
+from lab.scenarios import flapping, outage, pool_exhaustion
 from lab.scenarios.frame import Claim, Report
 from lab.scenarios.outage import largest_share
 from streams.cli.running import lab
@@ -46,6 +46,15 @@ def test_an_outage_of_sixty_services_is_one_incident_and_one_action(tmp_path: Pa
     assert claims(found) == {}
     assert (found.troubled, found.well_again, found.actions) == (60, 60, {"shop-db": 1})
     assert found.merged > 0
+
+
+@pytest.mark.broker
+def test_specialists_heal_a_database_without_sessions(tmp_path: Path) -> None:
+    """A client leaks all sessions of a real database, twice: three specialists, hierarchical, and something learned."""
+    found = asyncio.run(pool_exhaustion.run(Settings(data_dir=tmp_path, host="test-host"), Silent()))
+    assert claims(found) == {}
+    assert [[stage.stage for stage in one.stages if stage.seconds is None] for one in found.rounds] == [[], []]
+    assert found.lines > 0
 
 
 def test_a_report_is_good_when_there_are_claims_and_all_hold() -> None:
