@@ -26,16 +26,13 @@ def consider(turn: Turn, incident: Incident) -> None:
         return
     gates = ask(turn.state.guard, turn.policy, _situation(turn, incident, spec, turn.append_ms))
     said_no = failed(gates)
-    if spec is None:
-        _withhold(turn, incident, gates, (), said_no)
-        return
     if "attempts" in said_no:
         escalate(turn, incident, _used_up(turn, incident))
         return
-    options, prior = score_options(question_of(incident, spec), turn.catalogue, turn.state.lessons, turn.policy)
-    if said_no:
-        _withhold(turn, incident, gates, options, said_no)
+    if spec is None or said_no:
+        _withhold(turn, incident, spec, gates, said_no)
         return
+    options, prior = score_options(question_of(incident, spec), turn.catalogue, turn.state.lessons, turn.policy)
     if incident.plan is None and begin(turn, incident, spec, options):
         return
     chosen = choose(options, turn.next_id())
@@ -70,7 +67,7 @@ def _used_up(turn: Turn, incident: Incident) -> str:
 
 
 def _withhold(
-    turn: Turn, incident: Incident, gates: tuple[Gate, ...], options: tuple[Option, ...], said_no: tuple[str, ...]
+    turn: Turn, incident: Incident, spec: ServiceSpec | None, gates: tuple[Gate, ...], said_no: tuple[str, ...]
 ) -> None:
     """Record that a gate said no (once per answer), and come back when it may say yes."""
     again_ms = turn.now_ms + _closed_for_ms(gates) if TEMPORARY.issuperset(said_no) else NEVER_MS
@@ -81,8 +78,10 @@ def _withhold(
         return
     incident.withheld = answer
     draft = turn.about(incident, "withheld", answer)
-    draft.gates, draft.options = gates, options
-    draft.strategy = choose(options, turn.next_id()).strategy if options else ""
+    draft.gates = gates
+    if spec is not None:
+        draft.options, _ = score_options(question_of(incident, spec), turn.catalogue, turn.state.lessons, turn.policy)
+        draft.strategy = choose(draft.options, turn.next_id()).strategy
     turn.write(draft)
 
 

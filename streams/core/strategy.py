@@ -187,9 +187,11 @@ def score_options(
     for row in catalogue.actions_for(question.spec, question.pattern):
         favoured = row.id == action if action else row.strategy == strategy
         base = fixes.get(row.id, row.success)
-        speaking = [hint for hint in hints if hint.verb == row.id.partition(".")[2]]
-        spoke.update({hint.finding: question.findings[hint.finding] for hint in speaking})
-        favour = (policy.prior_weight if favoured else 0.0) + sum(hint.weight for hint in speaking)
+        favour = policy.prior_weight if favoured else 0.0
+        for hint in hints:
+            if hint.verb == row.id.partition(".")[2]:
+                favour += hint.weight
+                spoke[hint.finding] = question.findings[hint.finding]
         prior = (
             CATALOGUE_WEIGHT * base + favour,
             CATALOGUE_WEIGHT * (1.0 - base) + INCIDENT_FAILURE_WEIGHT * question.failed.get(row.id, 0),
