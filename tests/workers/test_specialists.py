@@ -172,6 +172,16 @@ def test_nobody_is_kept_for_ever(fleet: Fleet, plans: Plans) -> None:
     assert plans.processes() == []
 
 
+def test_who_is_let_go_at_once_does_not_stay(fleet: Fleet, plans: Plans) -> None:
+    """A release that comes before the process has begun ends it all the same, and both commands have their end."""
+    spawn, let_go = plans.call(), plans.release()
+    fleet.manage("--patient")
+    assert fleet.outcome(let_go).code == "released"
+    assert fleet.outcome(spawn).code in {"running", "released"}
+    until(lambda: plans.states()[-1] == ("released", ""))
+    assert plans.processes() == []
+
+
 def test_only_its_own_plan_lets_a_specialist_go(fleet: Fleet, plans: Plans) -> None:
     """A release for another plan lets nobody go."""
     fleet.manage("--patient")
