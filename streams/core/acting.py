@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import msgspec
 
+from streams.core.calling import begin, question_of
 from streams.core.echoes import speaks_until_ms
 from streams.core.events import ApprovalGiven, Argument, Command, Gate, Option
 from streams.core.guardrails import TEMPORARY, Situation, ask, failed
 from streams.core.incidents import ACTING, ESCALATED, NEVER_MS, OPEN, PLANNING, WAITING, Attempt, Incident
 from streams.core.inventory import ServiceSpec
-from streams.core.planning import act_begins, begin, end, question_of, stop
+from streams.core.planning import act_begins, end, stop
 from streams.core.sending import OUTCOME_SLACK_MS, Task, command_for, send
 from streams.core.state import Turn
 from streams.core.strategy import choose, score_options

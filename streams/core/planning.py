@@ -1,6 +1,6 @@
-"""Plans in their incidents: called, filled with what specialists report, synchronised, ended, and everybody let go.
+"""Plans in their incidents: filled with what specialists report, synchronised, acted on, ended, and everybody let go.
 
-``begin`` makes a plan and its incident goes into ``PLANNING``; reports change the plan and wake the incident;
+``calling.begin`` makes a plan and its incident goes into ``PLANNING``; reports change the plan and wake the incident;
 ``advance`` tells whoever's turn it is, until there is nothing left to wait for or the plan's time is over. Then the
 incident is ``OPEN`` again and decided on with what was found. ``end`` comes before whatever ends the incident.
 """
@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from msgspec.structs import replace
-
+from streams.core.calling import looking_ms, question_of, send_for, spawn
 from streams.core.coordination import (
     GONE,
     NOBODY,
@@ -23,184 +22,26 @@ from streams.core.coordination import (
     is_explored,
     lose,
     may_do,
-    members_of,
     pass_on,
     ready,
     result_of,
-    severe_enough,
     share_done,
-    spawn_arguments,
-    steps_of,
     sum_of,
     support_for,
     verb_of,
     wanted,
 )
-from streams.core.events import Argument, Decision, Gate, Option, OutcomeReported
+from streams.core.events import Argument, OutcomeReported
 from streams.core.guardrails import ask_room, failed, may_look
 from streams.core.incidents import NEVER_MS, OPEN, PLANNING, WAITING, Incident
 from streams.core.inventory import ServiceSpec
-from streams.core.num import stored
 from streams.core.reports import SPECIALIST_STATES, FindingReported, SpecialistReported
-from streams.core.roster import Held
-from streams.core.sending import OUTCOME_SLACK_MS, Task, command_for, send
-from streams.core.state import Draft, Turn
-from streams.core.strategy import (
-    CATALOGUE_WEIGHT,
-    Question,
-    best_of,
-    choose,
-    has,
-    score_options,
-    with_probabilities,
-)
-from streams.core.teams import SpecialistRow, TeamRow
+from streams.core.sending import Task
+from streams.core.state import Turn
+from streams.core.strategy import best_of, score_options
 
 SILENT_MS: Final = 5_000
 """A specialist that nothing was heard of for this long after it was asked for counts as lost."""
-NO_PLAN: Final = "no_plan"
-FIRST_WAY_SUCCESS: Final = 0.8
-NEXT_WAY_LESS: Final = 0.05
-"""The catalogue names the ways of a pattern best first: the share of success that each begins with."""
-
-
-def question_of(incident: Incident, spec: ServiceSpec) -> Question:
-    """Return what is asked about an incident, with what its specialists found."""
-    return Question(
-        pattern=incident.pattern,
-        category=incident.category,
-        severity=incident.severity,
-        spec=spec,
-        failed=incident.failed,
-        findings=incident.plan.findings if incident.plan is not None else {},
-    )
-
-
-# ------------------------------------------------------------------------------------------------------------- calling
-
-
-def begin(turn: Turn, incident: Incident, spec: ServiceSpec, options: tuple[Option, ...]) -> bool:
-    """Call specialists if the incident is for them; True when a plan is under way now.
-
-    The decision ``planned`` is recorded as well when they are not called after all: coordination is off, or they would
-    hold more than is left.
-    """
-    team = turn.catalogue.teams.team(incident.pattern)
-    why = _why(turn, incident, team, options)
-    if not why:
-        return False
-    members = members_of(turn.catalogue.teams, incident.category, team)
-    ways, gates = _ways(turn, incident, team, members)
-    chosen = choose(ways, turn.next_id())
-    if chosen.strategy == NO_PLAN:
-        why += ", no room in the budget"
-    if not turn.policy.coordination:
-        why += ", coordination is off"
-    draft = turn.about(incident, "planned", why)
-    draft.strategy, draft.options, draft.gates, draft.confidence = chosen.strategy, ways, gates, chosen.expected_success
-    decision = turn.write(draft)
-    if chosen.strategy == NO_PLAN or not turn.policy.coordination:
-        return False
-    _call(turn, incident, spec, decision, members)
-    return True
-
-
-def _why(turn: Turn, incident: Incident, team: TeamRow, options: tuple[Option, ...]) -> str:
-    if severe_enough(team, incident.severity):
-        return "team at once"
-    if incident.failed:
-        return "after a failed attempt"
-    unsure = best_of(options).expected_success < turn.policy.learned_confidence_min
-    return "unsure" if unsure else ""
-
-
-def _ways(
-    turn: Turn, incident: Incident, team: TeamRow, members: tuple[SpecialistRow, ...]
-) -> tuple[tuple[Option, ...], tuple[Gate, ...]]:
-    """Return the ways that a team may work in as options, and the gates of the budget."""
-    needs = turn.state.roster.needs(turn.now_ms)
-    for row in members:
-        needs = needs.and_more(row.cpu, row.memory_mb, row.bandwidth_mbps)
-    gates = ask_room(needs, turn.policy)
-    barred = "budget" if failed(gates) else ""
-    memory_mb = sum(row.memory_mb for row in members)
-    cost = stored(min(1.0, memory_mb / max(turn.policy.specialists_memory_max_mb, 1)))
-    names = "+".join(row.name for row in members)
-    ways = []
-    for number, way in enumerate(team.ways):
-        success = FIRST_WAY_SUCCESS - NEXT_WAY_LESS * number
-        prior = (CATALOGUE_WEIGHT * success, CATALOGUE_WEIGHT * (1.0 - success))
-        expected = turn.state.lessons.expected_way(incident.pattern, way, prior)
-        ways.append(_option(way, names, expected, cost, stored(expected - turn.policy.cost_weight * cost), barred))
-    if barred:
-        return (*ways, _option(NO_PLAN, "", 0.0, 0.0, 0.0, "", probability=1.0)), gates
-    return with_probabilities(ways, turn.policy.exploration_rate), gates
-
-
-def _option(
-    way: str, names: str, expected: float, cost: float, score: float, barred: str, *, probability: float = 0.0
-) -> Option:
-    return Option(
-        strategy=way,
-        action=names,
-        expected_success=expected,
-        cost=cost,
-        risk=0.0,
-        score=score,
-        probability=probability,
-        barred=barred,
-    )
-
-
-def _call(
-    turn: Turn, incident: Incident, spec: ServiceSpec, planned: Decision, members: tuple[SpecialistRow, ...]
-) -> None:
-    policy = turn.policy
-    sync_ms = turn.now_ms + policy.plan_ms
-    plan = Plan(
-        id=planned.id,
-        way=planned.strategy,
-        pattern=planned.pattern,
-        host=spec.host,
-        service_type=spec.type,
-        sync_ms=sync_ms,
-        until_ms=sync_ms + policy.command_ttl_ms + policy.action_timeout_ms + OUTCOME_SLACK_MS,
-        due_ms=turn.now_ms,
-    )
-    plan.steps = steps_of(
-        plan.way,
-        members,
-        proposes=has(spec, "config_files") and has(spec, "checkpoint_dir"),
-        verifies=has(spec, "probes"),
-    )
-    incident.plan, incident.status, incident.withheld = plan, PLANNING, ""
-    for row in members:
-        _spawn(turn, incident, spec, plan, row)
-    turn.state.incidents.wake(incident, turn.now_ms)
-
-
-def _spawn(turn: Turn, incident: Incident, spec: ServiceSpec, plan: Plan, row: SpecialistRow) -> None:
-    name = turn.state.roster.name_for(row.name)
-    part = "support" if plan.members else "primary"
-    keep_ms = plan.until_ms - turn.now_ms
-    plan.members.append(Member(name=name, specialist=row.name, command_id=turn.next_id(), asked_ms=turn.now_ms))
-    turn.state.roster.held[name] = Held(
-        plan.id, incident.id, plan.host, plan.until_ms, row.cpu, row.memory_mb, row.bandwidth_mbps
-    )
-    arguments = spawn_arguments(row, name, part=part, plan=plan, keep_ms=keep_ms)
-    task = Task(kind="spawn", action="specialist.spawn", arguments=arguments, ttl_ms=_looking_ms(turn))
-    _send(turn, incident, spec, plan, turn.about(incident, "spawned", f"{name} as {part}"), task)
-
-
-def _looking_ms(turn: Turn) -> int:
-    """Return how long a spawn or a look may wait: after the plan's time it would be for nothing."""
-    return min(turn.policy.plan_ms, turn.policy.command_ttl_ms)
-
-
-def _send(turn: Turn, incident: Incident, spec: ServiceSpec, plan: Plan, draft: Draft, task: Task) -> None:
-    task = replace(task, attempt=incident.attempts + 1)
-    draft.command, draft.refers_to = command_for(turn, incident, spec, task), plan.id
-    send(turn, draft)
 
 
 # ----------------------------------------------------------------------------------------------------------- listening
@@ -303,8 +144,8 @@ def _look(turn: Turn, incident: Incident, spec: ServiceSpec, plan: Plan, step: S
         member = plan.members[step.member]
         arguments = (Argument(name="topic", value=step.topic), Argument(name="specialist", value=member.name))
     step.state, step.command_id, step.issued_ms = "issued", turn.next_id(), turn.now_ms
-    task = Task(kind="look", action=f"{spec.type}.{step.verb}", arguments=arguments, ttl_ms=_looking_ms(turn))
-    _send(turn, incident, spec, plan, turn.about(incident, "looked", in_words(plan, step)), task)
+    task = Task(kind="look", action=f"{spec.type}.{step.verb}", arguments=arguments, ttl_ms=looking_ms(turn))
+    send_for(turn, incident, spec, plan, turn.about(incident, "looked", in_words(plan, step)), task)
 
 
 def _call_further(turn: Turn, incident: Incident, spec: ServiceSpec, plan: Plan) -> int:
@@ -315,7 +156,7 @@ def _call_further(turn: Turn, incident: Incident, spec: ServiceSpec, plan: Plan)
     from_ms, row = found_wanted
     needs = turn.state.roster.needs(turn.now_ms).and_more(row.cpu, row.memory_mb, row.bandwidth_mbps)
     if turn.now_ms >= from_ms and not failed(ask_room(needs, turn.policy)):
-        _spawn(turn, incident, spec, plan, row)
+        spawn(turn, incident, spec, plan, row)
     return from_ms if turn.now_ms < from_ms else NEVER_MS
 
 
@@ -436,4 +277,4 @@ def _release(turn: Turn, incident: Incident, plan: Plan, member: Member) -> None
         spec = ServiceSpec(name=incident.service, host=plan.host, type=plan.service_type)
     arguments = (Argument(name="specialist", value=member.name), Argument(name="plan", value=plan.id))
     task = Task(kind="release", action="specialist.release", arguments=arguments, ttl_ms=turn.policy.command_ttl_ms)
-    _send(turn, incident, spec, plan, turn.about(incident, "released", member.name), task)
+    send_for(turn, incident, spec, plan, turn.about(incident, "released", member.name), task)

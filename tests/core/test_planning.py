@@ -136,6 +136,13 @@ def test_a_spawn_says_what_the_specialist_may_hold() -> None:
     assert {one.name: one.value for one in support.command.arguments}["part"] == "support"
 
 
+def test_nobody_is_held_for_more_than_two_hours() -> None:
+    """Whatever a policy allows for looks and actions, a pool lets go of a specialist after two hours at the latest."""
+    spawned = call(a_world(plan_ms=9_000_000_000, action_timeout_ms=9_000_000_000))[1]
+    assert spawned.command is not None
+    assert {one.name: one.value for one in spawned.command.arguments}["keep_ms"] == "7200000"
+
+
 def test_a_look_says_who_looks_at_what() -> None:
     """The command names topic and specialist; those of roles name none."""
     world = a_world()

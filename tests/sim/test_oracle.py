@@ -149,7 +149,7 @@ def _nothing(*_: object, **__: object) -> None:
 
 BROKEN = {
     "nobody is let go": ("streams.core.planning.release_all", _nothing, "nobody told"),
-    "nobody asks for room": ("streams.core.planning.ask_room", _no_room_asked, "specialists are there"),
+    "nobody asks for room": ("streams.core.calling.ask_room", _no_room_asked, "specialists are there"),
     "no plan ends": ("streams.core.verifying.end", _nothing, "is over, but plan"),
 }
 
