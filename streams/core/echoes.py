@@ -39,12 +39,10 @@ def of_dependency(turn: Turn, service: str, row: PatternRow) -> Incident | None:
 
 def _is_broken(turn: Turn, incident: Incident) -> bool:
     """Tell whether an incident's service is being healed, or has not been seen well since it broke."""
+    if incident.status in {PLANNING, ACTING, VERIFYING}:
+        return True
     service = turn.state.services.live.get(incident.service)
-    return (
-        incident.status in {PLANNING, ACTING, VERIFYING}
-        or service is None
-        or not service.alive_since(incident.own_at_ms)
-    )
+    return service is None or not service.alive_since(incident.own_at_ms)
 
 
 def absorb(turn: Turn, incident: Incident) -> None:
