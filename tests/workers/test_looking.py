@@ -392,9 +392,8 @@ def test_looks_change_nothing(root: Path, executor: Executor) -> None:
     executor.around = Surroundings(checkpoints=str(home / "checkpoints"), dependencies={"database": port})
     before = picture(home)
     found: dict[str, float] = {}
-    for number, topic in enumerate(TOPICS_OF):
-        looked = executor.run(command(spec, "process.look", number + 1, arguments={"topic": topic}))
-        found |= looked.result.findings
+    for number, topic in enumerate(TOPICS_OF, 1):
+        found |= executor.run(command(spec, "process.look", number, arguments={"topic": topic})).result.findings
     found |= executor.run(command(spec, "process.survey", 20)).result.findings
     executor.run(command(spec, "process.verify", 21))
     assert picture(home) == before
