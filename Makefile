@@ -55,9 +55,10 @@ chaos: $(READY)  ## KILLS=25 processes of a real pipeline killed under load, one
 	@$(BIN)/python -m tests.chaos.recovery
 	@$(BIN)/python -m tests.chaos.workers
 
-bench: $(READY)  ## lines a second through one detect process, counts checked; ms from a decision to its outcome
+bench: $(READY)  ## lines a second through one detect process, counts checked; ms from a decision to its outcome, to a specialist
 	@$(BIN)/python -m benchmarks.w1
 	@$(BIN)/python -m benchmarks.recovery
+	@$(BIN)/python -m benchmarks.specialists
 
 lock: $(READY)  ## resolve pyproject.toml again: requirements.lock, and deploy/runtime.lock without what developers need
 	$(BIN)/python -c 'import tomllib; \
