@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 from lab.display import Display
-from lab.scenarios import flapping, outage, pool_exhaustion
+from lab.scenarios import flapping, outage, pool_exhaustion, toolchain
 from lab.scenarios.frame import Report
 from streams.settings import Settings
 
@@ -21,4 +21,5 @@ SCENARIOS: Final[dict[str, Run]] = {
     "flapping": flapping.run,
     "outage": outage.run,
     "pool-exhaustion": pool_exhaustion.run,
+    "toolchain": toolchain.run,
 }

@@ -52,7 +52,7 @@ def company(
     *,
     serves: Callable[[], bool] = lambda: True,
 ) -> Company:
-    """Return a company of processes, in the order of their start.
+    """Return a company of processes, in the order of their start; a checkpoint of each one's files is kept.
 
     ``specs``: what the inventory knows instead of them, where they are stand-ins for other services. ``serves`` says
     whether all of them do what they are there for.
@@ -63,6 +63,8 @@ def company(
             result = control.act_on(site, spec, "process.start")
             if not result.ok:
                 raise RuntimeError(f"{spec.name} does not start: {result.code}; see {spec.log_file}")
+            if spec.config_files:
+                control.act_on(site, spec, "process.checkpoint")
         if not control.wait(serves, SERVES_S):
             raise RuntimeError(f"{', '.join(spec.name for spec in processes)}: started, but of no use")
 
