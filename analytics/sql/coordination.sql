@@ -1,5 +1,5 @@
 -- The four ways of coordinating specialists, beside each other: how often one led to a verified success, how long it
--- took to act, and how well it used what it held (`efficiency` = seconds of steps / seconds held, over all members).
+-- took to act, and how well it used what it held (`efficiency` = seconds of steps / seconds held, over all members). Plans that called nobody do not count.
 CREATE VIEW coordination AS
 WITH held AS (
     SELECT plan, sum(held_seconds) AS held_seconds, sum(used_seconds) AS used_seconds
@@ -22,4 +22,5 @@ SELECT
     round(sum(held.used_seconds) / nullif(sum(held.held_seconds), 0), 4) AS efficiency
 FROM plans
 LEFT JOIN held ON held.plan = plans.id
+WHERE plans.members > 0
 GROUP BY plans.way;

@@ -1,22 +1,28 @@
 -- One row a plan: who worked together on an incident and how, and what came of it. `outcome` is how the plan ended
--- (NULL while it is under way), `verified` whether the action that it led to was: true, false, or NULL (not known).
+-- (NULL while it is under way), `verified` whether the last action that it led to was: true, false, or NULL (not known).
 CREATE VIEW plans AS
-WITH steps AS (
+WITH said AS (
+    -- What a person approved refers to the request, and that to the plan.
+    SELECT one.*, coalesce(asked.refers_to, one.refers_to) AS plan
+    FROM segments.decisions AS one
+    LEFT JOIN segments.decisions AS asked ON asked.id = one.refers_to AND asked.kind = 'approval_requested'
+    WHERE one.refers_to <> ''
+),
+steps AS (
     SELECT
-        refers_to AS plan,
+        plan,
         count(*) FILTER (kind = 'spawned') AS members,
         count(*) FILTER (kind = 'looked') AS looks,
         count(*) FILTER (kind = 'commanded') AS actions,
-        max(id) FILTER (kind = 'commanded') AS command,
+        arg_max(id, seq) FILTER (kind = 'commanded') AS command,
         max(now_ms) FILTER (kind = 'synchronised') AS synchronised_ms,
-        max(reason) FILTER (kind = 'synchronised') AS synchronised_with,
+        arg_max(reason, seq) FILTER (kind = 'synchronised') AS synchronised_with,
         min(now_ms) FILTER (kind = 'commanded') AS commanded_ms,
         max(now_ms) FILTER (kind = 'plan_ended') AS ended_ms,
         max(reason) FILTER (kind = 'plan_ended') AS outcome,
         max(confidence) FILTER (kind = 'plan_ended') AS ended_well
-    FROM segments.decisions
-    WHERE refers_to <> ''
-    GROUP BY refers_to
+    FROM said
+    GROUP BY plan
 ),
 judged AS (
     SELECT

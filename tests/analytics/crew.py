@@ -36,6 +36,14 @@ def answer(history: History, command: Command, *, dies: str = "") -> None:
             history.say(_outcome(history, command, "executor_001"))
 
 
+def break_down(history: History, service: str, pattern: str, *, answers: int) -> None:
+    """Break a service, and let its team answer so many commands."""
+    sent = len(history.commands)
+    history.see(service, pattern)
+    for place in range(sent, sent + answers):
+        answer(history, history.commands[place])
+
+
 def work_together(history: History, service: str, pattern: str, *, dies: str = "") -> None:
     """Break a service, let its team work on it until the command is done, and see it heal."""
     answered = len(history.commands)

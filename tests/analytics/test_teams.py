@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
+
 from analytics.views import EventLog
+from streams.core.config import Inventory, canonical, sha256
+from streams.core.events import ApprovalGiven, ConfigApplied
 from tests.analytics.archive import archive
-from tests.analytics.crew import work_together
-from tests.analytics.history import History
+from tests.analytics.crew import answer, break_down, work_together
+from tests.analytics.history import History, spec
 
 
 async def told(directory: Path, *, dies: str = "") -> tuple[History, EventLog]:
@@ -71,3 +75,52 @@ async def test_ways_are_compared(tmp_path: Path) -> None:
     assert (row["way"], row["plans"], row["verified"], row["success_rate"]) == ("hierarchical", 1, 1, 1.0)
     assert row["seconds_to_act"] > 0
     assert 0 < row["efficiency"] == round(row["used_seconds"] / row["held_seconds"], 4) < 1
+
+
+async def test_an_incident_is_planned_until_it_is_acted_on(tmp_path: Path) -> None:
+    """While its team looks, an incident is in planning: the end of a look is not the end of an action."""
+    history = History()
+    history.begin()
+    break_down(history, "shop", "database_connection", answers=4)
+    await archive(history, tmp_path)
+    with EventLog(tmp_path) as log:
+        assert log.query("SELECT status, attempts FROM incidents").rows() == [("planning", 0)]
+
+
+async def test_what_follows_an_act_changes_no_status(tmp_path: Path) -> None:
+    """When its team is let go, and the critic has looked, an incident is in verification still."""
+    history = History()
+    history.begin()
+    break_down(history, "shop", "database_connection", answers=1)
+    answered = 1
+    while answered < len(history.commands):
+        answer(history, history.commands[answered])
+        answered += 1
+    await archive(history, tmp_path)
+    assert history.decisions[-1].kind == "command_ended"
+    with EventLog(tmp_path) as log:
+        assert log.query("SELECT status, attempts FROM incidents").rows() == [("verifying", 1)]
+
+
+async def test_an_approved_act_belongs_to_its_plan(tmp_path: Path) -> None:
+    """An action that a person approved counts for the plan that asked for it."""
+    history = History()
+    history.begin()
+    careful = tuple(msgspec.structs.replace(spec(name), mode="approve") for name in ("shop", "cart", "mail"))
+    body = canonical(Inventory(services=careful))
+    history.say(ConfigApplied(kind="inventory", sha256=sha256(body), author="ann", body=body))
+    break_down(history, "shop", "database_connection", answers=1)
+    answered = 1
+    while not (asked := [one for one in history.decisions if one.kind == "approval_requested"]):
+        answer(history, history.commands[answered])
+        answered += 1
+    command = asked[0].command
+    assert command is not None
+    history.say(
+        ApprovalGiven(
+            decision_id=asked[0].id, command_sha256=command.sha256, approved=True, author="ann", reason="go on"
+        )
+    )
+    await archive(history, tmp_path)
+    with EventLog(tmp_path) as log:
+        assert log.query("SELECT actions, verified, commanded_at IS NOT NULL FROM plans").rows() == [(1, None, True)]
