@@ -20,7 +20,15 @@ from lab.display import Display
 from lab.faults import Fault, make, now_ms
 from lab.inventory import LAB_POLICY
 from lab.scenarios.frame import Claim, Report, Table
-from lab.scenarios.teams import RUNNING_SECONDS_MAX, Specialist, let_go, recorded_ms, slowest, specialists
+from lab.scenarios.teams import (
+    RUNNING_CLAIM,
+    RUNNING_SECONDS_MAX,
+    Specialist,
+    let_go,
+    recorded_ms,
+    slowest,
+    specialists,
+)
 from lab.session import Lab, background, running, traffic
 from lab.site import DB
 from streams.core.events import Decision
@@ -310,7 +318,7 @@ def _claims(rounds: Sequence[Round]) -> tuple[Claim, ...]:
             ),
         ),
         Claim(
-            says=f"from the decision to running: under {RUNNING_SECONDS_MAX:g} s, each of them",
+            says=RUNNING_CLAIM,
             found=", ".join(_seconds(one) for one in slow),
             holds=all(one is not None and one < RUNNING_SECONDS_MAX for one in slow),
         ),

@@ -16,6 +16,7 @@ from lab.session import Lab
 
 RUNNING_SECONDS_MAX: Final = 1.0
 """From the decision to bring a specialist up until it runs (SPEC C5)."""
+RUNNING_CLAIM: Final = f"from the decision to a running specialist: under {RUNNING_SECONDS_MAX:g} s, each of them"
 RELEASED_S: Final = 15.0
 LOOK_S: Final = 0.25
 

@@ -7,33 +7,45 @@ of specialists gets one; between them the breakages call for all four ways of wo
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
 from analytics.views import EventLog
+from lab import in_process
 from lab.demo import WARM_UP_S, archived
 from lab.display import Display
+from lab.faults import now_ms
 from lab.inventory import LAB_POLICY
 from lab.run import run_track
+from lab.scenarios.figures import Figure, Storm, alone, by_strategy, of_errors, of_storm, on_kafka, table_of
 from lab.scenarios.frame import Claim, Report, Table
-from lab.scenarios.teams import RUNNING_SECONDS_MAX, Way, let_go, slowest, specialists, ways, ways_table
+from lab.scenarios.teams import RUNNING_CLAIM, RUNNING_SECONDS_MAX, Way, let_go, slowest, specialists, ways, ways_table
 from lab.scenarios.workshop import KINDS, Breakage, Component, Workshop
 from lab.session import Lab, background, running
+from lab.shipper import outgoing
 from lab.timeline import Story
+from streams.core.events import Decision
 from streams.core.teams import WAYS
 from streams.settings import Settings
 
 POLICY: Final = replace(LAB_POLICY, verify_after_ms=2_000, stay_away_ms=3_000, exploration_rate=0.0)
+FIGURES_CLAIM: Final = "every figure of seed 001 that there is one of ours for is bettered"
 TRACKS_AT_ONCE: Final = 3
 """Components that are broken at one time."""
 HEAL_S: Final = 35.0
 TRAFFIC_EVERY_S: Final = 0.25
 SHOW_S: Final = 0.25
+STORM_PER_S: Final = 1_000
+STORM_STEPS_PER_S: Final = 10
+COUNTED_S: Final = 20.0
+MEASURED_S: Final = 120.0
 SLOW, MIRROR, FILES = "performance_degradation", "service_dependency", "resource_exhaustion"
 DAMAGED, CRASHED, CONFIGURATION, STORE = (
     "data_corruption",
@@ -60,7 +72,6 @@ class Breakdown(Struct, frozen=True, kw_only=True):
     category: str
     seen: tuple[str, ...]
     actions: tuple[str, ...]
-    strategy: str
     detected_seconds: float | None
     decided_seconds: float | None
     recovered_seconds: float | None
@@ -77,10 +88,12 @@ class Toolchain(Report, frozen=True, kw_only=True):
     running_seconds: float | None
     """The longest time from a decision to bring a specialist up until it ran."""
     specialists: int
+    storm: Storm
+    figures: tuple[Figure, ...]
 
     def tables(self) -> tuple[Table, ...]:
-        """Return the breakages and the ways of coordination."""
-        return (_breakdowns_table(self.breakdowns), ways_table(self.ways))
+        """Return the breakages, the ways of coordination, and the seed's figures beside ours."""
+        return (_breakdowns_table(self.breakdowns), ways_table(self.ways), table_of(self.figures))
 
 
 def _breakdowns_table(found: Sequence[Breakdown]) -> Table:
@@ -104,13 +117,24 @@ def _seconds(seconds: float | None) -> str:
     return "-" if seconds is None else f"{seconds:.1f} s"
 
 
-async def run(settings: Settings, display: Display, course: Mapping[str, Sequence[str]] = COURSE) -> Toolchain:
-    """Break the toolchain's components as ``course`` says, and return what came of it (under four minutes)."""
+class Extent(Struct, frozen=True, kw_only=True):
+    """How much of it there is: breakages by component, seconds of steady errors, errors within one process."""
+
+    course: Mapping[str, tuple[str, ...]]
+    storm_seconds: int
+    errors: int
+
+
+WHOLE: Final = Extent(course=COURSE, storm_seconds=10, errors=in_process.ERRORS)
+
+
+async def run(settings: Settings, display: Display, extent: Extent = WHOLE) -> Toolchain:
+    """Break the toolchain's components, and return what came of it (under three minutes)."""
     began = time.monotonic()
     workshop = Workshop()
     with display:
         async with running(settings, display.phase, POLICY, (), invite=workshop.invited) as lab:
-            tracks = _tracks(workshop, course)
+            tracks = _tracks(workshop, extent.course)
             stories = {one.name: Story(fault=one.name, service=one.service) for track in tracks for one in track}
             async with background() as tasks:
                 for component in workshop.components.values():
@@ -119,25 +143,89 @@ async def run(settings: Settings, display: Display, course: Mapping[str, Sequenc
                 await asyncio.sleep(WARM_UP_S)
                 display.phase(f"{len(stories)} breakages, up to {TRACKS_AT_ONCE} at a time")
                 await _break(lab, tracks, stories)
+                display.phase(f"{STORM_PER_S:,} errors a second for {extent.storm_seconds} s")
+                storm = await _storm(lab, extent.storm_seconds)
             display.phase("waiting until the event log holds it all")
             await archived(lab)
             await let_go(lab)
             with EventLog(lab.settings.data_dir / "log") as log:
                 found, by_way = specialists(log, lab.seq), ways(log)
-            decisions = list(lab.watch.decisions)
+                recoveries = on_kafka(log, lab.seq)
+            decisions = [one for one in lab.watch.decisions if one.service in workshop.components]
             display.phase("stopping")
+        display.phase("measuring what it takes in one process")
+        measured = await _alone(extent.errors)
     breakdowns = tuple(_breakdown(one, stories[one.name]) for track in tracks for one in track)
-    strategies = Counter(one.strategy for one in decisions if one.kind == "planned")
-    running_seconds = slowest(found)
+    figures = (*alone(measured), recoveries, of_storm(storm), *_of_run(decisions, breakdowns))
     return Toolchain(
         scenario="toolchain",
         seconds=round(time.monotonic() - began, 1),
-        claims=_claims(breakdowns, strategies, running_seconds),
+        claims=(*_claims(breakdowns, decisions, slowest(found)), *_claims_of_figures(figures)),
         breakdowns=breakdowns,
         ways=by_way,
-        running_seconds=running_seconds,
+        running_seconds=slowest(found),
         specialists=len(found),
+        storm=storm,
+        figures=figures,
     )
+
+
+async def _alone(errors: int) -> in_process.Figures:
+    """Measure in a process of its own what Logmend's code takes without a broker."""
+    asked = (sys.executable, "-m", "lab.in_process", str(errors))
+    process = await asyncio.create_subprocess_exec(*asked, stdout=asyncio.subprocess.PIPE)
+    try:
+        async with asyncio.timeout(MEASURED_S):
+            said, _ = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    return msgspec.json.decode(said, type=in_process.Figures)
+
+
+async def _storm(lab: Lab, seconds: int) -> Storm:
+    """Ship errors of a service that is in no inventory at a steady rate; see how many of them are counted."""
+    name = f"storm-{time.time_ns() // 1_000_000_000 % 1_000_000}"
+    topic, shipped, last_ms = lab.settings.logs[0], 0, 0
+    began = time.monotonic()
+    for step in range(1, seconds * STORM_STEPS_PER_S + 1):
+        lines = [
+            f"ERROR request {shipped + place} failed: upstream service number-{place % 7} is unavailable".encode()
+            for place in range(STORM_PER_S // STORM_STEPS_PER_S)
+        ]
+        last_ms = now_ms()
+        await lab.log.append(outgoing(topic, lab.partitions, name, lines))
+        shipped += len(lines)
+        await asyncio.sleep(max(0.0, began + step / STORM_STEPS_PER_S - time.monotonic()))
+    counted, recorded = await _counted(lab, name, shipped)
+    return Storm(
+        per_second=STORM_PER_S,
+        seconds=seconds,
+        shipped=shipped,
+        counted=counted,
+        behind_seconds=(recorded - last_ms) / 1000 if counted == shipped else None,
+    )
+
+
+async def _counted(lab: Lab, service: str, wanted: int) -> tuple[int, int]:
+    """Wait until the event log has so many lines of a service; return how many, and when (ms) the last were counted."""
+    sql = (
+        "SELECT coalesce(sum(lines), 0), coalesce(max(epoch_ms(recorded_at)), 0) FROM tallies WHERE service = $service"
+    )
+    deadline = time.monotonic() + COUNTED_S
+    with EventLog(lab.settings.data_dir / "log") as log:
+        while True:
+            counted, recorded_ms = log.query(sql, {"service": service}).row(0)
+            if counted >= wanted or time.monotonic() > deadline:
+                return int(counted), int(recorded_ms)
+            await asyncio.sleep(SHOW_S)
+
+
+def _of_run(decisions: Sequence[Decision], breakdowns: Sequence[Breakdown]) -> tuple[Figure, ...]:
+    opened = [one for one in decisions if one.kind == "incident_opened"]
+    classified = sum(one.kind in one.seen for one in breakdowns)
+    return (*by_strategy(decisions), *of_errors(opened, classified, len(breakdowns)))
 
 
 def _tracks(workshop: Workshop, course: Mapping[str, Sequence[str]]) -> tuple[tuple[Breakage, ...], ...]:
@@ -180,7 +268,6 @@ def _breakdown(one: Breakage, story: Story) -> Breakdown:
         category=one.category,
         seen=tuple(story.seen),
         actions=tuple(story.actions),
-        strategy="",
         detected_seconds=story.seconds(story.detected_ms),
         decided_seconds=story.seconds(story.decided_ms),
         recovered_seconds=story.seconds(story.recovered_ms),
@@ -191,9 +278,10 @@ def _breakdown(one: Breakage, story: Story) -> Breakdown:
 
 
 def _claims(
-    breakdowns: Sequence[Breakdown], strategies: Counter[str], running_seconds: float | None
+    breakdowns: Sequence[Breakdown], decisions: Sequence[Decision], running_seconds: float | None
 ) -> tuple[Claim, ...]:
     healed = sum(one.healed for one in breakdowns)
+    planned = Counter(one.strategy for one in decisions if one.kind == "planned")
     return (
         Claim(
             says="all components are healed each time, and that is verified",
@@ -202,12 +290,25 @@ def _claims(
         ),
         Claim(
             says="specialists are coordinated in all four ways",
-            found=", ".join(f"{way} {strategies[way]}" for way in WAYS),
-            holds=all(strategies[way] for way in WAYS),
+            found=", ".join(f"{way} {planned[way]}" for way in WAYS),
+            holds=all(planned[way] for way in WAYS),
         ),
         Claim(
-            says=f"from the decision to a running specialist: under {RUNNING_SECONDS_MAX:g} s, each of them",
+            says=RUNNING_CLAIM,
             found=f"{running_seconds} s at most",
             holds=running_seconds is not None and running_seconds < RUNNING_SECONDS_MAX,
+        ),
+    )
+
+
+def _claims_of_figures(figures: Sequence[Figure]) -> tuple[Claim, ...]:
+    """Return one claim: each figure that can be compared is better than the seed's."""
+    compared = [one for one in figures if one.better is not None]
+    worse = [f"{one.figure}: {one.ours} beside {one.seed}" for one in compared if not one.better]
+    return (
+        Claim(
+            says=FIGURES_CLAIM,
+            found="; ".join(worse) or f"{len(compared)} of {len(compared)}",
+            holds=not worse,
         ),
     )
