@@ -14,8 +14,11 @@ EVERY ?= 3
 COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-header --no-annotate \
 	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 
+# Rooms whose tests run beside all others: they neither look at every process of the machine nor fill it for long.
+BESIDE := $(addprefix tests/,analytics contract core docs fuzz ingest packaging scenarios schemas sim workers)
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test check sim fuzz chaos bench lock clean
+.PHONY: help demo test tests-beside tests-others check sim fuzz chaos bench lock clean
 
 help:  ## show this
 	@grep -hE '^[a-z]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -23,8 +26,14 @@ help:  ## show this
 demo: $(READY)  ## real log lines to healed services, with everything embedded; ends by itself
 	@$(BIN)/logmend demo
 
-test: $(READY)  ## every test
-	@$(BIN)/python -m pytest
+test: $(READY)  ## every test, in two processes
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line tests-others tests-beside
+
+tests-others: $(READY)
+	@$(BIN)/python -m pytest $(BESIDE:%=--ignore=%)
+
+tests-beside: $(READY)
+	@$(BIN)/python -m pytest $(BESIDE)
 
 check: $(READY)  ## style, types, the walls between the rooms, schemas, patterns
 	$(BIN)/ruff check .
@@ -46,9 +55,10 @@ chaos: $(READY)  ## KILLS=25 processes of a real pipeline killed under load, one
 	@$(BIN)/python -m tests.chaos.recovery
 	@$(BIN)/python -m tests.chaos.workers
 
-bench: $(READY)  ## lines a second through one detect process, counts checked; ms from a decision to its outcome
+bench: $(READY)  ## lines a second through one detect process, counts checked; ms from a decision to its outcome, to a specialist
 	@$(BIN)/python -m benchmarks.w1
 	@$(BIN)/python -m benchmarks.recovery
+	@$(BIN)/python -m benchmarks.specialists
 
 lock: $(READY)  ## resolve pyproject.toml again: requirements.lock, and deploy/runtime.lock without what developers need
 	$(BIN)/python -c 'import tomllib; \

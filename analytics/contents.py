@@ -21,6 +21,7 @@ from analytics.readers import DecisionsReader, FactsReader, Raw, Reader, Rows, d
 from analytics.tables import build, from_parquet
 from streams.codec import decode_decision, encode
 from streams.core.errors import InvariantError
+from streams.core.kinds import SENDING_KINDS
 from streams.core.slices import Ledger
 
 _BATCH_RECORDS: Final = 1_000
@@ -139,7 +140,7 @@ class Contents:
             if row["facts_offset"] >= self._facts_end:
                 message = f"decision {row['id']} is about fact {row['facts_offset']}, which is not in the log"
                 yield Finding(file=file, message=message)
-            if row["kind"] == "commanded":
+            if row["kind"] in SENDING_KINDS:
                 command = decode_decision(row["kafka_value"]).command
                 self._commanded[row["seq"]] = digest_of(encode(command)) if command else ""
         for row in rows.get("commands", ()):

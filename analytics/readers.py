@@ -9,11 +9,12 @@ from __future__ import annotations
 import copy
 import hashlib
 from collections.abc import Callable
-from typing import NamedTuple, Protocol, Self, TypeVar
+from typing import Final, NamedTuple, Protocol, Self, TypeVar
 
 from analytics.manifest import Stream
 from analytics.tables import Row, plain
 from streams.codec import decode, decode_command, decode_decision, decode_fact
+from streams.core.base import Event
 from streams.core.beside import Evidence
 from streams.core.chain import sha256_of
 from streams.core.errors import InputError, InvariantError
@@ -22,13 +23,13 @@ from streams.core.events import (
     ActionResumed,
     ApprovalGiven,
     ConfigApplied,
-    Event,
     Fact,
     Message,
     OutcomeReported,
     ProbeReported,
     Slice,
 )
+from streams.core.reports import FindingReported, SpecialistReported
 from streams.core.slices import Ledger, Verdict
 
 E = TypeVar("E", bound=Event)
@@ -157,14 +158,20 @@ _CHANGE_BLANK: Row = {
 }
 
 
+_TABLE_OF: Final[dict[type[Event], str]] = {
+    OutcomeReported: "outcomes",
+    ProbeReported: "probes",
+    SpecialistReported: "specialist_reports",
+    FindingReported: "findings",
+}
+
+
 def _said(message: Message) -> tuple[str, Row]:
     """Return the table and the columns of an inbox event."""
     event = message.event
     match event:
-        case OutcomeReported():
-            return "outcomes", plain(event)
-        case ProbeReported():
-            return "probes", plain(event)
+        case OutcomeReported() | ProbeReported() | SpecialistReported() | FindingReported():
+            return _TABLE_OF[type(event)], plain(event)
         case ConfigApplied():
             change = {"name": event.kind, "sha256": event.sha256, "author": event.author, "body": event.body}
             return "changes", {**_CHANGE_BLANK, **change, "kind": "config_applied"}

@@ -20,6 +20,7 @@ from msgspec import Struct
 from analytics.manifest import FileEntry, file_name
 from streams.core.beside import Evidence
 from streams.core.events import Command, Decision, Detection, OutcomeReported, ProbeReported, Reject, Sample, Tally
+from streams.core.reports import FindingReported, SpecialistReported
 
 Row = dict[str, Any]
 
@@ -76,6 +77,8 @@ SCHEMAS: Final[dict[str, Any]] = {
     "points": pa.schema([*_DERIVED, *_plain(from_offset=int, to_offset=int, points=int, unmapped=int)]),
     "outcomes": pa.schema([*_SAID, *_columns(OutcomeReported)]),
     "probes": pa.schema([*_SAID, *_columns(ProbeReported)]),
+    "specialist_reports": pa.schema([*_SAID, *_columns(SpecialistReported)]),
+    "findings": pa.schema([*_SAID, *_columns(FindingReported)]),
     "changes": pa.schema(
         [
             *_SAID,

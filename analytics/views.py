@@ -18,6 +18,7 @@ import polars as pl
 
 from analytics.manifest import MANIFEST, SEGMENTS, Manifest, load
 from analytics.tables import SCHEMAS
+from streams.catalogue.codes import refusals
 from streams.core.errors import InputError
 
 VIEWS: Final = (
@@ -35,9 +36,14 @@ VIEWS: Final = (
     "commands",
     "healing",
     "recoveries",
+    "refusals",
     "probes",
     "changes",
     "incidents",
+    "findings",
+    "specialists",
+    "plans",
+    "coordination",
 )
 """Every view, in the order in which they can be made."""
 RETRIES_MAX: Final = 5
@@ -166,6 +172,8 @@ def _connected(directory: Path) -> duckdb.DuckDBPyConnection:
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("CREATE SCHEMA segments")
     connection.execute(files("analytics").joinpath("sql", "macros.sql").read_text("utf-8"))
+    connection.execute("CREATE TABLE segments.codes (code VARCHAR, meaning VARCHAR)")
+    connection.executemany("INSERT INTO segments.codes VALUES (?, ?)", [list(row) for row in refusals().items()])
     connection.execute(f"SET allowed_directories = [{_literal(f'{directory / SEGMENTS}/')}]")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")

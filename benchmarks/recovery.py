@@ -214,10 +214,10 @@ class Speaker:
 
 
 @asynccontextmanager
-async def serving(settings: Settings) -> AsyncIterator[None]:
-    """Run dispatch and the pool."""
+async def serving(settings: Settings, processes: Sequence[str] = ("dispatch", "workers")) -> AsyncIterator[None]:
+    """Run processes of Logmend: by default dispatch and the pool."""
     (settings.data_dir / "run").mkdir(parents=True, exist_ok=True)
-    children = children_of(settings, ("dispatch", "workers"))
+    children = children_of(settings, processes)
     try:
         for child in children:
             child.start()
@@ -243,7 +243,7 @@ async def recoveries(count: int) -> dict[str, Times]:
     """Have ``count`` recoveries done one after the other; return the times of each stage."""
     with tempfile.TemporaryDirectory(prefix="logmend-recovery-", ignore_cleanup_errors=True) as directory:
         settings = Settings(data_dir=Path(directory), host=HOST, dry_run=False, source_partitions=1)
-        async with EmbeddedBroker(settings) as broker, _log_of(settings, broker.address) as (settings, log):
+        async with EmbeddedBroker(settings) as broker, log_of(settings, broker.address) as (settings, log):
             await create_topics(settings)
             speaker = Speaker(log, settings, inventory(settings.data_dir))
             await speaker.begin()
@@ -254,7 +254,8 @@ async def recoveries(count: int) -> dict[str, Times]:
 
 
 @asynccontextmanager
-async def _log_of(settings: Settings, address: str) -> AsyncIterator[tuple[Settings, KafkaLog]]:
+async def log_of(settings: Settings, address: str) -> AsyncIterator[tuple[Settings, KafkaLog]]:
+    """Connect to a broker; yield settings that name it, and its log."""
     connected = settings.model_copy(update={"brokers": address})
     async with KafkaLog(connected) as log:
         yield connected, log

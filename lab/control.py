@@ -36,8 +36,13 @@ _ACTING: Final = threading.Lock()
 
 
 def act(site: Site, service: str, action_id: str, **values: ParameterValue) -> Result:
-    """Run an action of the pool on a service, here and now; the result says how it went."""
-    order = order_of(_command(declared.spec(site, service), action_id, values))
+    """Run an action of the pool on a service of the site, here and now; the result says how it went."""
+    return act_on(site, declared.spec(site, service), action_id, **values)
+
+
+def act_on(site: Site, spec: ServiceSpec, action_id: str, **values: ParameterValue) -> Result:
+    """Run an action of the pool on any service, here and now; the result says how it went."""
+    order = order_of(_command(spec, action_id, values))
     with _ACTING, warnings.catch_warnings():
         # the pool acts in short-lived children that leave services behind on purpose; here it is this process
         warnings.simplefilter("ignore", ResourceWarning)
@@ -106,7 +111,12 @@ def pid_of(site: Site, service: str) -> int | None:
     """Return the pid of a service's process, or None while it is down."""
     if service == CART:
         return Container(containers(site), CART).pid() or None
-    found = running.find(declared.spec(site, service))
+    return pid_at(declared.spec(site, service))
+
+
+def pid_at(spec: ServiceSpec) -> int | None:
+    """Return the pid of a service that is a process, or None while it is down."""
+    found = running.find(spec)
     return found.identity.pid if found else None
 
 

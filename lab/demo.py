@@ -18,6 +18,7 @@ from lab.session import Lab, running
 from lab.site import DEMO_SERVICES
 from lab.timeline import Story
 from streams.core.errors import InputError
+from streams.core.kinds import SENDING_KINDS
 from streams.settings import Settings
 
 WARM_UP_S: Final = 2.0
@@ -78,7 +79,7 @@ async def _show(display: Display, lab: Lab, stories: dict[str, Story], feed: Fee
 async def archived(lab: Lab) -> None:
     """Wait until the event log holds every decision of the run and every command; ``InputError`` if it does not."""
     last = lab.watch.decisions[-1]
-    commands = [decision.seq for decision in lab.watch.decisions if decision.kind == "commanded"]
+    commands = [decision.seq for decision in lab.watch.decisions if decision.kind in SENDING_KINDS]
     deadline = time.monotonic() + ARCHIVED_S
     with EventLog(lab.settings.data_dir / "log") as log:
         while _behind(log, last.seq, last.facts_offset, max(commands, default=-1)):

@@ -118,7 +118,7 @@ class Rich:
         """Redraw."""
         self._progress.update(self._bar, completed=lines, total=lines_total)
         self._decisions = decisions
-        self._faults = _table(("fault", "service", *(name for name, _ in STEPS)), map(_live_cells, stories))
+        self._faults = table(("fault", "service", *(name for name, _ in STEPS)), map(_live_cells, stories))
 
     def _render(self) -> Group:
         bars = [self._progress] if self._progress.tasks[0].total else []
@@ -149,13 +149,14 @@ def _seconds(seconds: float | None) -> str:
     return "" if seconds is None else f"{seconds:.1f} s"
 
 
-def _table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str = "") -> Table:
-    table = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
+def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str = "") -> Table:
+    """Return a table without lines; cells are plain text, whatever is in them."""
+    made = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        table.add_column(column, overflow="fold")
+        made.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*(Text(str(cell)) for cell in row))
-    return table
+        made.add_row(*(Text(str(cell)) for cell in row))
+    return made
 
 
 def summary(console: Console, report: DemoReport) -> None:
@@ -163,10 +164,10 @@ def summary(console: Console, report: DemoReport) -> None:
     if not console.is_terminal:
         console = Console(file=console.file, width=WIDE)
     console.print()
-    console.print(_table(("", ""), _figures(report), "What happened"))
+    console.print(table(("", ""), _figures(report), "What happened"))
     console.print()
     columns = ("fault", "service", "seen as", "done", "detected", "decided", "works", "verified", "")
-    console.print(_table(columns, (_fault_cells(row, halted=report.halted) for row in report.faults), "Faults"))
+    console.print(table(columns, (_fault_cells(row, halted=report.halted) for row in report.faults), "Faults"))
     for question in report.questions:
         console.print()
         _print_question(console, question)
@@ -184,11 +185,11 @@ def measurement(console: Console, report: LabReport) -> None:
         console = Console(file=console.file, width=WIDE)
     columns = ("fault", "pattern", "service", "seen as", "done", "detected", "decided", "works", "verified", "")
     console.print()
-    console.print(_table(columns, (_measured_cells(one, report) for one in report.faults), "Faults"))
+    console.print(table(columns, (_measured_cells(one, report) for one in report.faults), "Faults"))
     stand_ins = {one.fault: one.stand_in for one in report.faults if one.stand_in}
     if stand_ins:
         console.print()
-        console.print(_table(("", ""), ((f"{name} *", text) for name, text in stand_ins.items()), "* with a stand-in"))
+        console.print(table(("", ""), ((f"{name} *", text) for name, text in stand_ins.items()), "* with a stand-in"))
     console.print()
     console.print(Text(_share(report), style="bold green" if report.ok else "bold red"))
 
@@ -249,7 +250,7 @@ def _fault_cells(row: FaultRow, *, halted: bool) -> tuple[str, ...]:
 def _print_question(console: Console, question: Question) -> None:
     console.print(Text(question.question, style="bold"))
     console.print(Text(f"  {question.sql}", style="dim"), soft_wrap=True)
-    console.print(_table(question.columns, question.rows))
+    console.print(table(question.columns, question.rows))
 
 
 def _verdict(report: DemoReport) -> str:

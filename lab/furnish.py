@@ -44,6 +44,7 @@ def create(root: Path, host: str, services: Sequence[str] = SERVICES) -> Site:
     """Make the directories and files of a site, with fresh ports and empty logs; stores and the journal stay."""
     ports = dict(zip((*SERVICES, *OUTSIDE), free_ports(len(SERVICES) + len(OUTSIDE)), strict=True))
     site = Site(root=root, host=host, services=tuple(services), ports=ports)
+    small_disk.release(site.volume("a"))  # of a run that was killed, also where this one has no cache
     if CACHE in services:
         small = small_disk.mounted(site.volume("a"))
         site = Site(root=root, host=host, services=tuple(services), ports=ports, small_disk=small)

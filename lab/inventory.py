@@ -6,8 +6,6 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from lab import declared
-from lab.site import Site
 from streams.core.config import Inventory, Policy, RuleSet, canonical, sha256
 from streams.core.events import ConfigApplied
 
@@ -22,6 +20,7 @@ POLICY: Final = Policy(
     blast_radius_share=1.0,  # several services are broken at one time on purpose
     breaker_failures=20,
     breaker_open_ms=5_000,
+    flapping_ms=0,  # the same service is broken again and again on purpose
     lateness_ms=500,
     source_silent_ms=2_000,
     verify_after_ms=3_000,
@@ -39,11 +38,6 @@ LAB_POLICY: Final = replace(POLICY, stay_away_ms=10_000)
 
 CLEARING: Final = Policy(quiet_close_ms=1_000, verify_after_ms=0, stay_away_ms=0, unverified_after_ms=1_000)
 """Closes what an earlier run left open, as soon as it is quiet."""
-
-
-def inventory(site: Site) -> Inventory:
-    """Return the inventory of the lab's services."""
-    return Inventory(services=declared.specs(site))
 
 
 def applied(kind: str, value: Policy | Inventory | RuleSet) -> ConfigApplied:

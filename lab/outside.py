@@ -13,6 +13,7 @@ import contextlib
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Final, cast
@@ -23,6 +24,7 @@ from lab.site import OUTSIDE, Site
 from streams.workers.files import write_whole
 
 WELL: Final = "ok"
+NAME_SERVER: Final = "dns"
 SLOW_S: Final = 1.2
 SILENT_S: Final = 60.0
 UNROUTABLE: Final = "127.255.255.255"
@@ -36,14 +38,18 @@ def behave(site: Site, peer: str, how: str) -> None:
     write_whole(site.outside / peer, how.encode())
 
 
-def started(site: Site) -> subprocess.Popen[bytes]:
-    """Start the process and return when it listens; it ends with its standard input, so with the lab at the latest."""
+def started(site: Site, ports: Mapping[str, int] | None = None) -> subprocess.Popen[bytes]:
+    """Start the process and return when it listens; it ends with its standard input, so with the lab at the latest.
+
+    ``ports`` are those of other peers than the site's, by name.
+    """
     site.outside.mkdir(exist_ok=True)
-    for peer in OUTSIDE:
+    peers = {peer: site.ports[peer] for peer in OUTSIDE} if ports is None else ports
+    for peer in peers:
         behave(site, peer, WELL)
-    ports = [str(site.ports[peer]) for peer in OUTSIDE]
+    named = [f"{peer}={port}" for peer, port in peers.items()]
     process = subprocess.Popen(
-        [sys.executable, "-m", "lab.outside", str(site.outside), *ports],
+        [sys.executable, "-m", "lab.outside", str(site.outside), *named],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
@@ -86,7 +92,7 @@ class _Names(asyncio.DatagramProtocol):
         self._transport = cast("asyncio.DatagramTransport", transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        how = _how(self._behaviour, "dns")
+        how = _how(self._behaviour, NAME_SERVER)
         said = answer(
             data, NO_SUCH_NAME if how == "nxdomain" else 0, UNROUTABLE if how == "unroutable" else "127.0.0.1"
         )
@@ -96,7 +102,7 @@ class _Names(asyncio.DatagramProtocol):
 async def _run(behaviour: Path, ports: dict[str, int]) -> None:
     loop = asyncio.get_running_loop()
     for peer, port in ports.items():
-        if peer == "dns":
+        if peer == NAME_SERVER:
             await loop.create_datagram_endpoint(lambda: _Names(behaviour), local_addr=("127.0.0.1", port))
         else:
             await asyncio.start_server(partial(_serve, behaviour, peer), sock=listen(port), limit=HEAD_BYTES_MAX)
@@ -110,9 +116,10 @@ def main() -> None:
     """Serve until standard input ends."""
     parser = argparse.ArgumentParser(description="The peers of the Logmend lab.")
     parser.add_argument("behaviour", type=Path)
-    parser.add_argument("ports", type=int, nargs=len(OUTSIDE))
+    parser.add_argument("peers", nargs="+", help="NAME=PORT")
     arguments = parser.parse_args()
-    asyncio.run(_run(arguments.behaviour, dict(zip(OUTSIDE, arguments.ports, strict=True))))
+    pairs = (peer.partition("=") for peer in arguments.peers)
+    asyncio.run(_run(arguments.behaviour, {name: int(port) for name, _, port in pairs}))
 
 
 if __name__ == "__main__":

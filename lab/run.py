@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
+from lab import control
 from lab.faults import Fault, FaultError, make, now_ms
-from lab.health import wait_until
 from lab.site import API, PROXY, Site
 from lab.timeline import Story
 from lab.watch import Watch
@@ -47,12 +47,13 @@ async def run_faults(
     room = asyncio.Semaphore(TRACKS_AT_ONCE)
     async with asyncio.TaskGroup() as group:
         for track in tracks(tuple(stories), site):
-            group.create_task(_run_track(track, watch, stories, room, 0.0 if alone else heal_s))
+            group.create_task(run_track(track, watch, stories, room, 0.0 if alone else heal_s))
 
 
-async def _run_track(
-    track: Sequence[Fault], watch: Watch | None, stories: dict[str, Story], room: asyncio.Semaphore, heal_s: float
+async def run_track(
+    track: Sequence[Fault], watch: Watch | None, stories: Mapping[str, Story], room: asyncio.Semaphore, heal_s: float
 ) -> None:
+    """Inject one fault after the other as soon as there is room, and fill their stories in; 0 s: nothing acts."""
     async with room:
         for fault in track:
             try:
@@ -64,7 +65,7 @@ async def _run_track(
 
 async def _run_one(fault: Fault, watch: Watch | None, story: Story, heal_s: float) -> None:
     story.stand_in = fault.stand_in()
-    if not await asyncio.to_thread(wait_until, fault.site, fault.service, healthy=True, timeout_s=SETTLE_S):
+    if not await asyncio.to_thread(control.wait, fault.is_healthy, SETTLE_S):
         story.note = f"not injected: {fault.service} was not healthy before"
         return
     try:

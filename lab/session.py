@@ -10,14 +10,16 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Any, Final
 
 from msgspec import Struct
 
 from analytics.views import EventLog
-from lab import control, furnish, outside
+from lab import control, declared, furnish, outside
+from lab.company import Company, Invite, nobody
 from lab.health import is_healthy
-from lab.inventory import AUTHOR, CLEARING, applied, inventory
+from lab.inventory import AUTHOR, CLEARING, applied
 from lab.shipper import Shipper
 from lab.site import API, OUTSIDE_OF, SERVICES, WORKER, Site
 from lab.watch import Watch
@@ -52,6 +54,8 @@ class Lab(Struct, frozen=True, kw_only=True):
     settings: Settings
     log: Log
     site: Site
+    company: Company
+    """Services beside those of the site."""
     policy: Policy
     watch: Watch
     partitions: int
@@ -59,30 +63,47 @@ class Lab(Struct, frozen=True, kw_only=True):
     facts_offset: int
     seq: int
 
+    def inventory(self) -> Inventory:
+        """Return the inventory of all services of the run."""
+        return Inventory(services=(*declared.specs(self.site), *self.company.specs))
+
 
 @asynccontextmanager
 async def running(
-    settings: Settings, say: Say, policy: Policy, services: Sequence[str], *, halted: bool = False
+    settings: Settings,
+    say: Say,
+    policy: Policy,
+    services: Sequence[str],
+    *,
+    halted: bool = False,
+    invite: Invite = nobody,
 ) -> AsyncIterator[Lab]:
     """Start all that a run needs, and stop it at the end. ``InputError`` says in one line what is in the way.
+
+    ``services`` are those of the site, ``invite`` brings others.
 
     At the end it waits for the event loop's threads and lets them go, so an event loop is good for one run.
     """
     async with AsyncExitStack() as stack:
         site = await stack.enter_async_context(standing(settings, services))
+        company = invite(site)
+        stack.callback(company.stop)
+        company.stop()  # what a run that was killed may have left
         update = {"dry_run": False, "tool_path": str(site.tool_path)}
         settings = settings.model_copy(update=update)
         say("starting Kafka and Logmend's processes")
         await stack.enter_async_context(Supervisor(settings, say, PROCESSES))
         log = await stack.enter_async_context(KafkaLog(settings))
         people = await stack.enter_async_context(KafkaLog(settings))
-        lab, before = await _look_around(settings, log, site, policy)
+        lab, before = await _look_around(settings, log, site, company, policy)
         tasks = await stack.enter_async_context(background())
         tasks(lab.watch.run())
         await _clear(lab, people, before, say)
         say("starting the lab's services")
         await asyncio.to_thread(control.stop_all, site)  # what an old command may have started meanwhile
         await asyncio.to_thread(control.start_all, site)
+        await asyncio.to_thread(company.stop)
+        await asyncio.to_thread(company.start)
         say("applying the lab's policy and inventory")
         stack.push_async_callback(_leave, lab, people, before)
         await _join(lab, people, before, halted=halted)  # after the start: so the first probe finds them well
@@ -122,7 +143,9 @@ async def background() -> AsyncIterator[Callable[[Coroutine[Any, Any, None]], No
         raise errors.exceptions[0] from errors
 
 
-async def _look_around(settings: Settings, log: Log, site: Site, policy: Policy) -> tuple[Lab, Directory]:
+async def _look_around(
+    settings: Settings, log: Log, site: Site, company: Company, policy: Policy
+) -> tuple[Lab, Directory]:
     """Return the run, and what was applied before it."""
     topics = settings.topics
     async with Admin(settings) as admin:
@@ -134,6 +157,7 @@ async def _look_around(settings: Settings, log: Log, site: Site, policy: Policy)
         settings=settings,
         log=log,
         site=site,
+        company=company,
         policy=policy,
         watch=watch,
         partitions=partitions,
@@ -152,22 +176,33 @@ async def _next_seq(log: Log, topic: str) -> int:
 
 async def _clear(lab: Lab, people: Log, before: Directory, say: Say) -> None:
     """See to it that no incident of an earlier run is open: one that was killed leaves its inventory and incidents."""
-    left = any(spec.name in SERVICES for spec in before.inventory.services)
-    if (left or not await _settled(lab, ARCHIVE_S)) and not await _close_open(lab, people, say):
+    left = _left(before)
+    if (left or not await _settled(lab, ARCHIVE_S)) and not await _close_open(lab, people, say, left):
         raise InputError("an incident of an earlier run is still open: try again in ten minutes, or another data_dir")
 
 
-async def _close_open(lab: Lab, people: Log, say: Say) -> bool:
+def _left(before: Directory) -> tuple[str, ...]:
+    """Return the services of a run of the lab that was killed: its inventory is still in force."""
+    found = before.applied.get("inventory")
+    ours = found is not None and found.author == AUTHOR
+    return tuple(spec.name for spec in before.inventory.services) if ours else ()
+
+
+async def _close_open(lab: Lab, people: Log, say: Say, left: Sequence[str] = ()) -> bool:
     """Take the lab's services out of the fleet and wait until no incident of theirs is open; False after a minute."""
     say("closing what is still open")
     applied_before = _applied(lab.watch.decisions)
     await _say(lab, people, [applied("policy", CLEARING), applied("inventory", Inventory())])
     await lab.watch.until(lambda decisions: _applied(decisions) >= applied_before + 2, READY_S)
-    return await _settled(lab, CLEAR_S)
+    return await _settled(lab, CLEAR_S, left)
 
 
-async def _settled(lab: Lab, timeout_s: float) -> bool:
-    """Say whether the event log is up to date and has no open incident of the lab's services; waits for either."""
+async def _settled(lab: Lab, timeout_s: float, left: Sequence[str] = ()) -> bool:
+    """Say whether the event log is up to date and has no open incident of the lab's services; waits for either.
+
+    ``left`` are services of an earlier run that this one does not know.
+    """
+    services = list({*SERVICES, *left, *(spec.name for spec in lab.company.specs)})
     deadline = asyncio.get_running_loop().time() + timeout_s
     sql = """
         SELECT (SELECT coalesce(max(seq), -1) FROM decisions), count(*) FROM incidents
@@ -175,7 +210,7 @@ async def _settled(lab: Lab, timeout_s: float) -> bool:
     """
     with EventLog(lab.settings.data_dir / "log") as log:
         while asyncio.get_running_loop().time() < deadline:
-            seq, count = log.query(sql, {"services": list(SERVICES)}).row(0)
+            seq, count = log.query(sql, {"services": services}).row(0)
             known = lab.watch.decisions[-1].seq if lab.watch.decisions else lab.seq - 1
             if seq >= known and count == 0:
                 return True
@@ -193,7 +228,7 @@ async def _join(lab: Lab, people: Log, before: Directory, *, halted: bool) -> No
     if halted:
         switch = [ActionHalted(author=AUTHOR, reason="a run of the lab with the kill switch on")]
     applied_before = _applied(lab.watch.decisions)
-    await _say(lab, people, [*switch, applied("policy", lab.policy), applied("inventory", inventory(lab.site))])
+    await _say(lab, people, [*switch, applied("policy", lab.policy), applied("inventory", lab.inventory())])
     if not await lab.watch.until(lambda decisions: _applied(decisions) >= applied_before + 2, READY_S):
         raise InputError(f"nothing is decided within {READY_S:.0f} s: run logmend doctor")
 
@@ -226,7 +261,7 @@ async def _say(lab: Lab, people: Log, events: Sequence[InboxEvent]) -> None:
 
 
 def _shipper(lab: Lab) -> Shipper:
-    files = {service: lab.site.log_file(service) for service in lab.site.services}
+    files = {spec.name: Path(spec.log_file) for spec in lab.inventory().services}
     return Shipper(lab.log, lab.settings.logs[0], lab.partitions, files, lab.site.root / "shipped.json")
 
 

@@ -15,13 +15,13 @@ import msgspec
 from fastavro import parse_schema, schemaless_reader, schemaless_writer
 
 import schemas
+from streams.core.base import Event
 from streams.core.beside import Evidence, Heartbeat
 from streams.core.errors import InputError, InvariantError
 from streams.core.events import (
     Command,
     Decision,
     Detection,
-    Event,
     Fact,
     InboxEvent,
     Message,

@@ -167,13 +167,15 @@ class Settings(BaseSettings):
         """Read environment and file; what is ``given`` wins. Raises ``InputError`` in one line naming what is wrong."""
         _check_names(os.environ, set(cls.model_fields))
         try:
-            return cls(**given)
+            settings = cls(**given)
         except ValidationError as error:
             raise InputError(_explain(error, given)) from error
         except tomllib.TOMLDecodeError as error:
             raise InputError(f"{_file()}: not TOML: {error}") from error
         except OSError as error:
             raise InputError(f"{_file()}: can't be read: {error.strerror}") from error
+        _check_topics(settings)
+        return settings
 
     @property
     def topics(self) -> Topics:
@@ -205,6 +207,13 @@ def _check_names(environment: Mapping[str, str], fields: set[str]) -> None:
             continue
         if close := difflib.get_close_matches(name, sorted(known), n=1, cutoff=MISTYPED_RATIO):
             raise InputError(f"{variable} is not a setting: did you mean {PREFIX}{close[0]}?")
+
+
+def _check_topics(settings: Settings) -> None:
+    """Refuse a topic that is read twice: as log lines, each record of metrics would be a line or a dead letter."""
+    if both := sorted({*settings.logs} & {*settings.metrics}):
+        variables = f"{PREFIX}LOGS and {PREFIX}METRICS"
+        raise InputError(f"{', '.join(both)} is in both {variables}: send metrics to a topic of their own")
 
 
 def _suggest(name: str) -> str:

@@ -9,12 +9,16 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from streams.runtime.broker import EmbeddedBroker
 from streams.settings import PREFIX, Settings
 
 REQUIRE_ALL = bool(os.environ.get("LOGMEND_REQUIRE_ALL"))
 """Set where every tool is there (``.ci/run``): a test that skips itself has failed."""
+
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")  # how long an example takes says something of the machine, and of who else uses it
 
 
 @pytest.hookimpl(wrapper=True)

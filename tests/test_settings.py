@@ -91,3 +91,13 @@ def test_a_wrong_line_of_the_file_is_named(tmp_path: Path, text: str, says: str)
     with pytest.raises(InputError) as caught:
         Settings.load()
     assert str(caught.value).startswith(says)
+
+
+def test_a_topic_is_of_logs_or_of_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A topic that is named for both is refused in one line that says what to do: its records would be read twice."""
+    monkeypatch.setenv("LOGMEND_LOGS", "app,telemetry")
+    monkeypatch.setenv("LOGMEND_METRICS", "telemetry")
+    with pytest.raises(InputError) as refused:
+        Settings.load()
+    said = str(refused.value)
+    assert said == "telemetry is in both LOGMEND_LOGS and LOGMEND_METRICS: send metrics to a topic of their own"

@@ -1,5 +1,5 @@
--- One row an incident, folded from its decisions. `status`: open, acting, verifying, waiting, escalated, healed,
--- unverified, subsided, merged. Times are the fold's own; `healed_seconds` is from opening to closing.
+-- One row an incident, folded from its decisions. `status`: open, planning, acting, verifying, waiting,
+-- escalated, healed, unverified, subsided, merged. Times are the fold's own; `healed_seconds` is from opening to closing.
 CREATE VIEW incidents AS
 WITH steps AS (
     SELECT * FROM segments.decisions WHERE incident <> ''
@@ -21,10 +21,11 @@ folded AS (
         coalesce(list(command.action ORDER BY seq) FILTER (kind = 'commanded'), []) AS actions,
         arg_max(strategy, seq) FILTER (kind = 'commanded') AS strategy,
         arg_max(kind, seq) FILTER (kind IN (
-            'commanded', 'withheld', 'approval_requested', 'approval_denied', 'command_ended', 'verification_failed',
-            'escalated', 'incident_opened'
-        )) AS latest,
-        arg_max(reason, seq) FILTER (kind = 'command_ended') AS ended,
+            'planned', 'synchronised', 'commanded', 'withheld', 'approval_requested', 'approval_denied',
+            'verification_failed', 'escalated', 'incident_opened'
+        ) OR (kind = 'command_ended' AND strategy <> '')) AS latest,
+        arg_max(strategy, seq) FILTER (kind = 'planned') AS way,
+        arg_max(reason, seq) FILTER (kind = 'command_ended' AND strategy <> '') AS ended,
         arg_max(reason, seq) FILTER (kind = 'incident_closed') AS closed_as,
         bool_or(kind = 'incident_merged') AS merged,
         max(refers_to) FILTER (kind = 'incident_merged') AS merged_into,
@@ -50,6 +51,7 @@ SELECT
     CASE
         WHEN merged THEN 'merged'
         WHEN closed_as IS NOT NULL THEN closed_as
+        WHEN latest = 'planned' AND way <> 'no_plan' THEN 'planning'
         WHEN latest = 'commanded' THEN 'acting'
         WHEN latest = 'command_ended' AND starts_with(ended, 'done ok') THEN 'verifying'
         WHEN latest = 'approval_requested' THEN 'waiting'

@@ -18,6 +18,7 @@ from streams.core.chain import sha256_of
 from streams.core.errors import InputError, InvariantError
 from streams.core.events import ActionHalted, Decision, Fact, Ticked
 from streams.core.fold import REJECTED_BY, Fold
+from streams.core.kinds import SENDING_KINDS
 from streams.core.saved import Saved, pack, unpack
 from streams.ports import Log, Outgoing, Record, SnapshotStore, TopicPartition
 from streams.topics import Topics
@@ -164,7 +165,7 @@ class DecideEngine:
         await self._tail.appended(decisions, offsets)
         for decision in decisions:
             telemetry.decided(decision.kind)
-            if decision.kind == "commanded":
+            if decision.kind in SENDING_KINDS:
                 telemetry.commanded(decision.append_ms)
             self._healing.see(decision)
         self._pending = []

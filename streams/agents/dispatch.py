@@ -14,6 +14,7 @@ from streams.agents.reading import Chain, decision_of
 from streams.codec import decode_command, encode
 from streams.core.errors import InputError, InvariantError
 from streams.core.events import Command, Decision
+from streams.core.kinds import SENDING_KINDS
 from streams.ports import Log, Outgoing, Record, TopicPartition
 from streams.topics import Topics
 
@@ -64,7 +65,7 @@ class DispatchEngine:
         if out:
             await self._log.append(out)
         for command in sent:
-            telemetry.command_sent(command.strategy)
+            telemetry.command_sent(command.strategy or command.kind)
 
     async def idle(self) -> None:
         """Do nothing: commands come from the log only."""
@@ -88,7 +89,7 @@ class DispatchEngine:
         decision = decision_of(record)
         accepted = self._accept(decision, record.offset)
         command = decision.command
-        if not accepted or command is None or decision.kind != "commanded" or command.seq <= self._sent.seq:
+        if not accepted or command is None or decision.kind not in SENDING_KINDS or command.seq <= self._sent.seq:
             return None
         if command.previous_seq != self._sent.seq and not self._unknown:
             raise InvariantError(f"command {command.seq} follows {command.previous_seq}, but {self._sent.seq} was sent")

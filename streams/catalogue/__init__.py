@@ -13,16 +13,28 @@ from msgspec.structs import replace
 
 from streams.catalogue.actions import actions
 from streams.core.strategy import Catalogue
+from streams.core.teams import Teams
 
 
 @cache
 def strategies() -> Catalogue:
-    """Return the shipped tables of the core (``strategies.toml``), with every action that a worker is offered for."""
+    """Return the shipped tables of the core: ``strategies.toml``, ``specialists.toml``, and every action offered."""
     raw = tomllib.loads(files(__name__).joinpath("strategies.toml").read_text("utf-8"))
+    raw["teams"] = _raw_teams()
     raw["fixes"] = [fix for row in raw["fixes"] for fix in _by_type(row)]
     catalogue = msgspec.convert(raw, Catalogue)
     offered = tuple(action.row() for action in actions().values() if action.offered)
     return replace(catalogue, actions=(*offered, *catalogue.actions))
+
+
+@cache
+def teams() -> Teams:
+    """Return the table of specialists alone, for those who need no other."""
+    return msgspec.convert(_raw_teams(), Teams)
+
+
+def _raw_teams() -> dict[str, Any]:
+    return tomllib.loads(files(__name__).joinpath("specialists.toml").read_text("utf-8"))
 
 
 def _by_type(row: dict[str, Any]) -> Iterator[dict[str, Any]]:

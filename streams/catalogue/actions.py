@@ -17,6 +17,8 @@ from streams.core.events import Argument
 from streams.core.strategy import ActionRow
 
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+SPECIALIST: Final = re.compile(r"(?P<row>[a-z]+(?:-[a-z]+)*)-[0-9]{3}")
+"""A row of the table of specialists, and a number."""
 INTEGER: Final = re.compile(r"0|[1-9][0-9]{0,9}")
 JSON_BYTES_MAX: Final = 4096
 
@@ -26,15 +28,16 @@ ParameterValue = int | str
 class Parameter(Struct, frozen=True, forbid_unknown_fields=True):
     """One argument that an action takes.
 
-    ``integer``: within the bounds; ``name`` and ``path``: one that the inventory entry declares; ``json``: at most
-    ``maximum`` bytes.
+    ``integer``: within the bounds; ``name`` and ``path``: one that the inventory entry declares, or one of ``values``;
+    ``specialist``: the name of one; ``json``: at most ``maximum`` bytes.
     """
 
     name: str
-    type: Literal["integer", "name", "path", "json"]
+    type: Literal["integer", "name", "path", "specialist", "json"]
     required: bool = False
     minimum: int = 0
     maximum: int = JSON_BYTES_MAX
+    values: tuple[str, ...] = ()
 
     def parse(self, text: str) -> ParameterValue:
         """Return the typed value of an argument; ``InputError`` for anything that the type does not allow."""
@@ -44,6 +47,8 @@ class Parameter(Struct, frozen=True, forbid_unknown_fields=True):
             return self._name(text)
         if self.type == "path":
             return self._path(text)
+        if self.type == "specialist":
+            return self._specialist(text)
         return self._json(text)
 
     def _integer(self, text: str) -> int:
@@ -54,11 +59,18 @@ class Parameter(Struct, frozen=True, forbid_unknown_fields=True):
     def _name(self, text: str) -> str:
         if not NAME.fullmatch(text):
             raise InputError(f"{self.name} must be a name: 1 to 64 of a-z 0-9 . _ -")
+        if self.values and text not in self.values:
+            raise InputError(f"{self.name} must be one of {', '.join(self.values)}")
         return text
 
     def _path(self, text: str) -> str:
         if not text.startswith("/") or len(text) > self.maximum:
             raise InputError(f"{self.name} must be an absolute path")
+        return text
+
+    def _specialist(self, text: str) -> str:
+        if not SPECIALIST.fullmatch(text):
+            raise InputError(f"{self.name} must be a specialist's name and number")
         return text
 
     def _json(self, text: str) -> str:
@@ -91,6 +103,7 @@ class ActionSpec(Struct, frozen=True, forbid_unknown_fields=True):
     undo: str = ""
     offered: bool = True
     in_process: bool = False
+    looks: bool = False
     parameters: tuple[Parameter, ...] = ()
 
     def row(self) -> ActionRow:

@@ -32,7 +32,8 @@ from streams.runtime.admin import Admin
 from streams.runtime.registry import ASKED_AND_ANSWERED, Registry
 from streams.settings import Settings
 from streams.workers.permits import NO, permits
-from streams.workers.readings import Processors, readings
+from streams.workers.processors import Processors
+from streams.workers.readings import readings
 
 GOOD, WARNING, BAD = "ok", "warning", "bad"
 DISK_FREE_MIN: Final = 1 << 30

@@ -19,6 +19,7 @@ from streams.core.errors import InputError
 from streams.core.events import ConfigApplied
 from streams.core.inventory import ProbeSpec, ServiceSpec, Switch, check_service
 from streams.ingest import zones
+from streams.workers.orders import RefusedError, check_entry
 
 Config = Policy | Inventory | RuleSet
 UNKNOWN: Final = re.compile(
@@ -136,10 +137,20 @@ def _lint_service(service: ServiceSpec, known: frozenset[str]) -> Iterator[str]:
     except InputError as error:
         yield str(error).removeprefix(f"service {service.name}: ")
     yield from (f"depends on {name!r}, which is not in the file" for name in service.depends_on if name not in known)
+    if service.mode != "observe":
+        yield from _lint_target(service)
     if service.mode != "observe" and service.type == "process" and not (service.argv and service.pid_file):
         yield "to be acted on, a process needs argv and pid_file"
     if service.mode != "observe" and service.type == "http" and not service.base_url:
         yield "to be acted on, an http service needs base_url"
+
+
+def _lint_target(service: ServiceSpec) -> Iterator[str]:
+    """Yield what a worker would refuse about a service that is to be acted on, whatever the action."""
+    try:
+        check_entry(service)
+    except RefusedError as error:
+        yield f"nothing would be carried out: {error}"
 
 
 def _repeated(names: Any) -> Iterator[tuple[str, int]]:

@@ -15,6 +15,8 @@ from lab.campaign import run_lab
 from lab.demo import run_demo
 from lab.faults import FAULTS
 from lab.report import DemoReport, to_json
+from lab.scenarios import SCENARIOS
+from lab.scenarios.frame import show
 from lab.score import Mode
 from streams import telemetry
 from streams.cli.comparing import compare
@@ -55,17 +57,17 @@ def demo(halted: bool, as_json: bool) -> None:  # noqa: FBT001 - click passes it
     "faults",
     multiple=True,
     type=click.Choice(["all", *FAULTS]),
-    default=["all"],
-    show_default=True,
+    show_default="all",
     help="What to break; may be given several times.",
 )
+@click.option("--scenario", type=click.Choice(tuple(SCENARIOS)), help="A course of events instead, with its claims.")
 @click.option("--runs", type=click.IntRange(1, 100), default=1, show_default=True, help="How often each fault comes.")
 @click.option("--control", "mode", flag_value="control", help="Without Logmend: nothing may heal.")
 @click.option(
     "--halted", "mode", flag_value="halted", help="With the kill switch on: all is decided and recorded, nothing done."
 )
 @json_option
-def lab(faults: tuple[str, ...], runs: int, mode: Mode | None, as_json: bool) -> None:  # noqa: FBT001 - click passes it
+def lab(faults: tuple[str, ...], scenario: str | None, runs: int, mode: Mode | None, as_json: bool) -> None:  # noqa: FBT001 - click passes it
     r"""Break real services on purpose, and measure how they are detected, healed and verified.
 
     There is a fault for each pattern of the catalogue. Those of different services run side by side.
@@ -75,14 +77,32 @@ def lab(faults: tuple[str, ...], runs: int, mode: Mode | None, as_json: bool) ->
       logmend lab --fault crash --fault port_taken
       logmend lab --runs 9 --json
       logmend lab --control
+      logmend lab --scenario flapping
     """
-    names = tuple(FAULTS) if "all" in faults else faults
+    if scenario is not None:
+        if faults or mode or runs > 1:
+            raise click.UsageError("a scenario takes neither --fault nor --runs, --control or --halted")
+        _play(scenario, as_json=as_json)
+        return
+    names = tuple(FAULTS) if "all" in faults or not faults else faults
     told = display.of(Console(stderr=True), silent=as_json)
     report = asyncio.run(run_lab(Settings.load(), told, names, mode=mode or "healing", runs=runs))
     if as_json:
         click.echo(score.to_json(report))
     else:
         display.measurement(Console(), report)
+    if not report.ok:
+        raise click.exceptions.Exit(1)
+
+
+def _play(scenario: str, *, as_json: bool) -> None:
+    """Run a scenario and print what it came to; exit 1 unless all its claims hold."""
+    told = display.of(Console(stderr=True), silent=as_json)
+    report = asyncio.run(SCENARIOS[scenario](Settings.load(), told))
+    if as_json:
+        click.echo(report.as_json())
+    else:
+        show(Console(), report)
     if not report.ok:
         raise click.exceptions.Exit(1)
 

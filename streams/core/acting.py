@@ -4,34 +4,37 @@ from __future__ import annotations
 
 import msgspec
 
-from streams.core.commands import command_sha256
-from streams.core.config import canonical
+from streams.core.calling import begin, question_of
+from streams.core.echoes import speaks_until_ms
 from streams.core.events import ApprovalGiven, Argument, Command, Gate, Option
 from streams.core.guardrails import TEMPORARY, Situation, ask, failed
-from streams.core.incidents import ACTING, ESCALATED, NEVER_MS, OPEN, WAITING, Attempt, Incident
+from streams.core.incidents import ACTING, ESCALATED, NEVER_MS, OPEN, PLANNING, WAITING, Attempt, Incident
 from streams.core.inventory import ServiceSpec
-from streams.core.state import COMMANDS_OPEN_MAX, Turn
-from streams.core.strategy import Question, choose, score_options
+from streams.core.planning import act_begins, end, stop
+from streams.core.sending import OUTCOME_SLACK_MS, Task, command_for, send
+from streams.core.state import Turn
+from streams.core.strategy import choose, score_options
 
 ASK_AGAIN_MS = 5_000
-OUTCOME_SLACK_MS = 10_000
-"""How long after expiry and time-out an outcome may still be on its way."""
 
 
 def consider(turn: Turn, incident: Incident) -> None:
-    """Decide on an open incident whose time has come; write exactly one decision, or none if nothing changed."""
+    """Decide on an open incident whose time has come: act, call specialists first, say why not, or ask for a person."""
     spec = turn.fleet.spec(incident.service)
+    if (until_ms := speaks_until_ms(turn, incident)) > turn.now_ms:
+        incident.not_before_ms = until_ms
+        turn.state.incidents.wake(incident, until_ms)
+        return
     gates = ask(turn.state.guard, turn.policy, _situation(turn, incident, spec, turn.append_ms))
     said_no = failed(gates)
-    if spec is None:
-        _withhold(turn, incident, gates, (), said_no)
-        return
     if "attempts" in said_no:
-        escalate(turn, incident, "attempts used up")
+        escalate(turn, incident, _used_up(turn, incident))
         return
-    options, prior = score_options(_question(incident, spec), turn.catalogue, turn.state.lessons, turn.policy)
-    if said_no:
-        _withhold(turn, incident, gates, options, said_no)
+    if spec is None or said_no:
+        _withhold(turn, incident, spec, gates, said_no)
+        return
+    options, prior = score_options(question_of(incident, spec), turn.catalogue, turn.state.lessons, turn.policy)
+    if incident.plan is None and begin(turn, incident, spec, options):
         return
     chosen = choose(options, turn.next_id())
     if chosen.strategy == "escalate":
@@ -46,24 +49,26 @@ def _situation(turn: Turn, incident: Incident, spec: ServiceSpec | None, by_ms: 
         now_ms=turn.now_ms,
         evidence_age_ms=max(by_ms - incident.last_at_ms, 0),
         halted=bool(turn.state.directory.halted_by),
-        attempts=incident.attempts,
+        attempts=_attempts(turn, incident),
         under_way=turn.state.incidents.under_way(),
         services_known=len(turn.fleet),
     )
 
 
-def _question(incident: Incident, spec: ServiceSpec) -> Question:
-    return Question(
-        pattern=incident.pattern,
-        category=incident.category,
-        severity=incident.severity,
-        spec=spec,
-        failed=incident.failed,
-    )
+def _attempts(turn: Turn, incident: Incident) -> int:
+    """Return the attempts so far: in this incident, or on the same pattern in those that were healed just before."""
+    of_pattern = turn.state.guard.attempts(turn.now_ms, incident.service, incident.pattern, turn.policy)
+    return max(incident.attempts, of_pattern)
+
+
+def _used_up(turn: Turn, incident: Incident) -> str:
+    if incident.attempts >= turn.policy.attempts_max:
+        return "attempts used up"
+    return f"attempts used up: it broke again within {turn.policy.flapping_ms // 1000} s"
 
 
 def _withhold(
-    turn: Turn, incident: Incident, gates: tuple[Gate, ...], options: tuple[Option, ...], said_no: tuple[str, ...]
+    turn: Turn, incident: Incident, spec: ServiceSpec | None, gates: tuple[Gate, ...], said_no: tuple[str, ...]
 ) -> None:
     """Record that a gate said no (once per answer), and come back when it may say yes."""
     again_ms = turn.now_ms + _closed_for_ms(gates) if TEMPORARY.issuperset(said_no) else NEVER_MS
@@ -74,8 +79,10 @@ def _withhold(
         return
     incident.withheld = answer
     draft = turn.about(incident, "withheld", answer)
-    draft.gates, draft.options = gates, options
-    draft.strategy = choose(options, turn.next_id()).strategy if options else ""
+    draft.gates = gates
+    if spec is not None:
+        draft.options, _ = score_options(question_of(incident, spec), turn.catalogue, turn.state.lessons, turn.policy)
+        draft.strategy = choose(draft.options, turn.next_id()).strategy
     turn.write(draft)
 
 
@@ -94,6 +101,7 @@ def escalate(
     gates: tuple[Gate, ...] = (),
 ) -> None:
     """Ask for a person; the incident stays open until its symptom is gone."""
+    end(turn, incident)
     incident.status, incident.attempt = ESCALATED, None
     turn.state.incidents.wake(incident, incident.last_now_ms + turn.policy.quiet_close_ms)
     draft = turn.about(incident, "escalated", reason)
@@ -112,10 +120,13 @@ def _issue(
 ) -> None:
     command = _command(turn, incident, spec, chosen)
     asks = spec.mode == "approve"
+    if incident.plan is not None:
+        prior = act_begins(turn, incident.plan, chosen.action) + prior
     ttl_ms = turn.policy.approval_ttl_ms if asks else command.timeout_ms + turn.policy.command_ttl_ms + OUTCOME_SLACK_MS
     draft = turn.about(incident, "approval_requested" if asks else "commanded", prior)
     draft.strategy, draft.options, draft.gates = chosen.strategy, options, gates
     draft.command, draft.confidence = command, chosen.expected_success
+    draft.refers_to = incident.plan.id if incident.plan is not None else ""
     incident.withheld = ""
     incident.status = WAITING if asks else ACTING
     incident.attempt = Attempt(
@@ -126,44 +137,30 @@ def _issue(
         deadline_ms=turn.now_ms + ttl_ms,
     )
     turn.state.incidents.wake(incident, incident.attempt.deadline_ms)
-    if not asks:
-        _sent(turn, incident, spec)
-    turn.write(draft)
+    if asks:
+        turn.write(draft)
+        return
+    _count(turn, incident, spec)
+    send(turn, draft)
 
 
-def _sent(turn: Turn, incident: Incident, spec: ServiceSpec) -> None:
+def _count(turn: Turn, incident: Incident, spec: ServiceSpec) -> None:
     incident.attempts += 1
-    turn.state.guard.count_issued(turn.now_ms, spec, turn.policy)
-    commands_open = turn.state.commands_open
-    if len(commands_open) >= COMMANDS_OPEN_MAX:
-        del commands_open[next(iter(commands_open))]  # the oldest; it is long overdue
-    commands_open[turn.next_id()] = incident.service
+    turn.state.guard.count_issued(turn.now_ms, spec, incident.pattern, turn.policy)
 
 
 def _command(turn: Turn, incident: Incident, spec: ServiceSpec, chosen: Option) -> Command:
     row = turn.catalogue.action(chosen.action)
-    bare = Command(
-        id=turn.next_id(),
-        seq=turn.state.book.next_seq,
-        previous_seq=turn.state.book.last_command_seq,
-        epoch=turn.epoch,
+    task = Task(
         kind="recovery",
-        incident=incident.id,
-        host=spec.host,
-        service=spec.name,
-        service_type=spec.type,
-        strategy=chosen.strategy,
         action=chosen.action,
+        strategy=chosen.strategy,
         arguments=_arguments(chosen.action, spec, incident.pattern),
-        target=canonical(spec),
         repeatable=row is not None and row.repeatable,
-        attempt=incident.attempts + 1,
-        timeout_ms=turn.policy.action_timeout_ms,
-        expires_ms=turn.append_ms + turn.policy.command_ttl_ms,
-        sha256="",
-        approved_by="",
+        attempt=_attempts(turn, incident) + 1,
+        ttl_ms=turn.policy.command_ttl_ms,
     )
-    return msgspec.structs.replace(bare, sha256=command_sha256(bare))
+    return command_for(turn, incident, spec, task)
 
 
 SWITCHED = {
@@ -234,8 +231,8 @@ def approve(turn: Turn, answer: ApprovalGiven) -> None:
     draft = turn.about(incident, "commanded", f"approved by {answer.author}")
     draft.strategy, draft.gates, draft.command = sent.strategy, gates, sent
     draft.refers_to = asked.decision_id
-    _sent(turn, incident, spec)
-    turn.write(draft)
+    _count(turn, incident, spec)
+    send(turn, draft)
 
 
 def _deny(turn: Turn, incident: Incident, reason: str) -> None:
@@ -260,7 +257,9 @@ def reopen(turn: Turn, incident: Incident) -> None:
 def ask_again(turn: Turn) -> None:
     """Look at every waiting incident anew: configuration or kill switch changed."""
     for incident in turn.state.incidents.by_id.values():
+        if turn.state.directory.halted_by:
+            stop(turn, incident)
         if incident.status == OPEN and incident.withheld:
             incident.not_before_ms = turn.now_ms
-        if incident.status in {OPEN, ESCALATED}:
+        if incident.status in {OPEN, PLANNING, ESCALATED}:
             turn.state.incidents.wake(incident, turn.now_ms)

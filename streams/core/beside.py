@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streams.core.events import Event
+from streams.core.base import Event
 
 
 class Evidence(Event, frozen=True):

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Final
 
 import msgspec
 
 from streams.core.events import Command
+
+COMMAND_KINDS: Final = ("recovery", "look", "spawn", "release")
+"""Act on a service; find something out and change nothing; bring a specialist up; let it go."""
 
 
 def command_sha256(command: Command) -> str:

@@ -41,6 +41,9 @@ class Policy(Applied, frozen=True):
     """Consecutive failed actions, over all services, that open the circuit breaker ..."""
     breaker_open_ms: int = 300_000
     """... for this long."""
+    flapping_ms: int = 3_600_000
+    """A service that breaks again this soon after it was healed flaps: its back-off goes on where it was, and actions
+    for the same pattern within this time count as attempts of the new incident. 0: each incident begins anew."""
     old_evidence_ms: int = 300_000
     lateness_ms: int = 5_000
     source_silent_ms: int = 30_000
@@ -64,6 +67,18 @@ class Policy(Applied, frozen=True):
     learned_confidence_min: float = 0.7
     cost_weight: float = 0.1
     risk_weight: float = 0.2
+    automatic_recovery: bool = True
+    """Off: everything is decided and recorded, nothing is acted on."""
+    coordination: bool = True
+    """Off: specialists are chosen and recorded, none is brought up; attempts go on without them."""
+    plan_ms: int = 10_000
+    """How long a plan waits for what its specialists look for, before it acts on what is known."""
+    specialists_max: int = 12
+    """Specialists at one time, over all hosts; the next three are what all of them may hold together."""
+    specialists_cpu_max: float = 4.0
+    """In processors."""
+    specialists_memory_max_mb: int = 2_048
+    specialists_bandwidth_max_mbps: int = 1_000
 
 
 class ZoneSpec(Applied, frozen=True):

@@ -18,6 +18,8 @@ from streams.core.events import (
     Slice,
 )
 from streams.core.fleet import Fleet
+from streams.core.planning import hear_finding, hear_specialist
+from streams.core.reports import FindingReported, SpecialistReported
 from streams.core.sensing import hear_lines, hear_probe
 from streams.core.slices import Verdict
 from streams.core.state import Draft, Turn
@@ -62,6 +64,16 @@ def _message(turn: Turn, message: Message, fact: Slice) -> None:
             ended(turn, outcome)
         case ProbeReported() as probe:
             hear_probe(turn, probe, message, fact)
+        case SpecialistReported() as specialist:
+            hear_specialist(turn, specialist)
+        case FindingReported() as finding:
+            hear_finding(turn, finding)
+        case _:
+            _said_by_people(turn, message, fact)
+
+
+def _said_by_people(turn: Turn, message: Message, fact: Slice) -> None:
+    match message.event:
         case ApprovalGiven() as answer:
             approve(turn, answer)
         case ConfigApplied() as applied:

@@ -23,10 +23,11 @@ from streams.core.events import (
     ProbeReported,
     Slice,
 )
+from streams.core.reports import FindingReported, SpecialistReported
 from streams.core.slices import Ledger, Verdict
 
 SPOKEN_IN: Final[dict[str, tuple[type[InboxEvent], ...]]] = {
-    ".inbox.workers": (OutcomeReported, ProbeReported),
+    ".inbox.workers": (OutcomeReported, ProbeReported, SpecialistReported, FindingReported),
     ".inbox.people": (ConfigApplied, ActionHalted, ActionResumed, ApprovalGiven),
     ".inbox.advice": (),
 }

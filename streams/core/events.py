@@ -14,7 +14,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from msgspec import Struct
+from streams.core.base import Event
+from streams.core.reports import FindingReported, SpecialistReported
 
 SEVERITIES: Final = ("info", "warning", "error", "critical", "fatal")
 CATEGORIES: Final = (
@@ -64,10 +65,6 @@ OUTCOME_STATUSES: Final = ("done", "refused", "expired", "in_doubt")
 
 CAUSES_MAX: Final = 3
 """A detection, an incident and a decision name at most this many lines; the count says how many there were."""
-
-
-class Event(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Base of everything that is recorded."""
 
 
 # ---------------------------------------------------------------------------------------------------------- inputs
@@ -219,7 +216,16 @@ class ApprovalGiven(Event, frozen=True):
     reason: str
 
 
-InboxEvent = OutcomeReported | ProbeReported | ConfigApplied | ActionHalted | ActionResumed | ApprovalGiven
+InboxEvent = (
+    OutcomeReported
+    | ProbeReported
+    | SpecialistReported
+    | FindingReported
+    | ConfigApplied
+    | ActionHalted
+    | ActionResumed
+    | ApprovalGiven
+)
 
 
 class Message(Event, frozen=True):

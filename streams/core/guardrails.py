@@ -15,6 +15,7 @@ from streams.core.config import Policy
 from streams.core.events import Gate
 from streams.core.inventory import ServiceSpec
 from streams.core.num import stored
+from streams.core.roster import HELD_MAX, Needs
 
 HOUR_MS: Final = 3_600_000
 COMMANDS_KEPT_MAX: Final = 10_000
@@ -34,18 +35,23 @@ TEMPORARY: Final = frozenset(
 
 
 class Issued(Struct, array_like=True):
-    """A command that was issued: when (``now_ms``), for which service, on which host."""
+    """A command that was issued: when (``now_ms``), for which service, on which host, for which pattern."""
 
     now_ms: int
     service: str
     host: str
+    pattern: str
 
 
 class Cooldown(Struct, array_like=True):
-    """Back-off of one service: how many actions in a row, and until when (``now_ms``) there is none."""
+    """Back-off of one service: how many actions in a row, and until when (``now_ms``) there is none.
+
+    ``healed_ms`` is when (``now_ms``) the last of them was verified, -1 while it is not.
+    """
 
     level: int = 0
     until_ms: int = 0
+    healed_ms: int = -1
 
 
 class Breaker(Struct, array_like=True):
@@ -62,28 +68,39 @@ class Guard(Struct):
     cooldowns: dict[str, Cooldown] = {}
     breaker: Breaker = field(default_factory=Breaker)
 
-    def count_issued(self, now_ms: int, spec: ServiceSpec, policy: Policy) -> None:
-        """Note a command, and lengthen the service's cool-down."""
-        self.issued = [one for one in self.issued if now_ms - one.now_ms < HOUR_MS][-COMMANDS_KEPT_MAX:]
-        self.issued.append(Issued(now_ms, spec.name, spec.host))
+    def count_issued(self, now_ms: int, spec: ServiceSpec, pattern: str, policy: Policy) -> None:
+        """Note a command, and lengthen the service's cool-down; it starts over when the service stayed healed."""
+        kept_ms = max(HOUR_MS, policy.flapping_ms)
+        self.issued = [one for one in self.issued if now_ms - one.now_ms < kept_ms][-COMMANDS_KEPT_MAX:]
+        self.issued.append(Issued(now_ms, spec.name, spec.host, pattern))
         cooldown = self.cooldowns.setdefault(spec.name, Cooldown())
+        if cooldown.healed_ms >= 0 and now_ms - cooldown.healed_ms >= policy.flapping_ms:
+            cooldown.level = 0
+        cooldown.healed_ms = -1
         length_ms: float = policy.cooldown_ms
         for _ in range(min(cooldown.level, 64)):
             length_ms = min(length_ms * policy.cooldown_factor, policy.cooldown_max_ms)
         cooldown.level += 1
         cooldown.until_ms = now_ms + int(min(length_ms, policy.cooldown_max_ms))
 
-    def count_success(self, service: str) -> None:
-        """Note a verified success: the back-off of the service and the breaker start over."""
+    def count_success(self, now_ms: int, service: str) -> None:
+        """Note a verified success: the breaker starts over, and the back-off of the service once it stays healed."""
         self.breaker = Breaker()
         if service in self.cooldowns:
-            self.cooldowns[service].level = 0
+            self.cooldowns[service].healed_ms = now_ms
 
     def count_failure(self, now_ms: int, policy: Policy) -> None:
         """Note a failed action; enough of them in a row open the breaker."""
         self.breaker.failures += 1
         if self.breaker.failures >= policy.breaker_failures:
             self.breaker = Breaker(0, now_ms + policy.breaker_open_ms)
+
+    def attempts(self, now_ms: int, service: str, pattern: str, policy: Policy) -> int:
+        """Return how many commands there were for a pattern of a service within the time in which it may flap."""
+        return sum(
+            one.service == service and one.pattern == pattern and now_ms - one.now_ms < policy.flapping_ms
+            for one in self.issued
+        )
 
     def recent(self, now_ms: int) -> list[Issued]:
         """Return the commands of the last hour."""
@@ -116,7 +133,29 @@ def ask(guard: Guard, policy: Policy, situation: Situation) -> tuple[Gate, ...]:
         fresh,
         _below("attempts", situation.attempts, policy.attempts_max),
         Gate(name="not_halted", passed=not situation.halted, value=float(situation.halted), limit=0.0),
+        Gate(
+            name="automatic_recovery",
+            passed=policy.automatic_recovery,
+            value=float(policy.automatic_recovery),
+            limit=1.0,
+        ),
         *_limits(guard, policy, situation, spec),
+    )
+
+
+def may_look(spec: ServiceSpec, policy: Policy, *, halted: bool) -> bool:
+    """Tell whether a service may be looked at: nothing that people decided says no."""
+    allowed = spec.mode in {"approve", "auto"} and not spec.protected
+    return allowed and policy.automatic_recovery and not halted
+
+
+def ask_room(needs: Needs, policy: Policy) -> tuple[Gate, ...]:
+    """Return whether all specialists together, with those to be called, hold no more than they may."""
+    return (
+        _at_most("specialists", needs.specialists, min(policy.specialists_max, HELD_MAX)),
+        _at_most("specialists_cpu", needs.cpu, policy.specialists_cpu_max),
+        _at_most("specialists_memory_mb", needs.memory_mb, policy.specialists_memory_max_mb),
+        _at_most("specialists_bandwidth_mbps", needs.bandwidth_mbps, policy.specialists_bandwidth_max_mbps),
     )
 
 

@@ -4,6 +4,7 @@ Symptoms of one service (and group of patterns) belong together; so do the echoe
 incident is a small state machine:
 
     open -> acting -> verifying -> closed (healed)
+    open -> planning (specialists look) -> open -> acting
     open -> waiting (approval) -> acting
     acting, verifying -> open (failed: next attempt) -> ... -> escalated
     open, escalated -> closed (subsided)
@@ -16,6 +17,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from streams.core.coordination import Plan
 from streams.core.events import CAUSES_MAX, SEVERITIES, Command, Coordinate
 
 NEVER_MS: Final = 1 << 62
@@ -26,6 +28,7 @@ STRANGERS_MAX: Final = 1_000
 """Open incidents of services that are not in the inventory."""
 
 OPEN, WAITING, ACTING, VERIFYING, ESCALATED = "open", "waiting", "acting", "verifying", "escalated"
+PLANNING = "planning"
 
 
 class Attempt(Struct):
@@ -45,7 +48,7 @@ class Attempt(Struct):
 
 
 class Incident(Struct):
-    """An open incident. ``*_now_ms`` and ``due_ms`` are ``now_ms``; ``last_at_ms`` is event time."""
+    """An open incident. ``*_now_ms``, ``opened_ms`` and ``due_ms`` are ``now_ms``; ``*_at_ms`` event time."""
 
     id: str
     service: str
@@ -59,6 +62,9 @@ class Incident(Struct):
     status: str
     last_at_ms: int
     last_now_ms: int
+    opened_ms: int
+    own_at_ms: int
+    """Event time of the latest symptom of its own service, not of a dependent."""
     due_ms: int
     """When to look at it again, at the latest."""
     not_before_ms: int
@@ -75,6 +81,8 @@ class Incident(Struct):
     attempt: Attempt | None = None
     withheld: str = ""
     """The gates that said no last time, so that the same answer is recorded once."""
+    plan: Plan | None = None
+    """What specialists do about it, from when they were called until it is known what came of it."""
 
 
 class Incidents(Struct):
@@ -99,7 +107,9 @@ class Incidents(Struct):
         self.wake(incident, incident.due_ms)
 
     def wake(self, incident: Incident, due_ms: int) -> None:
-        """See to it that the incident is looked at when ``now_ms`` reaches ``due_ms``."""
+        """See to it that the incident is looked at when ``now_ms`` reaches ``due_ms``, or its plan's time has come."""
+        if incident.plan is not None:
+            due_ms = min(due_ms, incident.plan.due_ms)
         incident.due_ms = due_ms
         self.next_due_ms = min(self.next_due_ms, due_ms)
 
@@ -121,6 +131,10 @@ class Incidents(Struct):
     def under_way(self) -> frozenset[str]:
         """Return the services with an action that is not verified yet."""
         return frozenset(one.service for one in self.by_id.values() if one.status in {ACTING, VERIFYING})
+
+    def of_plan(self, command_id: str) -> Incident | None:
+        """Return the incident in whose plan a command is."""
+        return next((one for one in self.by_id.values() if one.plan is not None and one.plan.knows(command_id)), None)
 
     def of_attempt(self, decision_id: str) -> Incident | None:
         """Return the incident whose attempt is that of a decision."""

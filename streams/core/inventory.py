@@ -6,9 +6,11 @@ to which type of service is in ``ServiceSpec``; a worker checks the contents onc
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 from msgspec import field
+from msgspec.structs import force_setattr
 
 from streams.core.applied import Applied, one_of
 from streams.core.errors import InputError
@@ -51,6 +53,10 @@ class ProbeSpec(Applied, frozen=True):
     every_ms: int = 30_000
     timeout_ms: int = 2_000
     limit: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Have one form of a limit, however it was written: 7 and 7.0 are the same entry, so they have one hash."""
+        force_setattr(self, "limit", float(self.limit))
 
 
 class Switch(Applied, frozen=True):
@@ -139,6 +145,8 @@ def _check_probe(what: str, probe: ProbeSpec) -> None:
     one_of(f"{what}: probe kind", probe.kind, PROBE_KINDS)
     if probe.every_ms < 100 or probe.timeout_ms < 1:
         raise InputError(f"{what}: a probe's every_ms is 100 or more, its timeout_ms 1 or more")
+    if not abs(probe.limit) < math.inf:
+        raise InputError(f"{what}: a probe's limit is a number")
     if probe.kind in {"certificate", "disk", "memory"} and probe.limit <= 0:
         raise InputError(f"{what}: a {probe.kind} probe needs a limit above 0")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from streams.core.bursts import raised
+from streams.core.echoes import absorb, may_echo, of_dependency, wait_ms
 from streams.core.events import SEVERITIES, Coordinate, Detection, Message, ProbeReported, Slice
 from streams.core.incidents import (
     ACTING,
@@ -76,11 +77,11 @@ def sense(turn: Turn, symptom: Symptom) -> None:
     if turn.append_ms - symptom.at_ms > turn.policy.old_evidence_ms:
         return
     row = turn.catalogue.pattern(symptom.pattern)
-    incident = _of_dependency(turn, symptom, row) or turn.state.incidents.find(symptom.service, row.group)
+    incident = of_dependency(turn, symptom.service, row) or turn.state.incidents.find(symptom.service, row.group)
     if incident is not None:
         _join(turn, incident, symptom, row)
     elif _has_room(turn, symptom):
-        _absorb_echoes(turn, _open(turn, symptom, row))
+        absorb(turn, _open(turn, symptom, row))
 
 
 def _has_room(turn: Turn, symptom: Symptom) -> bool:
@@ -97,22 +98,12 @@ def _has_room(turn: Turn, symptom: Symptom) -> bool:
     return False
 
 
-def _of_dependency(turn: Turn, symptom: Symptom, row: PatternRow) -> Incident | None:
-    """Return the open incident of a dependency that this symptom may be the echo of."""
-    if row.rank > 0:
-        return None
-    depends_on = turn.fleet.dependencies(symptom.service)
-    if not depends_on:
-        return None
-    return next(
-        (one for one in turn.state.incidents.by_id.values() if one.service in depends_on and one.group == row.group),
-        None,
-    )
-
-
 def _open(turn: Turn, symptom: Symptom, row: PatternRow) -> Incident:
-    waits = symptom.probed or (row.rank == 0 and bool(turn.fleet.dependencies(symptom.service)))
-    not_before_ms = turn.now_ms + (turn.policy.grouping_wait_ms if waits else 0)
+    not_before_ms = turn.now_ms
+    if may_echo(turn, symptom.service, symptom.pattern):
+        not_before_ms += wait_ms(turn, symptom.service)
+    elif symptom.probed:
+        not_before_ms += turn.policy.grouping_wait_ms
     incident = Incident(
         id=turn.next_id(),
         service=symptom.service,
@@ -126,6 +117,8 @@ def _open(turn: Turn, symptom: Symptom, row: PatternRow) -> Incident:
         status=OPEN,
         last_at_ms=symptom.at_ms,
         last_now_ms=turn.now_ms,
+        opened_ms=turn.now_ms,
+        own_at_ms=symptom.at_ms,
         due_ms=not_before_ms,
         not_before_ms=not_before_ms,
         count=0,
@@ -139,40 +132,20 @@ def _open(turn: Turn, symptom: Symptom, row: PatternRow) -> Incident:
     return incident
 
 
-def _absorb_echoes(turn: Turn, incident: Incident) -> None:
-    """Merge what dependents reported before their dependency spoke, unless it is acted on already.
-
-    What only echoed while a dependent's own action was being verified does not count against that action.
-    """
-    if not turn.fleet.is_depended_on(incident.service):
-        return
-    for other in list(turn.state.incidents.by_id.values()):
-        if other.group != incident.group or incident.service not in turn.fleet.dependencies(other.service):
-            continue
-        if other.attempt is not None and other.attempt.failed_by_echo:
-            other.attempt.failed_at_ms, other.attempt.failed_by_echo = 0, False
-        if other.rank > 0 or other.status != OPEN or other.attempts:
-            continue
-        draft = turn.about(other, "incident_merged", "echo of a dependency")
-        draft.refers_to = incident.id
-        turn.write(draft)
-        for name, count in other.symptoms.items():
-            service, pattern = name.rsplit(" ", 1)
-            add_symptom(incident, service, pattern, count)
-        turn.state.incidents.close(other)
-
-
 def _join(turn: Turn, incident: Incident, symptom: Symptom, row: PatternRow) -> None:
     first = add_symptom(incident, symptom.service, symptom.pattern, symptom.count)
     own = symptom.service == incident.service
     incident.last_at_ms = max(incident.last_at_ms, symptom.at_ms)
     incident.last_now_ms = turn.now_ms
     add_causes(incident, symptom.causes)
+    if own:
+        incident.own_at_ms = max(incident.own_at_ms, symptom.at_ms)
     if own and _leads(incident, symptom, row):
         incident.pattern, incident.category, incident.rank = symptom.pattern, symptom.category, row.rank
         incident.confidence = symptom.confidence
         incident.causes = symptom.causes
-        incident.not_before_ms = min(incident.not_before_ms, turn.now_ms)
+        if not may_echo(turn, incident.service, symptom.pattern):
+            incident.not_before_ms = min(incident.not_before_ms, turn.now_ms)
     if first:
         draft = turn.about(incident, "symptom_joined", f"{symptom.service} {symptom.pattern}")
         draft.causes = symptom.causes
@@ -210,6 +183,8 @@ def _came_back(turn: Turn, incident: Incident, symptom: Symptom, row: PatternRow
     What may be the echo of a dependency waits for that dependency to speak.
     """
     attempt = incident.attempt
+    if symptom.service != incident.service and row.rank > 0:
+        return  # a dependent has causes of its own; what lasts will open an incident of its own
     if attempt is None or incident.status not in {ACTING, VERIFYING} or attempt.failed_at_ms:
         return
     new_cause = new and row.rank == CAUSE_RANK and symptom.at_ms >= attempt.issued_at_ms
@@ -217,10 +192,10 @@ def _came_back(turn: Turn, incident: Incident, symptom: Symptom, row: PatternRow
     if not new_cause and not (attempt.finished_at_ms and symptom.at_ms > window_ms):
         return
     attempt.failed_at_ms = symptom.at_ms
-    attempt.failed_by_echo = row.rank == 0 and bool(turn.fleet.dependencies(symptom.service))
+    attempt.failed_by_echo = may_echo(turn, symptom.service, symptom.pattern)
     if incident.status == VERIFYING:
-        wait_ms = turn.policy.grouping_wait_ms if attempt.failed_by_echo else 0
-        turn.state.incidents.wake(incident, turn.now_ms + wait_ms)
+        wait = turn.policy.grouping_wait_ms if attempt.failed_by_echo else 0
+        turn.state.incidents.wake(incident, turn.now_ms + wait)
 
 
 def hear_lines(turn: Turn, fact: Slice) -> None:

@@ -12,8 +12,10 @@ from streams.core.events import Command, Coordinate, Decision, Gate, Option
 from streams.core.fleet import Fleet
 from streams.core.guardrails import Guard
 from streams.core.incidents import Incident, Incidents
+from streams.core.kinds import SENDING_KINDS
 from streams.core.learning import Lessons
 from streams.core.num import stored
+from streams.core.roster import Roster
 from streams.core.services import Services
 from streams.core.strategy import Catalogue
 
@@ -40,6 +42,7 @@ class State(Struct):
     incidents: Incidents = field(default_factory=Incidents)
     guard: Guard = field(default_factory=Guard)
     lessons: Lessons = field(default_factory=Lessons)
+    roster: Roster = field(default_factory=Roster)
     commands_open: dict[str, str] = {}
     """Commands without an outcome: decision id to service."""
     book: Book = field(default_factory=Book)
@@ -153,7 +156,7 @@ class Turn:
         )
         book.next_seq += 1
         book.chain_head = sha256_of(decision)
-        if decision.kind == "commanded":
+        if decision.kind in SENDING_KINDS:
             book.last_command_seq = decision.seq
         self.decisions.append(decision)
         return decision

@@ -15,6 +15,7 @@ from streams.core.events import Option
 from streams.core.inventory import ServiceSpec
 from streams.core.learning import Lessons
 from streams.core.num import draw, stored
+from streams.core.teams import Teams
 
 CATALOGUE_WEIGHT = 2.0
 """Pseudo-attempts behind the catalogue's own figure for an option."""
@@ -55,15 +56,22 @@ class PatternRow(Struct, frozen=True, forbid_unknown_fields=True):
     """How a pattern takes part in an incident.
 
     ``rank``: 0 may be the echo of a dependency, 1 an effect, 2 a cause (the default); the highest leads an incident.
+    ``echo``: it may be the echo of a dependency as well, although it has a rank above 0 (``echoes.py``).
     ``group``: incidents of one service are kept apart by it. ``burst_lines`` of it within ``policy.burst_window_ms``
     make it ``burst_severity`` (0: no number of lines does).
     """
 
     id: str
     rank: int = 2
+    echo: bool = False
     group: str = "health"
     burst_lines: int = 0
     burst_severity: str = "critical"
+
+    @property
+    def may_echo(self) -> bool:
+        """Whether it may come from a dependency that is broken."""
+        return self.echo or self.rank == 0
 
 
 class ProbeRow(Struct, frozen=True, forbid_unknown_fields=True):
@@ -84,6 +92,7 @@ class Catalogue(Struct, frozen=True, forbid_unknown_fields=True):
     probes: tuple[ProbeRow, ...]
     rules: Mapping[str, str]
     """Category to strategy for critical and fatal severities (SPEC C2)."""
+    teams: Teams
 
     def pattern(self, pattern_id: str) -> PatternRow:
         """Return the row of a pattern, or the default one."""
@@ -133,6 +142,8 @@ class Question(Struct, frozen=True, kw_only=True):
     severity: str
     spec: ServiceSpec
     failed: Mapping[str, int]
+    findings: Mapping[str, float]
+    """What specialists found on the service, by code."""
 
 
 def prior_of(question: Question, catalogue: Catalogue, lessons: Lessons, policy: Policy) -> tuple[str, str]:
@@ -165,22 +176,30 @@ def score_options(
 ) -> tuple[tuple[Option, ...], str]:
     """Return every option with its score and probability, in catalogue order, and the reason of the prior.
 
-    An action whose risk is above ``EXPLORATION_RISK_MAX`` is never explored.
+    The reason names the findings that spoke for an option too. An action whose risk is above ``EXPLORATION_RISK_MAX``
+    is never explored.
     """
     strategy, action = prior_of(question, catalogue, lessons, policy)
+    hints = [hint for hint in catalogue.teams.hints if hint.speaks(question.findings)] if question.findings else []
+    spoke = {}
     fixes = {row.action: row.confidence for row in catalogue.fixes_for(question.pattern, question.spec.type)}
     scored = []
     for row in catalogue.actions_for(question.spec, question.pattern):
         favoured = row.id == action if action else row.strategy == strategy
         base = fixes.get(row.id, row.success)
+        favour = policy.prior_weight if favoured else 0.0
+        for hint in hints:
+            if hint.verb == row.id.partition(".")[2]:
+                favour += hint.weight
+                spoke[hint.finding] = question.findings[hint.finding]
         prior = (
-            CATALOGUE_WEIGHT * base + (policy.prior_weight if favoured else 0.0),
+            CATALOGUE_WEIGHT * base + favour,
             CATALOGUE_WEIGHT * (1.0 - base) + INCIDENT_FAILURE_WEIGHT * question.failed.get(row.id, 0),
         )
         expected = lessons.expected(question.pattern, question.spec.type, row.id, prior)
         scored.append(_option(row, expected, policy))
-    reason = f"{strategy}:{action}" if action else f"rule:{strategy}"
-    return _with_probabilities(scored, policy.exploration_rate), reason
+    reasons = [f"{strategy}:{action}" if action else f"rule:{strategy}", *(f"{code}={spoke[code]:g}" for code in spoke)]
+    return with_probabilities(scored, policy.exploration_rate), ", ".join(reasons)
 
 
 def _option(row: ActionRow, expected: float, policy: Policy) -> Option:
@@ -197,7 +216,7 @@ def _option(row: ActionRow, expected: float, policy: Policy) -> Option:
     )
 
 
-def _with_probabilities(options: Sequence[Option], rate: float) -> tuple[Option, ...]:
+def with_probabilities(options: Sequence[Option], rate: float) -> tuple[Option, ...]:
     """Spread ``rate`` evenly over the best option and those that may be explored; the best takes the rest."""
     if not options:
         return ()

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from streams.core.acting import approval_expired, consider, escalate, reopen
 from streams.core.events import OutcomeReported
-from streams.core.incidents import ACTING, OPEN, VERIFYING, Attempt, Incident
+from streams.core.incidents import ACTING, OPEN, PLANNING, VERIFYING, Attempt, Incident
+from streams.core.planning import act_ended, act_failed, act_verified, advance, end, hear_outcome, out_of_time
 from streams.core.state import Draft, Turn
 
 LOOK_EVERY_MS = 1_000
@@ -19,15 +20,18 @@ def ended(turn: Turn, outcome: OutcomeReported) -> None:
     service = turn.state.commands_open.pop(outcome.command_id, None)
     if service is None:
         return
-    incident = turn.state.incidents.of_attempt(outcome.command_id)
+    acted = turn.state.incidents.of_attempt(outcome.command_id)
+    incident = acted or turn.state.incidents.of_plan(outcome.command_id)
     draft = turn.about(incident, "command_ended") if incident else Draft(kind="command_ended", service=service)
     draft.reason = f"{outcome.status} {'ok' if outcome.ok else 'failed'} {outcome.code}".rstrip()
     draft.refers_to = outcome.command_id
-    if incident and incident.attempt:
-        draft.strategy = incident.attempt.command.strategy
+    if acted and acted.attempt:
+        draft.strategy = acted.attempt.command.strategy
     turn.write(draft)
-    if incident is not None and incident.attempt is not None and incident.status == ACTING:
-        _follow_up(turn, incident, incident.attempt, outcome)
+    if acted is not None and acted.attempt is not None and acted.status == ACTING:
+        _follow_up(turn, acted, acted.attempt, outcome)
+    elif incident is not None and acted is None:
+        hear_outcome(turn, incident, outcome)
 
 
 def _follow_up(turn: Turn, incident: Incident, attempt: Attempt, outcome: OutcomeReported) -> None:
@@ -35,43 +39,50 @@ def _follow_up(turn: Turn, incident: Incident, attempt: Attempt, outcome: Outcom
         incident.status = VERIFYING
         attempt.ended_ms = turn.now_ms
         attempt.finished_at_ms = turn.seen_ms(max(outcome.finished_ms, attempt.issued_at_ms))
+        act_ended(turn, incident)
         turn.state.incidents.wake(incident, turn.now_ms + LOOK_EVERY_MS)
     elif outcome.status == "in_doubt" or outcome.effect == "unknown":
         escalate(turn, incident, "in doubt whether it was done")
     else:
-        _failed(turn, incident, attempt, teaches=outcome.status == "done")
+        _failed(turn, incident, attempt, effect=outcome.effect, teaches=outcome.status == "done")
 
 
-def _failed(turn: Turn, incident: Incident, attempt: Attempt, *, teaches: bool) -> None:
+def _failed(turn: Turn, incident: Incident, attempt: Attempt, *, effect: str, teaches: bool) -> None:
     """Count a failure (what was never run teaches nothing) and go on with the next attempt."""
     action = attempt.command.action
     incident.failed[action] = incident.failed.get(action, 0) + 1
     if teaches:
         turn.state.lessons.learn(attempt.pattern, attempt.command.service_type, action, success=False)
         turn.state.guard.count_failure(turn.now_ms, turn.policy)
+    act_failed(turn, incident, effect=effect, teaches=teaches)
     reopen(turn, incident)
 
 
 def look(turn: Turn, incident: Incident) -> None:
     """Look at an incident whose time has come."""
+    if incident.plan is not None and incident.status != PLANNING:
+        out_of_time(turn, incident)
     match incident.status:
         case "acting":
             _overdue(turn, incident)
         case "verifying":
             _verify(turn, incident)
         case "waiting":
-            approval_expired(turn, incident)
+            _look_at_approval(turn, incident)
         case _:
             _look_at_quiet(turn, incident)
 
 
 def _look_at_quiet(turn: Turn, incident: Incident) -> None:
-    """Close an incident that subsided; else decide, if it is open and its time has come."""
+    """Close an incident that subsided; else go on with its plan, or decide if it is open and its time has come."""
     quiet_ms = incident.last_now_ms + turn.policy.quiet_close_ms
     if turn.now_ms >= quiet_ms:
         _close(turn, incident, "subsided")
         return
-    if incident.status != OPEN:
+    if incident.status == PLANNING:
+        if advance(turn, incident):
+            consider(turn, incident)
+    elif incident.status != OPEN:
         turn.state.incidents.wake(incident, quiet_ms)
     elif turn.now_ms < incident.not_before_ms:
         turn.state.incidents.wake(incident, min(quiet_ms, incident.not_before_ms))
@@ -79,15 +90,26 @@ def _look_at_quiet(turn: Turn, incident: Incident) -> None:
         consider(turn, incident)
 
 
+def _look_at_approval(turn: Turn, incident: Incident) -> None:
+    attempt = incident.attempt
+    if attempt is not None and turn.now_ms < attempt.deadline_ms:
+        turn.state.incidents.wake(incident, attempt.deadline_ms)
+    else:
+        approval_expired(turn, incident)
+
+
 def _overdue(turn: Turn, incident: Incident) -> None:
     attempt = incident.attempt
-    if attempt is None or turn.now_ms < attempt.deadline_ms:
+    if attempt is None:
+        return
+    if turn.now_ms < attempt.deadline_ms:
+        turn.state.incidents.wake(incident, attempt.deadline_ms)
         return
     draft = turn.about(incident, "command_overdue", "no outcome in time")
     draft.refers_to = attempt.decision_id
     turn.write(draft)
     if attempt.command.repeatable:
-        _failed(turn, incident, attempt, teaches=False)
+        _failed(turn, incident, attempt, effect="unknown", teaches=False)
     else:
         escalate(turn, incident, "in doubt whether it was done")
 
@@ -98,7 +120,7 @@ def _verify(turn: Turn, incident: Incident) -> None:
         return
     if attempt.failed_at_ms:
         _report(turn, incident, attempt, "verification_failed", "the symptom came back")
-        _failed(turn, incident, attempt, teaches=True)
+        _failed(turn, incident, attempt, effect="once", teaches=True)
         return
     turn.state.incidents.wake(incident, turn.now_ms + LOOK_EVERY_MS)
     policy, service = turn.policy, turn.state.services.live.get(incident.service)
@@ -116,7 +138,8 @@ def _verify(turn: Turn, incident: Incident) -> None:
 
 def _healed(turn: Turn, incident: Incident, attempt: Attempt) -> None:
     turn.state.lessons.learn(attempt.pattern, attempt.command.service_type, attempt.command.action, success=True)
-    turn.state.guard.count_success(incident.service)
+    act_verified(turn, incident)
+    turn.state.guard.count_success(turn.now_ms, incident.service)
     _report(turn, incident, attempt, "verified", "the symptom stopped and stayed away")
     _close(turn, incident, "healed")
 
@@ -128,5 +151,6 @@ def _report(turn: Turn, incident: Incident, attempt: Attempt, kind: str, reason:
 
 
 def _close(turn: Turn, incident: Incident, reason: str) -> None:
+    end(turn, incident)
     turn.write(turn.about(incident, "incident_closed", reason))
     turn.state.incidents.close(incident)

@@ -53,6 +53,8 @@ def _read(path: Path) -> hyperscan.Database | None:
         found.scratch = hyperscan.Scratch(found)
     except (OSError, hyperscan.error):
         return None
+    with suppress(OSError):
+        path.touch()
     return found
 
 
@@ -65,7 +67,7 @@ def _compile(expressions: Sequence[Expression], path: Path) -> hyperscan.Databas
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Put the file in place whole, and drop the oldest of too many."""
+    """Put the file in place whole, and drop those of too many that were not used for longest."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
         file.write(content)

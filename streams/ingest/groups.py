@@ -22,6 +22,7 @@ from streams.ports import Record
 
 HEADS_MAX: Final = 1024
 SHOWN_BYTES_MAX: Final = 2048
+_HEAD_BYTES_MAX: Final = SHOWN_BYTES_MAX // 2
 TRACE_GAP_MS: Final = 5_000
 """How long after a line its exception may come in a record of its own."""
 
@@ -71,7 +72,7 @@ class TextTaker:
     def line(self, index: int, line: bytes) -> None:
         """Take a line that is not blank."""
         head = self._head
-        inner, unfinished = traces.unwrapped(line)
+        inner, unfinished = traces.unwrapped(line) if line[10:11] == b"T" else (line, False)
         if head is not None and self._is_frame(head, inner):
             head.open = unfinished
             self._continuation(head, line, inner)
@@ -96,8 +97,9 @@ class TextTaker:
         if self._verdict is NOTHING and head.level in {"", "info"}:
             self._counting.plain(place.service, "info", head.at_ms)
         else:
-            shown = Place(place.service, place.rule, place.host, place.offset, place.index, self._shown)
-            self._counting.seen(shown, self._verdict, head.level, head.at_ms)
+            if place.text is not self._shown:
+                place = Place(place.service, place.rule, place.host, place.offset, place.index, self._shown)
+            self._counting.seen(place, self._verdict, head.level, head.at_ms)
         if len(self.heads) >= HEADS_MAX and self._key not in self.heads:
             self.heads.clear()
         self.heads[self._key] = head
@@ -143,7 +145,7 @@ class TextTaker:
         """Keep the more specific of two verdicts for the head; what it says is shown below the head's text."""
         if verdict.rank < self._verdict.rank:
             self._verdict = replace(verdict, level=self._verdict.level or verdict.level)
-            self._shown = cut(cut(self._shown, SHOWN_BYTES_MAX // 2) + b"\n" + line, SHOWN_BYTES_MAX)
+            self._shown = cut(cut(self._shown, _HEAD_BYTES_MAX) + b"\n" + line, SHOWN_BYTES_MAX)
 
     def _begun(self, index: int, line: bytes, said: text_lines.Head, *, open_: bool) -> HeadOf:
         service, host, level, at_ms = said
@@ -154,6 +156,9 @@ class TextTaker:
         if not host:
             host = self._fallback_host
         at = self._counting.event_time(at_ms, record.timestamp, service, host)
-        self._counting.gatherer.at_max_ms = max(self._counting.gatherer.at_max_ms, at)
-        place = Place(service, rule, host, record.offset, index, cut(line, SHOWN_BYTES_MAX // 2))
-        return HeadOf(place=place, level=level, at_ms=at, append_ms=record.timestamp, stamped=at_ms != 0, open=open_)
+        gatherer = self._counting.gatherer
+        if at > gatherer.at_max_ms:  # noqa: PLR1730 - max() takes three times as long
+            gatherer.at_max_ms = at
+        text = line if len(line) <= _HEAD_BYTES_MAX else cut(line, _HEAD_BYTES_MAX)
+        place = Place(service, rule, host, record.offset, index, text)
+        return HeadOf(place, level, at, record.timestamp, at_ms != 0, open_)

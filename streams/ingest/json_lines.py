@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from streams.ingest import identity, levels, service_fields, stamps
+from streams.ingest import access_fields, identity, levels, service_fields, stamps
 from streams.ingest.formats.signs import envelope_of
 from streams.ingest.identity import declared
 from streams.ingest.service_fields import Rows, service_of
@@ -61,6 +61,8 @@ class Plan(Struct, frozen=True):
     """Text, time and a declared service are all there is to read: ``text``, ``time`` and ``service`` are their keys."""
     envelope: bool = False
     """The keys are those of an object that wraps lines."""
+    request: access_fields.Fields | None = None
+    """Where method, path and status of a request may stand."""
     text: str = ""
     time: str = ""
     service: str = ""
@@ -79,9 +81,10 @@ def plan_of(keys: tuple[str, ...]) -> Plan:
         details=tuple(key for key in _DETAIL_KEYS if key in present),
         quick=False,
         envelope=bool(envelope_of(present)),
+        request=access_fields.fields_of(present),
     )
     service = service_fields.declared_key(plan.services)
-    if not (plan.texts and plan.times and service) or plan.levels or plan.hosts or plan.details:
+    if not (plan.texts and plan.times and service) or plan.levels or plan.hosts or plan.details or plan.request:
         return plan
     return replace(plan, quick=True, text=plan.texts[0], time=plan.times[0], service=service)
 
@@ -134,11 +137,9 @@ class JsonReader:
         level = _level_of(found, plan.levels) if plan.levels else ""
         if text and (text[0] == " " or text[-1] == "\n"):
             text = _bare(text)
-        if not text:
-            return raw, service, rule, host, level, at_ms
-        data = text.encode("utf-8", "replace")
-        if plan.details:
-            data = b"\n".join((data, *(_detail(found[key]) for key in plan.details)))
+        data = _whole(found, plan, text) if text else raw
+        if plan.request is not None:
+            data = _with_request(found, plan, data, text, level)
         return data, service, rule, host, level, at_ms
 
     def _planned(self, keys: tuple[str, ...]) -> Plan:
@@ -174,6 +175,25 @@ def _bare(text: str) -> str:
     """Return a text without Docker's line break, and without the space that rsyslog keeps after the tag."""
     bare = text.rstrip("\r\n")
     return bare[1:] if bare[:1] == " " and not bare[1:2].isspace() else bare
+
+
+def _whole(found: dict[str, Any], plan: Plan, text: str) -> bytes:
+    """Return a text with what other fields say of an error below it."""
+    data = text.encode("utf-8", "replace")
+    return b"\n".join((data, *(_detail(found[key]) for key in plan.details))) if plan.details else data
+
+
+def _with_request(found: dict[str, Any], plan: Plan, data: bytes, text: str, level: str) -> bytes:
+    """Return a line with the request that it tells of: below its text, above an object that has none."""
+    if plan.request is None or not data:
+        return data
+    rank = levels.RANK[level]
+    told = rank >= levels.RANK["warning"] or any(found[key] for key in plan.details)
+    cause = rank >= levels.RANK["error"] and ": " in text
+    words = access_fields.words_of(found, plan.request, told=told, cause=cause).encode("utf-8", "replace")
+    if not words:
+        return data
+    return b"\n".join((data, words) if text else (words, data))
 
 
 def _journal_bytes(numbers: list[Any]) -> str:

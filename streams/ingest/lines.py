@@ -29,6 +29,7 @@ from streams.ingest.zones import TopicZones
 from streams.ports import Record
 
 CHECK_EVERY_LINES: Final = 256
+_CHECKED: Final = CHECK_EVERY_LINES - 1
 RECORD_BYTES_MAX: Final = 400_000
 """When the lines of one record add more than this to a slice, the rest of the record is rejected."""
 SEVERAL_LINES_MAX: Final = 1_024
@@ -149,7 +150,7 @@ class LineTaker:
         failed, taken = "", False
         for item in items:
             index = self._next
-            if self._overflows(index):
+            if index % CHECK_EVERY_LINES == _CHECKED and self._overflows(index):
                 return f"{reasons.TOO_MANY_LINES}: from index {index} on"
             self._next = index + 1
             if isinstance(item, dict):
@@ -172,7 +173,7 @@ class LineTaker:
         failed, taken = "", False
         for physical_index, physical in enumerate(lines):
             index = begin + physical_index
-            if self._overflows(index):
+            if index % CHECK_EVERY_LINES == _CHECKED and self._overflows(index):
                 text.end()
                 return f"{reasons.TOO_MANY_LINES}: from index {index} on"
             line = physical.strip(b"\r\n\x00")
@@ -207,12 +208,10 @@ class LineTaker:
             gatherer.append_max_ms = record.timestamp
 
     def _overflows(self, index: int) -> bool:
-        """Say whether a record has more than a slice should hold; looked at every ``CHECK_EVERY_LINES`` lines.
+        """Say whether a record has more than a slice should hold; asked at the last of every ``CHECK_EVERY_LINES``.
 
         What records before it put into the slice does not count: it is no fault of this one.
         """
-        if index % CHECK_EVERY_LINES != CHECK_EVERY_LINES - 1:
-            return False
         size_bytes = self._gatherer.estimate()
         if index < CHECK_EVERY_LINES:
             self._base_bytes = size_bytes
@@ -225,7 +224,7 @@ class LineTaker:
         if not at_ms or not service or rule == "file":
             if read is ENVELOPE:
                 return self._envelope(record, index, found)
-            said_service, said_host, said_level, said_at_ms = text_lines.read_head(text, append_ms)
+            said_service, said_host, said_level, said_at_ms = text_lines.read_head(text, append_ms, stamped=at_ms != 0)
             service, rule = self._service((service, rule), said_service, record)
             at_ms, host, level = at_ms or said_at_ms, host or said_host, level or said_level
         if not 946_684_800_000 <= at_ms <= append_ms + 86_400_000:  # stamps.plausible, without the call

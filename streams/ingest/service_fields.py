@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any, Final
 
 from streams.ingest import identity
@@ -10,6 +11,13 @@ from streams.ingest.identity import declared
 
 Rows = tuple[tuple[str, str], ...]
 """(key, rule by which the service is then known), in the order in which they are asked."""
+
+Candidates = tuple[tuple[object, Callable[[str], str], str], ...]
+"""(what may be a name, how one is made of it, rule), in the order in which they are asked."""
+
+REFUSED_MAX: Final = 3
+"""After so many fields of a line whose names are refused, as those are that hold secrets, no more are asked: to look
+for secrets takes up to 150 µs a name."""
 
 RULES: Final = ("otel", "ecs", "kubernetes", "json", "syslog", "header", "file", "key", "topic")
 """Ways to know a service, the first that gives a name counts."""
@@ -58,6 +66,7 @@ def declared_key(rows: Rows) -> str:
 
 def service_of(found: dict[str, Any], rows: Rows, files: tuple[str, ...]) -> tuple[str, str]:
     """Return (service, rule) of the first field that names one; a file's stem when none does."""
+    refused = 0
     for row in rows:
         key, rule = row
         value = found[key]
@@ -65,10 +74,14 @@ def service_of(found: dict[str, Any], rows: Rows, files: tuple[str, ...]) -> tup
             name = declared(value) if rule in _DECLARED_RULES or key in _DECLARED_KEYS else identity.derived(value)
             if name:
                 return name, rule
+            refused += 1
         elif type(value) is dict:
-            named = _nested(key, value)
+            named, more = _first_name(_nested(key, value))
             if named[0]:
                 return named
+            refused += more
+        if refused >= REFUSED_MAX:
+            break
     return _of_files(found, files) if files else ("", "")
 
 
@@ -79,39 +92,43 @@ def first(one: tuple[str, str], other: tuple[str, str]) -> tuple[str, str]:
     return one if one[0] else other
 
 
-def _nested(key: str, value: dict[str, Any]) -> tuple[str, str]:
+def _first_name(candidates: Candidates) -> tuple[tuple[str, str], int]:
+    """Return (service, rule) of the first that is a name, and how many were refused before it."""
+    refused = 0
+    for text, clean, rule in candidates:
+        if type(text) is str and text:
+            if name := clean(text):
+                return (name, rule), refused
+            refused += 1
+            if refused == REFUSED_MAX:
+                break
+    return ("", ""), refused
+
+
+def _nested(key: str, value: dict[str, Any]) -> Candidates:
     match key:
         case "resource":
             attributes = value.get("attributes")
             name = value.get("service.name") or (attributes.get("service.name") if type(attributes) is dict else None)
-            return _named(name, "otel")
+            return ((name, declared, "otel"),)
         case "service":
-            return _named(value.get("name"), "ecs")
+            return ((value.get("name"), declared, "ecs"),)
         case "kubernetes":
             return _of_kubernetes(value)
         case "winlog":
-            return _named(value.get("provider_name"), "json")
+            return ((value.get("provider_name"), declared, "json"),)
         case _:
-            name = value.get("name")
-            return (identity.derived(name), "kubernetes") if type(name) is str else ("", "")
+            return ((value.get("name"), identity.derived, "kubernetes"),)
 
 
-def _of_kubernetes(value: dict[str, Any]) -> tuple[str, str]:
-    """Return the name by label, container or pod; those of containers are written by people, those of pods made."""
+def _of_kubernetes(value: dict[str, Any]) -> Candidates:
+    """Return label, container and pod; names of containers are written by people, those of pods made."""
     labels = value.get("labels") or value.get("pod_labels")
     container = value.get("container")
     names = [labels.get(label) for label in _APP_LABELS] if type(labels) is dict else []
     names += [value.get("container_name"), container.get("name") if type(container) is dict else None]
-    for name in names:
-        named = _named(name, "kubernetes")
-        if named[0]:
-            return named
-    pod = value.get("pod_name")
-    return (identity.of_pod(pod), "kubernetes") if type(pod) is str and pod else ("", "")
-
-
-def _named(name: object, rule: str) -> tuple[str, str]:
-    return (declared(name), rule) if type(name) is str and name else ("", "")
+    said = tuple((name, declared, "kubernetes") for name in names if name)
+    return (*said, (value.get("pod_name"), identity.of_pod, "kubernetes"))
 
 
 def _of_files(found: dict[str, Any], keys: tuple[str, ...]) -> tuple[str, str]:

@@ -120,20 +120,33 @@ _ENDS: Final = frozenset({b"", b" ", b"\t", b"]", b"|", b","})
 
 
 def _found(clock: re.Match[bytes], year: int, month: int, day: int) -> Found:
-    minute, second = int(clock["minute"]), int(clock["second"] or 0)
-    return Found(year, month, day, _hour(clock), minute, second, _ms(clock), clock["zone"])
+    return Found(
+        year, month, day, *_time(*clock.group("hour", "minute", "second", "half", "fraction", "colon", "zone"))
+    )
 
 
-def _hour(clock: re.Match[bytes]) -> int:
-    hour = int(clock["hour"])
-    if not clock["half"] or not 1 <= hour <= 12:
-        return hour
-    return hour % 12 + (12 if clock["half"] in b"Pp" else 0)
+@lru_cache(maxsize=4096)
+def _time(
+    hour: bytes,
+    minute: bytes,
+    second: bytes | None,
+    half: bytes | None,
+    fraction: bytes | None,
+    colon: bytes | None,
+    zone: bytes | None,
+) -> tuple[int, int, int, int, bytes | None]:
+    """Return hour, minute, second, milliseconds and zone; the same for the lines of a second."""
+    return _hour(int(hour), half), int(minute), int(second or 0), _ms(fraction or colon), zone
 
 
-def _ms(found: re.Match[bytes]) -> int:
-    fraction = found["fraction"] or found["colon"]
+def _ms(fraction: bytes | None) -> int:
     return int(fraction[:3].ljust(3, b"0")) if fraction else 0
+
+
+def _hour(hour: int, half: bytes | None) -> int:
+    if not half or not 1 <= hour <= 12:
+        return hour
+    return hour % 12 + (12 if half in b"Pp" else 0)
 
 
 def _dated(date: Date, clock: re.Match[bytes]) -> tuple[int, int, int]:
@@ -180,4 +193,6 @@ def _full_year(digits: bytes | None) -> int:
 def _unpacked(found: re.Match[bytes]) -> Found:
     parts = (found[name] or found[f"{name}2"] for name in ("month", "day", "hour", "minute", "second"))
     month, day, hour, minute, second = map(int, parts)
-    return Found(int(found["year"]), month, day, hour, minute, second, _ms(found), found["zone"])
+    return Found(
+        int(found["year"]), month, day, hour, minute, second, _ms(found["fraction"] or found["colon"]), found["zone"]
+    )

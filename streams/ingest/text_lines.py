@@ -30,26 +30,30 @@ _WITH_ZONE: Final = re.compile(
 )
 
 
-def read_head(line: bytes, append_ms: int) -> Head:
-    """Return what the line's beginning says; ``append_ms`` chooses a missing year."""
+def read_head(line: bytes, append_ms: int, *, stamped: bool = False) -> Head:
+    """Return what the line's beginning says; ``append_ms`` chooses a missing year.
+
+    ``stamped``: the line's time is known, so no stamp is looked for where it costs most, in free text.
+    """
     if line[:1] == b"<":
         priority = _PRIORITY.match(line)
         if priority is not None and int(priority[1]) < 192:
-            service, host, _, at_ms = _read(line[priority.end() : priority.end() + HEAD_BYTES_MAX], append_ms)
+            inner = line[priority.end() : priority.end() + HEAD_BYTES_MAX]
+            service, host, _, at_ms = _read(inner, append_ms, stamped=stamped)
             return service, host, levels.of_priority(int(priority[1])), at_ms
-    return _read(line[:HEAD_BYTES_MAX], append_ms)
+    return _read(line[:HEAD_BYTES_MAX], append_ms, stamped=stamped)
 
 
-def _read(line: bytes, append_ms: int) -> Head:
-    found = _TRADITIONAL.match(line)
+def _read(line: bytes, append_ms: int, *, stamped: bool) -> Head:
+    found = _TRADITIONAL.match(line) if line[3:4] == b" " else None
     if found:
         at_ms = stamps.of_syslog(found["stamp"], found["fraction"])
         return _named(found, at_ms)
     if line[4:5] == b"-" and line[:4].isdigit():
         at_ms = stamps.of_start(line)
-        inner, _ = traces.unwrapped(line)
+        inner = traces.unwrapped(line)[0] if line[10:11] == b"T" else line
         if inner is not line:
-            service, host, level, inner_ms = read_head(inner, append_ms)
+            service, host, level, inner_ms = read_head(inner, append_ms, stamped=stamped)
             return service, host, level, inner_ms or at_ms
         found = _WITH_ZONE.match(line) if line[10:11] == b"T" else None
         if found and _host(found["host"]).lower() not in _WORDS:
@@ -60,7 +64,7 @@ def _read(line: bytes, append_ms: int) -> Head:
     if found:
         at_ms = stamps.of_head(found["stamp"], append_ms)
         return _service(_present(found["app"])), _host(_present(found["host"])), "", at_ms
-    return "", "", "", stamps.of_head(line[: stamps.HEAD_BYTES], append_ms)
+    return "", "", "", 0 if stamped else stamps.of_head(line[: stamps.HEAD_BYTES], append_ms)
 
 
 _WORDS: Final = frozenset(levels.OF_WORD)

@@ -18,11 +18,14 @@ _CONTINUES: Final = re.compile(
     rb"|[\w./@+-]+\.rb:\d+:in [`'][^'`]*'$|\*\* \(\w"
     rb"|(?:DETAIL|HINT|STATEMENT|CONTEXT|QUERY|LOCATION):  "
 )
-_FRAME_WITHIN: Final = re.compile(rb"(?:[\w.-]+/)*[\w-]+(?:\.\(\*?[\w\[\].]+\))?(?:\.[\w\[\].]+)+\(.*\)$|panic\(")
-"""Go's names of functions: too much like any text to be a frame anywhere but below other frames."""
+_FRAME_WITHIN: Final = re.compile(rb"(?:[\w.-]++/)*+[\w-]++(?:\.\(\*?[\w\[\].]++\))?+\.[\w\[\].]++\(.*\)$|panic\(")
+"""Go's names of functions: too much like any text to be a frame anywhere but below other frames.
+
+Possessive throughout: a name's parts can be told apart in one way only, and a long one must not be tried in all others.
+"""
 _ENDS: Final = re.compile(
     rb"(?!(?:INFO|Info|DEBUG|Debug|WARN|WARNING|Warning|ERROR|NOTICE|Notice|FATAL|CRITICAL)\b)"
-    rb"(?:(?:\w+\.)+\w+|[A-Z]\w*[a-z]\w*)(?:: |$)"
+    rb"(?:(?:\w++\.)++\w++|(?=\w*?[a-z])[A-Z]\w*+)(?:: |$)"
 )
 _EXCEPTION: Final = re.compile(rb"(?:[a-z_][\w$]*\.)+[A-Z][\w$]*(?:Exception|Error|Throwable|Failure)(?:: |$)")
 _OPENS: Final = re.compile(rb"panicked at [^\n]*:\d+:\d+:$")

@@ -38,7 +38,7 @@ def find(spec: ServiceSpec, port: int, lock_files: Sequence[str], protected: Seq
     holders = set(listeners(port) if port else ())
     for path in lock_files:
         holders |= set(lock_holders(path))
-    holders -= _pids_of(spec)
+    holders -= pids_of(spec)
     untouchable = _untouchable(protected)
     killable = []
     for pid in sorted(holders):
@@ -67,7 +67,7 @@ def may_touch(pid: int) -> bool:
     return pid > 1 and pid not in proc.ancestors_of(os.getpid()) and proc.is_own(pid) and not is_ours(pid)
 
 
-def _pids_of(spec: ServiceSpec) -> set[int]:
+def pids_of(spec: ServiceSpec) -> set[int]:
     """Return the service's processes: the recorded one with its descendants, all that carry its mark, its unit's."""
     pids = set(proc.of_unit(spec.unit)) if spec.unit else set()
     pids |= {left.identity.pid for left in running.leftovers(spec)}
@@ -79,7 +79,7 @@ def _pids_of(spec: ServiceSpec) -> set[int]:
 def _untouchable(protected: Iterable[str]) -> set[int]:
     pids = set(proc.ancestors_of(os.getpid()))
     for pid_file in protected:
-        pids |= _pids_of(ServiceSpec(name="", host="", pid_file=pid_file))
+        pids |= pids_of(ServiceSpec(name="", host="", pid_file=pid_file))
     return pids
 
 

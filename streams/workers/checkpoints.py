@@ -50,6 +50,13 @@ class Content(NamedTuple):
     data: bytes
 
 
+class Change(NamedTuple):
+    """A declared file as the newest checkpoint has it, and as it is; ``now`` is None when it can't be read."""
+
+    good: Content
+    now: Content | None
+
+
 def directory_of(spec: ServiceSpec, default: Path) -> Path:
     """Return where the service's checkpoints are."""
     return Path(spec.checkpoint_dir) if spec.checkpoint_dir else default / spec.name
@@ -101,6 +108,19 @@ def newest(spec: ServiceSpec, default: Path) -> list[Content] | None:
     return None
 
 
+def compare(spec: ServiceSpec, default: Path) -> list[Change] | None:
+    """Return every declared file beside its newest whole checkpoint; None when there is none."""
+    contents = newest(spec, default)
+    return None if contents is None else [Change(content, _as_it_is(content.path)) for content in contents]
+
+
+def _as_it_is(path: str) -> Content | None:
+    try:
+        return _read_file(path)
+    except NoCheckpointError:
+        return None
+
+
 def restore(spec: ServiceSpec, default: Path) -> None:
     """Put the newest whole checkpoint in place, each file in one step; ``NoCheckpointError`` when there is none.
 
@@ -109,10 +129,11 @@ def restore(spec: ServiceSpec, default: Path) -> None:
     contents = newest(spec, default)
     if contents is None:
         raise NoCheckpointError(f"{spec.name} has no whole checkpoint of its config_files")
-    _keep_replaced(spec, default, contents)
     for content in contents:
         if Path(content.path).is_symlink():
             raise NoCheckpointError(f"{content.path} is a link")
+    _keep_replaced(spec, default, contents)
+    for content in contents:
         write_whole(Path(content.path), content.data, content.mode)
 
 

@@ -14,6 +14,7 @@ from streams.core.commands import command_sha256
 from streams.core.config import Inventory, canonical
 from streams.core.errors import InputError
 from streams.core.events import Command
+from streams.workers.members import Release, Spawn, release_of, spawn_of
 from streams.workers.orders import Order, RefusedError, order_of
 from streams.workers.roles import role_of
 
@@ -40,40 +41,60 @@ class Moment(Struct, frozen=True, kw_only=True):
     inventory: Inventory
 
 
-def check(command: Command, moment: Moment) -> Order:
-    """Return the order that may be carried out now; ``RefusedError`` or ``ExpiredError`` when it may not."""
+def check(command: Command, moment: Moment) -> Order | Spawn | Release:
+    """Return what may be carried out now; ``RefusedError`` or ``ExpiredError`` when it may not."""
     _check_identity(command, moment)
+    match command.kind:
+        case "release":
+            return release_of(command)
+        case "spawn":
+            _check_time(command, moment)
+            spawn = spawn_of(command)
+            _check_known(command, moment.inventory)
+            return spawn
+        case "recovery" | "look":
+            _check_time(command, moment)
+            return _order(command, moment)
+        case _:
+            raise RefusedError("wrong_kind", f"commands of kind {command.kind[:64]!r} are not carried out here")
+
+
+def _order(command: Command, moment: Moment) -> Order:
+    if not role_of(command.action):
+        raise RefusedError("unknown_action", "no role runs this action")
+    order = order_of(command)
+    _check_known(command, moment.inventory)
+    if command.kind == "look":
+        if not order.action.looks:
+            raise RefusedError("wrong_kind", f"{order.action.id} does more than to look")
+    elif (order.spec.mode == "approve" or order.spec.protected) and not command.approved_by:
+        raise RefusedError("not_approved", "nobody approved this command")
+    return order
+
+
+def _check_time(command: Command, moment: Moment) -> None:
     if moment.halted_by:
         raise RefusedError("halted", f"action is halted by {moment.halted_by}")
     if abs(moment.skew_ms) > SKEW_MAX_MS:
         raise RefusedError("clock_skew", f"this clock is {moment.skew_ms} ms off the broker's")
     if moment.clock_ms - moment.skew_ms > command.expires_ms:
         raise ExpiredError(f"expired {moment.clock_ms - moment.skew_ms - command.expires_ms} ms ago")
-    if not role_of(command.action):
-        raise RefusedError("unknown_action", "no role runs this action")
-    order = order_of(command)
-    _check_permission(command, order, moment.inventory)
-    return order
 
 
 def _check_identity(command: Command, moment: Moment) -> None:
     if command_sha256(command) != command.sha256:
         raise RefusedError("wrong_hash", "the command is not the one that was hashed")
-    if command.kind != "recovery":
-        raise RefusedError("wrong_kind", "only recovery commands are carried out here")
     if command.host != moment.host:
         raise RefusedError("wrong_host", "the command is for another host")
     if not command.epoch == moment.epoch == moment.own_epoch:
         raise RefusedError("wrong_epoch", f"command {command.epoch}, fleet {moment.epoch}, ours {moment.own_epoch}")
 
 
-def _check_permission(command: Command, order: Order, inventory: Inventory) -> None:
+def _check_known(command: Command, inventory: Inventory) -> None:
     """Compare with the inventory as it is now: what was decided on an older entry is decided again."""
-    spec = order.spec
-    known = next((one for one in inventory.services if (one.name, one.host) == (spec.name, spec.host)), None)
+    entries = (spec for spec in inventory.services if (spec.name, spec.host) == (command.service, command.host))
+    known = next(entries, None)
     if known is None or canonical(known) != command.target:
         raise RefusedError("inventory_changed", "the inventory has no such entry now")
-    if spec.mode == "observe":
+    if known.mode == "observe":
         raise RefusedError("mode", "the service is only observed")
-    if (spec.mode == "approve" or spec.protected) and not command.approved_by:
-        raise RefusedError("not_approved", "nobody approved this command")

@@ -1,4 +1,7 @@
-"""The worker processes of one host: started, asked for a sign of life, replaced under the same name, and let go."""
+"""The worker processes of one host: started, asked for a sign of life, replaced under the same name, and let go.
+
+Beside the workers of roles there are guests: specialists, who come when called, and are not replaced when they die.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,8 @@ from msgspec import Struct
 
 from streams import telemetry
 from streams.core.errors import InvariantError
-from streams.workers.frames import Answer, Ended, Frames, Leave, Ping, Pong, Run, pack
+from streams.workers import proc
+from streams.workers.frames import Answer, Ended, Frames, Hold, Leave, Ping, Pong, Run, pack
 from streams.workers.roles import ROLES, role_of
 
 READ_BYTES: Final = 65_536
@@ -65,6 +69,25 @@ class Worker:
         return "busy" if self.running else "idle"
 
 
+class Guest(Worker):
+    """A worker that has one process, and whoever called it hears ``news`` of it: up, busy, idle, gone.
+
+    ``is_leaving`` from when it was told to leave on. What it has used is as of the last news.
+    """
+
+    def __init__(self, name: str, role: str, hold: Hold, news: Callable[[Guest, str], None]) -> None:
+        super().__init__(name, role)
+        self.hold = hold
+        self.news = news
+        self.is_up = False
+        self.is_leaving = False
+        self.usage = proc.Usage(0, 0)
+
+    def look(self) -> None:
+        """Find out what its process has used."""
+        self.usage = (proc.usage_of(self.pid) if self.pid else None) or self.usage
+
+
 class Crew:
     """All workers of this host.
 
@@ -77,15 +100,23 @@ class Crew:
         self._lost = lost
         self._ready = ready
         self._leaving = False
-        self.workers = tuple(
+        self._group: asyncio.TaskGroup | None = None
+        self._places = tuple(
             Worker(f"{role}_{number:03d}", role) for role in sorted(ROLES) for number in range(1, per_role + 1)
         )
+        self._guests: dict[Guest, asyncio.Task[None]] = {}
+
+    @property
+    def workers(self) -> tuple[Worker, ...]:
+        """Workers of roles and guests."""
+        return (*self._places, *self._guests)
 
     async def work(self) -> None:
         """Keep every place filled until ``leave``; whatever ends this, no worker is left."""
         try:
             async with asyncio.TaskGroup() as group:
-                keepers = [group.create_task(self._keep(worker)) for worker in self.workers]
+                self._group = group
+                keepers = [group.create_task(self._keep(worker)) for worker in self._places]
                 health = group.create_task(self._watch())
                 await asyncio.wait(keepers)
                 health.cancel()
@@ -96,13 +127,28 @@ class Crew:
     def choose(self, action: str) -> Worker | None:
         """Return the least busy worker whose role runs an action; None when none is up."""
         role = role_of(action)
-        able = [one for one in self.workers if one.role == role and one.process is not None and not self._leaving]
+        able = [one for one in self._places if one.role == role and one.process is not None and not self._leaving]
         return min(able, key=lambda one: len(one.running), default=None)
 
     def give(self, worker: Worker, run: Run) -> None:
         """Hand a command to a worker."""
         worker.running[run.command.id] = None
         self._send(worker, pack(run))
+        _tell_guest(worker, "busy")
+
+    def invite(self, guest: Guest) -> None:
+        """Begin a guest's one process; its ``news`` say what becomes of it."""
+        if self._group is None:
+            raise InvariantError("a guest before there is a crew")
+        self._guests[guest] = self._group.create_task(self._visit(guest))
+
+    def dismiss(self, guest: Guest) -> None:
+        """Let a guest finish what it has and end; it is killed if it takes too long."""
+        guest.is_leaving = True
+        self._send(guest, pack(Leave()))
+        process = guest.process
+        if process is not None:
+            asyncio.get_running_loop().call_later(self._timing.leave_seconds, _kill_if_running, process)
 
     async def leave(self) -> None:
         """Let the workers finish what they have and end; kill those that take too long."""
@@ -114,6 +160,8 @@ class Crew:
         if ends:
             await asyncio.wait(ends, timeout=self._timing.leave_seconds)
         await self._end(processes)
+        if self._guests:
+            await asyncio.wait(self._guests.values())
 
     def _is_leaving(self) -> bool:
         return self._leaving
@@ -131,21 +179,37 @@ class Crew:
         pause = RESTART_PAUSE_SECONDS
         while not self._is_leaving():
             began = time.monotonic()
-            process = await _spawn(worker.role)
-            worker.process, worker.started_ms, worker.heard = process, time.time_ns() // 1_000_000, began
-            self._ready()
-            if self._is_leaving():
-                _kill(process)
-            await self._listen(worker, process)
-            status = await process.wait()
-            worker.process = None
-            self._mourn(worker)
+            status = await self._live(worker)
             if not self._is_leaving():
                 worker.errors += 1
                 steady = time.monotonic() - began > STEADY_SECONDS
                 pause = RESTART_PAUSE_SECONDS if steady else min(pause * 2, RESTART_PAUSE_MAX_SECONDS)
                 telemetry.child_restarted(worker.name, status, pause)
                 await asyncio.sleep(pause)
+
+    async def _visit(self, guest: Guest) -> None:
+        try:
+            await self._live(guest)
+        except OSError as error:
+            telemetry.handled("worker", f"{guest.name} has no process: {error.strerror}")
+        finally:
+            del self._guests[guest]
+        guest.news(guest, "gone")
+
+    async def _live(self, worker: Worker) -> int:
+        """Have one process of a worker from start to end; return its status. ``OSError`` when it can't start."""
+        process = await _spawn(worker.role)
+        worker.process, worker.started_ms, worker.heard = process, time.time_ns() // 1_000_000, time.monotonic()
+        if isinstance(worker, Guest):
+            self._send(worker, pack(worker.hold) + pack(Ping(0)) + (pack(Leave()) if worker.is_leaving else b""))
+        self._ready()
+        if self._is_leaving():
+            _kill(process)
+        await self._listen(worker, process)
+        status = await process.wait()
+        worker.process = None
+        self._mourn(worker)
+        return status
 
     def _mourn(self, worker: Worker) -> None:
         lost, worker.running = tuple(worker.running), {}
@@ -173,8 +237,9 @@ class Crew:
                 worker.tasks += 1
                 worker.errors += frame.result.code in {"crashed", "failed", "timed_out"}
                 self._told(worker.name, frame)
+                _tell_guest(worker, "idle")
             case Pong():
-                pass
+                _tell_guest(worker, "up")
 
     async def _watch(self) -> None:
         """Ask each worker for a sign of life, and end those that have given none for too long."""
@@ -212,6 +277,20 @@ def _reader_of(process: asyncio.subprocess.Process) -> asyncio.StreamReader:
     if process.stdout is None:
         raise InvariantError("a worker without a pipe")
     return process.stdout
+
+
+def _tell_guest(worker: Worker, news: str) -> None:
+    """Say what a guest does now: that it is up once, that it is idle when it has nothing left to do."""
+    if not isinstance(worker, Guest) or (news == "up" and worker.is_up) or (news == "idle" and worker.running):
+        return
+    worker.is_up = worker.is_up or news == "up"
+    worker.look()
+    worker.news(worker, news)
+
+
+def _kill_if_running(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is None:
+        _kill(process)
 
 
 def _kill(process: asyncio.subprocess.Process) -> None:

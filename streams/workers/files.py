@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
+import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,6 +40,15 @@ def write_whole(path: Path, data: bytes, mode: int = 0o644, *, lasting: bool = T
         raise
     if lasting:
         sync_directory(path.parent)
+
+
+def read_plain(path: Path, bytes_max: int) -> bytes:
+    """Return the beginning of a regular file; ``OSError`` for anything else, such as a pipe that nobody writes into."""
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(handle, "rb") as file:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
+        return file.read(bytes_max)
 
 
 def sync_directory(path: Path) -> None:

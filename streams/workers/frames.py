@@ -25,6 +25,13 @@ class Run(Struct, frozen=True, tag="run"):
     surroundings: Surroundings
 
 
+class Hold(Struct, frozen=True, tag="hold"):
+    """What a specialist may hold: memory in MiB, and its share of a processor."""
+
+    memory_mb: int
+    cpu: float
+
+
 class Ping(Struct, frozen=True, tag="ping"):
     """Ask a worker for a sign of life."""
 
@@ -52,7 +59,7 @@ class Ended(Struct, frozen=True, tag="ended"):
     finished_ms: int
 
 
-Request = Run | Ping | Leave
+Request = Run | Hold | Ping | Leave
 Answer = Pong | Ended
 
 

@@ -5,6 +5,9 @@ when it may be repeated. Every step is on disk before what follows from it happe
 worker hears of it, an outcome is ``ended`` before it is told. The position in the commands topic moves in the
 transaction that takes the commands in.
 
+Beside the commands stand the specialists that are held here, from before their process begins to their last report, and
+the reports that nobody was told yet. A manager that comes after a crash finds who was lost.
+
 ``received`` and ``reported`` are written without waiting for the disk: SQLite's log keeps their order, the next step
 that waits takes them along, and if power fails before it, what is lost is read, or told, once more.
 """
@@ -20,8 +23,10 @@ from typing import Final, NamedTuple, Self
 
 import msgspec
 
+from streams.codec import encode
 from streams.core.errors import InputError
 from streams.core.events import Command, OutcomeReported
+from streams.core.reports import FindingReported, SpecialistReported
 
 RECEIVED: Final = "received"
 STARTED: Final = "started"
@@ -43,6 +48,8 @@ CREATE TABLE IF NOT EXISTS commands (
     tries INTEGER NOT NULL, outcome BLOB
 ) STRICT;
 CREATE INDEX IF NOT EXISTS commands_by_state ON commands (state, seq);
+CREATE TABLE IF NOT EXISTS specialists (spawn_id TEXT PRIMARY KEY, body BLOB NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS reports (number INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT, body BLOB NOT NULL) STRICT;
 """
 
 
@@ -61,6 +68,14 @@ class Entry(NamedTuple):
     offset: int
     state: str
     tries: int
+
+
+class Report(NamedTuple):
+    """What is to be told beside outcomes, framed, and under which key; ``number`` is its place among all."""
+
+    number: int
+    key: str
+    body: bytes
 
 
 class Journal:
@@ -125,14 +140,60 @@ class Journal:
         """Write down that a command is about to take effect; False when it may not: it is started or over."""
         return self._move("state = ?, tries = tries + 1", (STARTED,), command_id, (RECEIVED,))
 
-    def hand_back(self, command_id: str) -> bool:
-        """Put a started command back, to be run again."""
-        return self._move("state = ?", (RECEIVED,), command_id, (STARTED,))
+    def hand_back(self, command_id: str, *, blamed: bool = True) -> bool:
+        """Put a started command back, to be run again.
 
-    def end(self, outcome: OutcomeReported) -> bool:
-        """Write down how a command ended; False when it has an end already, which then stands."""
+        A try that ended for what was not ``blamed`` on it does not count, but that there was one is remembered.
+        """
+        tries = "tries" if blamed else "max(tries - 1, 1)"
+        return self._move(f"state = ?, tries = {tries}", (RECEIVED,), command_id, (STARTED,))
+
+    def end(self, outcome: OutcomeReported, findings: Sequence[FindingReported] = ()) -> bool:
+        """Write down how a command ended, and what it found; False when it has an end already, which then stands."""
         body = msgspec.msgpack.encode(outcome)
-        return self._move("state = ?, outcome = ?", (ENDED, body), outcome.command_id, (RECEIVED, STARTED))
+        with self._db:
+            self._db.execute("BEGIN IMMEDIATE")
+            ended = self._move("state = ?, outcome = ?", (ENDED, body), outcome.command_id, (RECEIVED, STARTED))
+            for finding in findings if ended else ():
+                self._say(finding.service, finding)
+        return ended
+
+    # ----------------------------------------------------------------------------------------- specialists, reports
+
+    def hold(self, spawn: Command, report: SpecialistReported) -> None:
+        """Write down a specialist whose process is about to begin, and what is to be told of it."""
+        with _Unhurried(self._db):
+            self._db.execute(
+                "INSERT OR REPLACE INTO specialists VALUES (?, ?)", (spawn.id, msgspec.msgpack.encode(spawn))
+            )
+            self._say(spawn.service, report)
+
+    def note(self, spawn: Command, report: SpecialistReported, *, gone: bool = False) -> None:
+        """Write down what is to be told of a specialist; it is not held any more when it is ``gone``."""
+        with _Unhurried(self._db):
+            if gone:
+                self._db.execute("DELETE FROM specialists WHERE spawn_id = ?", (spawn.id,))
+            self._say(spawn.service, report)
+
+    def held(self) -> list[Command]:
+        """Return the spawn commands of the specialists that are held, or were when the last manager died."""
+        rows = self._db.execute("SELECT body FROM specialists").fetchall()
+        return sorted((msgspec.msgpack.decode(body, type=Command) for (body,) in rows), key=lambda spawn: spawn.seq)
+
+    def _say(self, key: str, event: SpecialistReported | FindingReported) -> None:
+        self._db.execute("INSERT INTO reports (key, body) VALUES (?, ?)", (key, encode(event)))
+
+    def untold(self) -> list[Report]:
+        """Return the reports that nobody has been told, in their order."""
+        rows = self._db.execute("SELECT number, key, body FROM reports ORDER BY number")
+        return [Report(*row) for row in rows]
+
+    def told(self, last: int) -> None:
+        """Forget the reports up to a number: they are in the inbox."""
+        with _Unhurried(self._db):
+            self._db.execute("DELETE FROM reports WHERE number <= ?", (last,))
+
+    # --------------------------------------------------------------------------------------------------- outcomes
 
     def service_of(self, command_id: str) -> str:
         """Return the service that a known command is for; ``""`` for an unknown one."""

@@ -81,7 +81,7 @@ async def _process(spec: ServiceSpec, probe: ProbeSpec) -> Seen:  # noqa: ARG001
 
 
 async def _tcp(spec: ServiceSpec, probe: ProbeSpec) -> Seen:
-    host, port = _address(probe.target or f"127.0.0.1:{spec.port}")
+    host, port = address_of(probe.target or f"127.0.0.1:{spec.port}")
     _, writer = await asyncio.open_connection(host, port)
     await _close(writer)
     return True, "up"
@@ -110,17 +110,25 @@ async def _http(spec: ServiceSpec, probe: ProbeSpec) -> Seen:
 
 async def _certificate(spec: ServiceSpec, probe: ProbeSpec) -> Seen:  # noqa: ARG001 - all kinds are called alike
     """Say for how many days a certificate is still valid: one in a file, or the one that a server shows."""
-    if probe.target.startswith("/"):
-        found = x509.load_pem_x509_certificate(await asyncio.to_thread(_read, probe.target))
-    else:
-        found = x509.load_der_x509_certificate(await _shown(*_address(probe.target)))
-    now = datetime.now(UTC)
-    days = (found.not_valid_after_utc - now).total_seconds() / 86_400
+    found = await certificate_of(probe.target)
+    days = days_left(found)
     if days < 0:
         return False, "expired"
-    if found.not_valid_before_utc > now:
+    if found.not_valid_before_utc > datetime.now(UTC):
         return False, "not_yet_valid"
     return days >= probe.limit, f"days_{int(days)}"
+
+
+async def certificate_of(target: str) -> x509.Certificate:
+    """Return the certificate in a file, or the one that ``host:port`` shows; ``OSError``, ``ValueError`` for none."""
+    if target.startswith("/"):
+        return x509.load_pem_x509_certificate(await asyncio.to_thread(_read, target))
+    return x509.load_der_x509_certificate(await _shown(*address_of(target)))
+
+
+def days_left(certificate: x509.Certificate) -> float:
+    """Return the days until a certificate ends; below 0 when it has."""
+    return (certificate.not_valid_after_utc - datetime.now(UTC)).total_seconds() / 86_400
 
 
 def _read(path: str) -> bytes:
@@ -148,7 +156,8 @@ async def _disk(spec: ServiceSpec, probe: ProbeSpec) -> Seen:
     return used <= probe.limit, f"used_{used:.0f}"
 
 
-def _address(text: str) -> tuple[str, int]:
+def address_of(text: str) -> tuple[str, int]:
+    """Return host and port of ``host:port``; ``ValueError`` when there is no port."""
     host, _, port = text.rpartition(":")
     return host.strip("[]"), int(port)
 

@@ -19,31 +19,69 @@ from streams.catalogue.actions import ActionSpec, ParameterValue, actions
 from streams.core.config import canonical
 from streams.core.errors import InputError
 from streams.core.events import Command
-from streams.core.inventory import ServiceSpec
+from streams.core.inventory import ProbeSpec, ServiceSpec, check_service
+from streams.core.strategy import has
 
 COMMAND_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,63}")
 SERVICE_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 TARGET_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@:-]{0,252}")
 """Units (``getty@tty1.service``), containers, namespaces, deployments, contexts of kubectl."""
-STARTING: Final = frozenset({"start", "restart", "kill_blocker", "rollback_config"})
-"""Verbs that start a process, which therefore needs a command line."""
+LOCKING: Final = frozenset({"start", "stop", "restart", "kill_blocker", "rollback_config", "checkpoint"})
+"""Verbs that hold the lock of a process, which is beside its pid file."""
 VARIABLE_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 CALL: Final = re.compile(r"(GET|HEAD|POST|PUT|PATCH|DELETE) (/[!-~]{0,1023})")
+HOST_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?|[0-9a-f:.]*:[0-9a-f:.]*")
+"""Of a URL: labels of plain letters, or an address of IPv6."""
+ADDRESS: Final = re.compile(r"(?P<host>[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]):[0-9]{1,5}")
 CONTROL: Final = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
-SHELLS: Final = frozenset({"sh", "ash", "bash", "busybox", "csh", "dash", "fish", "ksh", "mksh", "tcsh", "zsh"})
-WRAPPERS: Final = frozenset({"chroot", "doas", "env", "nohup", "nsenter", "setsid", "su", "sudo", "timeout", "xargs"})
+SHELLS: Final = frozenset(
+    {
+        "sh",
+        "ash",
+        "bash",
+        "busybox",
+        "csh",
+        "dash",
+        "fish",
+        "ksh",
+        "mksh",
+        "posh",
+        "rbash",
+        "tcsh",
+        "toybox",
+        "yash",
+        "zsh",
+    }
+)
+INLINE: Final = re.compile(r"-(?!-).*[cC]|--(init-)?command|--(rc|init)-?file")
+"""Options of shells that are followed by commands, or by a file of commands to run first."""
+VERSION: Final = re.compile(r"[-.0-9]+\Z")
+WRAPPERS: Final = frozenset(
+    {
+        *("capsh", "chroot", "chrt", "doas", "env", "flock", "gdb", "gosu", "ionice", "nice", "nohup", "nsenter"),
+        *("pkexec", "prlimit", "runuser", "script", "setarch", "setpriv", "setsid", "start-stop-daemon", "stdbuf"),
+        *("strace", "su", "su-exec", "sudo", "systemd-run", "taskset", "time", "timeout", "unshare", "watch", "xargs"),
+    }
+)
 VARIABLES_BARRED: Final = frozenset(
     {
         "BASH_ENV",
         "ENV",
+        "GCONV_PATH",
         "IFS",
         "LD_AUDIT",
         "LD_LIBRARY_PATH",
         "LD_PRELOAD",
         "LOGMEND_COMMAND_ID",
         "LOGMEND_PID_FILE",
+        "PERL5DB",
+        "PERL5OPT",
+        "PROMPT_COMMAND",
+        "PS4",
         "PYTHONINSPECT",
         "PYTHONSTARTUP",
+        "RUBYOPT",
+        "SHELLOPTS",
     }
 )
 ROOTS_BARRED: Final = ("/proc", "/sys", "/dev")
@@ -84,12 +122,18 @@ def order_of(command: Command) -> Order:
     _check(
         action.service_type == spec.type == command.service_type, "wrong_type", f"{action.id} is not for {spec.type}"
     )
-    _check_service(spec, action.verb)
+    _check_parts(spec, action)
+    check_entry(spec)
+    _check(
+        spec.type != "process" or action.verb not in LOCKING or bool(spec.pid_file),
+        "bad_path",
+        "the inventory declares no pid_file",
+    )
     try:
         values = action.parse(command.arguments)
     except InputError as error:
         raise RefusedError("bad_argument", str(error)) from error
-    _check_declared(spec, values)
+    _check_declared(spec, action, values)
     timeout_ms = min(command.timeout_ms, action.timeout_ms)
     _check(timeout_ms > 0, "bad_argument", "timeout_ms must be positive")
     return Order(
@@ -131,19 +175,29 @@ def _spec_of(command: Command) -> ServiceSpec:
     return spec
 
 
-def _check_declared(spec: ServiceSpec, values: Mapping[str, ParameterValue]) -> None:
-    """Let an argument name no part of the service but one that the inventory declares."""
+def _check_parts(spec: ServiceSpec, action: ActionSpec) -> None:
+    """Let nothing be done with a part of the service that its entry does not have."""
+    for part in action.requires:
+        _check(has(spec, part), "not_declared", f"{action.id} needs {part}, and the inventory declares none")
+    if action.verb == "reload" and spec.type in {"process", "docker"}:  # a unit tells these nothing
+        _check(bool(spec.reload_signal), "not_declared", f"{action.id} needs reload_signal")
+
+
+def _check_declared(spec: ServiceSpec, action: ActionSpec, values: Mapping[str, ParameterValue]) -> None:
+    """Let an argument name no part of the service but one that the inventory declares, and that the action is for."""
+    kinds = {kind for what, _, kind in (part.partition(":") for part in action.requires) if what == "switch"}
     declared: dict[str, Container[object]] = {
         "call": spec.calls,
         "port": (spec.port,),
         "lock_file": spec.lock_files,
-        "switch": spec.switches,
+        "switch": [name for name, switch in spec.switches.items() if switch.kind in kinds],
     }
     for name, allowed in declared.items():
         _check(name not in values or values[name] in allowed, "bad_argument", f"the inventory declares no such {name}")
 
 
-def _check_service(spec: ServiceSpec, verb: str) -> None:
+def check_entry(spec: ServiceSpec) -> None:
+    """Raise ``RefusedError`` for an inventory entry on which nothing would be carried out, whatever the action."""
     _check(
         SERVICE_NAME.fullmatch(spec.name) is not None,
         "bad_name",
@@ -151,10 +205,11 @@ def _check_service(spec: ServiceSpec, verb: str) -> None:
     )
     _check_environment(spec.environment)
     _check_files(spec)
+    _check_switches(spec)
     _check_names(spec)
     for argv in spec.tools.values():
         _check_command_line(argv)
-    if spec.type == "process" and (verb in STARTING or spec.argv):
+    if spec.type == "process" and spec.argv:
         _check_command_line(spec.argv)
         _check(bool(spec.pid_file), "bad_path", "the inventory declares no pid_file")
     if spec.type == "http":
@@ -162,6 +217,39 @@ def _check_service(spec: ServiceSpec, verb: str) -> None:
         for name, call in spec.calls.items():
             _check(SERVICE_NAME.fullmatch(name) is not None, "bad_call", "a call's name is not allowed")
             _check(CALL.fullmatch(call) is not None and ".." not in call, "bad_call", f"{name} is not METHOD /path")
+    for probe in spec.probes:
+        _check_probe(probe)
+    try:
+        check_service(spec)
+    except InputError as error:
+        raise RefusedError("bad_target", str(error)) from error
+
+
+def _check_switches(spec: ServiceSpec) -> None:
+    for switch in spec.switches.values():
+        for value in switch.values:
+            plain = len(value) <= TEXT_MAX and not CONTROL.search(value) and value == value.strip()
+            _check(plain, "bad_switch", f"{value[:80]!r} is not a plain value of a switch")
+
+
+def _check_probe(probe: ProbeSpec) -> None:
+    """Let a probe ask nothing but a plain address or file."""
+    target = probe.target
+    _check(len(target) <= TEXT_MAX and not CONTROL.search(target), "bad_probe", "a probe's target is not plain text")
+    match probe.kind:
+        case "http" if "://" in target:
+            _check_url(target.partition("?")[0])
+        case "http":
+            _check(not target or CALL.fullmatch(f"GET {target}") is not None, "bad_probe", f"{target!r} is not a path")
+        case "tcp":
+            _check(not target or ADDRESS.fullmatch(target) is not None, "bad_probe", f"{target!r} is not host:port")
+        case "certificate" | "disk" if target.startswith("/"):
+            plain = _is_plain_path(target) or (target == "/" and probe.kind == "disk")
+            _check(plain, "bad_probe", f"{target!r} is not a plain path")
+        case "certificate":
+            _check(ADDRESS.fullmatch(target) is not None, "bad_probe", f"{target!r} is not host:port")
+        case "disk":
+            _check(not target, "bad_probe", f"{target!r} is not a plain path")
 
 
 def _check_names(spec: ServiceSpec) -> None:
@@ -177,10 +265,15 @@ def _check_command_line(argv: tuple[str, ...]) -> None:
     for item in argv:
         _check(len(item) <= TEXT_MAX and not CONTROL.search(item), "bad_argv", "an item of argv is not plain text")
     _check(_is_plain_path(argv[0]), "bad_argv", "argv[0] must be an absolute path")
-    program = posixpath.basename(argv[0])
+    program = VERSION.sub("", posixpath.basename(argv[0]))
     _check(program not in WRAPPERS, "bad_argv", f"{program} would run another program: name that one")
-    inline = any(item.startswith("-") and not item.startswith("--") and "c" in item for item in argv[1:])
-    _check(program not in SHELLS or not (inline or program == "busybox"), "bad_argv", "a shell with -c is not allowed")
+    inline = any(INLINE.match(item) for item in argv[1:])
+    _check(
+        program not in SHELLS or not (inline or program in {"busybox", "toybox"}),
+        "bad_argv",
+        "a shell with -c is not allowed",
+    )
+    _check(not program.startswith("ld-linux"), "bad_argv", "the loader would run another program: name that one")
 
 
 def _check_environment(environment: dict[str, str]) -> None:
@@ -229,8 +322,9 @@ def _check_url(url: str) -> None:
         port = parts.port
     except ValueError as error:
         raise RefusedError("bad_url", "base_url is not a URL") from error
-    plain = not CONTROL.search(url) and " " not in url and "\\" not in url and len(url) <= TEXT_MAX
+    plain = url.isascii() and not CONTROL.search(url) and not {" ", "\\"} & set(url) and len(url) <= TEXT_MAX
     _check(plain and ".." not in url, "bad_url", "base_url has characters that a URL can't have")
     _check(parts.scheme in {"http", "https"} and bool(parts.hostname), "bad_url", "base_url must be http[s]://host")
+    _check(HOST_NAME.fullmatch(parts.hostname or "") is not None, "bad_url", "the host of base_url is not a plain name")
     _check("@" not in parts.netloc and not parts.query and not parts.fragment, "bad_url", "base_url must be plain")
     _check(port is None or port > 0, "bad_url", "the port of base_url is not one")

@@ -1,7 +1,8 @@
 """The manager of one host's pool (``logmend workers``): takes this host's commands and sees each one to its one end.
 
 Reads ``logmend.commands`` by itself, its position is in the journal. Nothing that it learns or starts is forgotten by
-``kill -9``: the order of steps is in ``journal.py``. At most ``PARALLEL_MAX`` actions run, one at a time per service.
+``kill -9``: the order of steps is in ``journal.py``. At most ``PARALLEL_MAX`` actions run, one at a time per service;
+looks go on beside them, and specialists come and go at once.
 """
 
 from __future__ import annotations
@@ -10,17 +11,17 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Final, Protocol
 
 from msgspec import Struct
 
 from streams import telemetry
-from streams.codec import encode
 from streams.core.directory import Directory
-from streams.core.events import Command, OutcomeReported, ProbeReported
+from streams.core.events import Command
 from streams.core.fold import EPOCH
-from streams.ports import Outgoing, PolledLog, Poller
+from streams.ports import PolledLog, Poller
 from streams.topics import Topics
 from streams.workers.appends import Appends
 from streams.workers.checks import ExpiredError, Moment, check
@@ -28,18 +29,26 @@ from streams.workers.crew import Crew, Timing
 from streams.workers.frames import Ended, Run
 from streams.workers.intake import Intake
 from streams.workers.journal import RECEIVED, STARTED, Entry, Journal
-from streams.workers.orders import RefusedError, may_repeat
+from streams.workers.members import Release, Spawn
+from streams.workers.orders import Order, RefusedError, may_repeat
 from streams.workers.probes import Probes
 from streams.workers.pulse import Pulse
 from streams.workers.results import Result, Surroundings
+from streams.workers.specialists import Specialists
+from streams.workers.telling import Telling
 
 PARALLEL_MAX: Final = 4
+LOOKS_MAX: Final = 16
+AT_ONCE: Final = frozenset({"spawn", "release"})
+"""Kinds of commands that wait for nothing."""
 TRIES_MAX: Final = 5
 """A repeatable command whose worker dies this often is in doubt: it may be what kills the worker."""
 PROBES_SECONDS: Final = 1.0
 BEAT_SECONDS: Final = 10.0
 BEATS_FIRST: Final = 2
 """The first one connects, so it is slow and tells little of the clock."""
+BEATS_FIRST_MAX: Final = 10
+"""So many are sent at most until one was quick enough to tell more."""
 TELL_SECONDS: Final = 10.0
 """How long a stop waits for the broker; what could not be told is in the journal."""
 PROTECTING_MODES: Final = frozenset({"observe", "approve"})
@@ -85,11 +94,11 @@ class Pool:
         self._host = host
         self._intake = Intake(log, topics.commands, journal, host.name)
         self._pulse = Pulse(log, topics.heartbeats, host.name)
-        self._work, self._news = asyncio.Event(), asyncio.Event()
+        self._work = asyncio.Event()
+        self._telling = Telling(log, topics.inbox_workers, journal, host.name, self._skew_ms)
         self.crew = Crew(host.workers_per_role, host.timing, self._on_ended, self._on_lost, self._work.set)
-        self._probes = Probes(
-            host.name, host.checkpoints, lambda: self._pulse.skew_ms or 0, self._report_probe, host.tool_path
-        )
+        self._specialists = Specialists(host.name, self.crew, journal, self._skew_ms, self._end, self._telling.news.set)
+        self._probes = Probes(host.name, host.checkpoints, self._skew_ms, self._telling.probe, host.tool_path)
         self._waiting: dict[str, Entry] = {}
         self._under_way: dict[str, Entry] = {}
 
@@ -111,12 +120,12 @@ class Pool:
         """Learn the time, settle what the last manager left, then begin all loops."""
         await self._intake.begin()
         beats = 0
-        while self._pulse.skew_ms is None or beats < BEATS_FIRST:
+        while self._pulse.skew_ms is None or beats < (BEATS_FIRST if self._pulse.is_sure else BEATS_FIRST_MAX):
             await self._pulse.beat(self.crew.workers, "starting")
             beats += 1
         self._recover()
         following = self._view.follow(self._log)
-        loops = (self._read(), following, self._act(), self._report(), self._probe(group), self._beat())
+        loops = (self._read(), following, self._act(), self._telling.run(), self._probe(group), self._beat())
         return [group.create_task(loop) for loop in loops]
 
     async def _finish(self, tasks: Sequence[asyncio.Task[None]]) -> None:
@@ -125,11 +134,12 @@ class Pool:
             task.cancel()
         await asyncio.wait(tasks)
         self._probes.stop()
+        self._specialists.stop()
         await self.crew.leave()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(TELL_SECONDS):
                 await self._log.settle()
-                await self._tell()
+                await self._telling.tell()
                 await self._pulse.beat(self.crew.workers, "stopping")
 
     # ------------------------------------------------------------------------------------------------------- loops
@@ -148,12 +158,6 @@ class Pool:
             self._work.clear()
             await self._start_some()
 
-    async def _report(self) -> None:
-        while True:
-            await self._tell()
-            await self._news.wait()
-            self._news.clear()
-
     async def _probe(self, group: asyncio.TaskGroup) -> None:
         """Probe what the inventory says now."""
         while True:
@@ -168,20 +172,30 @@ class Pool:
     # ------------------------------------------------------------------------------------------------------ acting
 
     async def _start_some(self) -> None:
-        """Admit the first waiting command of each service that has none under way, while there is room."""
-        while entry := self._next():
+        """Admit what may start now; what finds no worker that is up waits for one."""
+        stuck: set[str] = set()
+        while entry := self._next(stuck):
             await self._view.refresh()
             if not self._admit(entry):
-                return
+                stuck.add(entry.command.id)
 
-    def _next(self) -> Entry | None:
-        if len(self._under_way) >= PARALLEL_MAX:
-            return None
-        busy = {entry.command.service for entry in self._under_way.values()}
-        return next((entry for entry in self._waiting.values() if entry.command.service not in busy), None)
+    def _next(self, stuck: AbstractSet[str]) -> Entry | None:
+        """Return the first command that may start: of actions, one for each service and not too many in all."""
+        acting = [entry.command.service for entry in self._under_way.values() if entry.command.kind != "look"]
+        busy, looks = set(acting), len(self._under_way) - len(acting)
+        for entry in self._waiting.values():
+            command = entry.command
+            if command.kind in AT_ONCE or (command.kind == "look" and looks < LOOKS_MAX and command.id not in stuck):
+                return entry
+            if command.kind == "look" or command.service in busy or len(acting) >= PARALLEL_MAX:
+                continue
+            if command.id not in stuck:
+                return entry
+            busy.add(command.service)
+        return None
 
     def _admit(self, entry: Entry) -> bool:
-        """Check a command and hand it to a worker, or end it; False when no worker is up to take it.
+        """Check a command and hand it on, or end it; False when no worker is up to take it.
 
         Between the check and the worker lies one write to disk: that it is started.
         """
@@ -190,30 +204,60 @@ class Pool:
             order = check(command, self._moment())
         except RefusedError as error:
             telemetry.command_refused(command.id, f"{error.code}: {error}")
-            self._end(entry, "refused", _nothing(error.code, entry))
+            self._turn_down(entry, "refused", error.code)
             return True
         except ExpiredError:
-            self._end(entry, "expired", _nothing("expired", entry))
+            self._turn_down(entry, "expired", "expired")
+            return True
+        if not isinstance(order, Order):
+            self._call_or_release(entry, order)
             return True
         if not order.repeatable and self._is_older_than_journal(entry):
             self._end(entry, "in_doubt", Result(ok=False, code="journal_new", effect="unknown"))
             return True
-        worker = self.crew.choose(command.action)
+        worker = self._specialists.choose(command) or self.crew.choose(command.action)
         if worker is None:
             return False
-        del self._waiting[command.id]
-        if self._journal.start(command.id):
-            self._under_way[command.id] = entry._replace(state=STARTED, tries=entry.tries + 1)
+        started = self._start(entry)
+        if started is not None:
+            self._under_way[command.id] = started
             telemetry.actions_running(len(self._under_way))
             self.crew.give(worker, self._run(command))
         return True
+
+    def _start(self, entry: Entry) -> Entry | None:
+        """Write down that a command starts; None when it may not: it has, or it is over."""
+        del self._waiting[entry.command.id]
+        started = self._journal.start(entry.command.id)
+        return entry._replace(state=STARTED, tries=entry.tries + 1) if started else None
+
+    def _call_or_release(self, entry: Entry, asked: Spawn | Release) -> None:
+        if self._host.dry_run:
+            telemetry.action_logged(entry.command.id, entry.command.action, entry.command.service)
+            self._turn_down(entry, "refused", "dry_run")
+            return
+        started = self._start(entry)
+        if started is None:
+            return
+        if isinstance(asked, Spawn):
+            self._specialists.call(started, asked)
+        else:
+            self._specialists.release(started, asked)
+
+    def _turn_down(self, entry: Entry, status: str, code: str) -> None:
+        if entry.command.kind == "spawn":
+            self._specialists.refused(entry.command, code)
+        self._end(entry, status, _nothing(code, entry))
+
+    def _skew_ms(self) -> int:
+        return self._pulse.skew_ms or 0
 
     def _moment(self) -> Moment:
         directory = self._view.directory
         return Moment(
             host=self._host.name,
             clock_ms=_now_ms(),
-            skew_ms=self._pulse.skew_ms or 0,
+            skew_ms=self._skew_ms(),
             epoch=directory.epoch,
             own_epoch=EPOCH,
             halted_by=directory.halted_by,
@@ -221,23 +265,22 @@ class Pool:
         )
 
     def _run(self, command: Command) -> Run:
+        here = [spec for spec in self._view.directory.inventory.services if spec.host == self._host.name]
         protected = tuple(
             spec.pid_file
-            for spec in self._view.directory.inventory.services
-            if spec.host == self._host.name
-            and spec.name != command.service
-            and spec.pid_file
-            and (spec.protected or spec.mode in PROTECTING_MODES)
+            for spec in here
+            if spec.name != command.service and spec.pid_file and (spec.protected or spec.mode in PROTECTING_MODES)
         )
         return Run(
             command=command,
-            give_up_ms=command.expires_ms + (self._pulse.skew_ms or 0),
+            give_up_ms=command.expires_ms + (self._skew_ms()),
             dry_run=self._host.dry_run,
             surroundings=Surroundings(
                 checkpoints=str(self._host.checkpoints),
                 protected=protected,
                 environment=dict(self._host.environment),
                 tool_path=self._host.tool_path,
+                dependencies={spec.name: spec.port for spec in here if spec.port} if command.kind == "look" else {},
             ),
         )
 
@@ -259,7 +302,7 @@ class Pool:
         if ended.result.detail:
             telemetry.handled("action", f"{command.action} {command.service}: {ended.result.detail}")
         self._end(entry, ended.status, ended.result, worker, (ended.started_ms, ended.finished_ms))
-        if ended.started_ms:
+        if ended.started_ms and command.kind == "recovery":
             self._probes.boost(command.service)
 
     def _on_lost(self, worker: str, command_ids: Sequence[str]) -> None:
@@ -273,16 +316,22 @@ class Pool:
     def _recover(self) -> None:
         """Take up what the journal says is not over; no worker of an earlier manager acts on it any more."""
         for entry in self._journal.unfinished():
-            if entry.state == STARTED:
-                self._again_or_in_doubt(entry, "")
+            if entry.state == STARTED and entry.command.kind in AT_ONCE:
+                self._specialists.recover(entry)
+            elif entry.state == STARTED:
+                self._again_or_in_doubt(entry, "", blamed=False)
             else:
                 self._waiting[entry.command.id] = entry
+        self._specialists.bury()
         self._work.set()
 
-    def _again_or_in_doubt(self, entry: Entry, worker: str) -> None:
-        """Settle a command that may have taken effect, and whose worker can't say."""
-        if may_repeat(entry.command) and entry.tries < TRIES_MAX and self._journal.hand_back(entry.command.id):
-            self._waiting[entry.command.id] = entry._replace(state=RECEIVED)
+    def _again_or_in_doubt(self, entry: Entry, worker: str, *, blamed: bool = True) -> None:
+        """Settle a command that may have taken effect, and whose worker can't say; ``blamed`` for its death or not."""
+        command = entry.command
+        tried_out = blamed and entry.tries >= TRIES_MAX
+        if not tried_out and may_repeat(command) and self._journal.hand_back(command.id, blamed=blamed):
+            tries = entry.tries if blamed else max(entry.tries - 1, 1)
+            self._waiting[command.id] = entry._replace(state=RECEIVED, tries=tries)
             self._work.set()
         else:
             self._end(entry, "in_doubt", Result(ok=False, code="worker_lost", effect="unknown"), worker)
@@ -291,41 +340,9 @@ class Pool:
         self, entry: Entry, status: str, result: Result, worker: str = "", times_ms: tuple[int, int] = (0, 0)
     ) -> None:
         """Write down the one end of a command; telling it comes after."""
-        skew_ms = self._pulse.skew_ms or 0
-        started_ms, finished_ms = (at_ms and at_ms - skew_ms for at_ms in times_ms)
-        outcome = OutcomeReported(
-            command_id=entry.command.id,
-            command_seq=entry.command.seq,
-            host=self._host.name,
-            worker=worker,
-            status=status,
-            ok=result.ok,
-            code=result.code,
-            effect=result.effect,
-            started_ms=started_ms,
-            finished_ms=finished_ms,
-            skew_ms=skew_ms,
-        )
         self._waiting.pop(entry.command.id, None)
-        if self._journal.end(outcome):
-            telemetry.outcome_reported(status, ok=result.ok)
-        self._news.set()
+        self._telling.end(entry, status, result, worker, times_ms)
         self._work.set()
-
-    async def _tell(self) -> None:
-        """Append the outcomes that nobody knows of yet. After a crash some are told twice: the fold takes the first."""
-        outcomes = self._journal.unreported()
-        if not outcomes:
-            return
-        services = {outcome.command_id: self._journal.service_of(outcome.command_id) for outcome in outcomes}
-        inbox = self._topics.inbox_workers
-        await self._log.append(
-            [Outgoing(inbox, encode(outcome), services[outcome.command_id].encode()) for outcome in outcomes]
-        )
-        self._journal.reported(services)
-
-    async def _report_probe(self, event: ProbeReported) -> None:
-        await self._log.append([Outgoing(self._topics.inbox_workers, encode(event), event.service.encode())])
 
 
 def _nothing(code: str, entry: Entry) -> Result:

@@ -171,3 +171,23 @@ def resident_bytes(pid: int) -> int:
     with contextlib.suppress(OSError, ValueError, IndexError):
         return int((PROC / str(pid) / "statm").read_text("ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
     return 0
+
+
+class Usage(NamedTuple):
+    """Processor time that a process and its ended children have used, and the most memory that it has held itself."""
+
+    cpu_ms: int
+    memory_kb: int
+
+
+def usage_of(pid: int) -> Usage | None:
+    """Return what a process has used so far; None when it has ended."""
+    try:
+        raw = (PROC / str(pid) / "stat").read_bytes()
+        lines = (PROC / str(pid) / "status").read_text("ascii", "replace").splitlines()
+        fields = raw[raw.rindex(b")") + 2 :].split()
+        most = next(line for line in lines if line.startswith("VmHWM:"))
+    except (OSError, ValueError, StopIteration):  # a zombie has no memory
+        return None
+    ticks = sum(int(field) for field in fields[11:15])
+    return Usage(ticks * 1000 // os.sysconf("SC_CLK_TCK"), int(most.split()[1]))

@@ -22,7 +22,7 @@ from streams.workers import blockers, checkpoints, limits, proc, running
 from streams.workers.files import locked
 from streams.workers.orders import Order
 from streams.workers.proc import Identity
-from streams.workers.results import Result, Surroundings
+from streams.workers.results import Effect, Result, Surroundings
 from streams.workers.running import Running
 
 GRACE_MS: Final = 3_000
@@ -54,7 +54,7 @@ def stop(order: Order, around: Surroundings) -> Result:  # noqa: ARG001 - all ac
 def restart(order: Order, around: Surroundings) -> Result:
     """Stop the service if it runs and start it."""
     with _alone(order):
-        return _done_before(order) or _stop(order) or _start(order, around)
+        return _done_before(order) or _restart(order, around)
 
 
 def kill_blocker(order: Order, around: Surroundings) -> Result:
@@ -66,7 +66,7 @@ def kill_blocker(order: Order, around: Surroundings) -> Result:
         cleared = clear_blockers(order, around)
         if not cleared.ok or running.find(order.spec) is not None:
             return cleared
-        return _start(order, around)
+        return _start(order, around).after(touched=cleared.effect == "once")
 
 
 def clear_blockers(order: Order, around: Surroundings) -> Result:
@@ -92,7 +92,7 @@ def rollback_config(order: Order, around: Surroundings) -> Result:
             checkpoints.restore(order.spec, Path(around.checkpoints))
         except checkpoints.NoCheckpointError as error:
             return Result(ok=False, code="no_checkpoint", effect="none", detail=str(error))
-        return _stop(order) or _start(order, around)
+        return _restart(order, around).after(touched=True)
 
 
 def checkpoint(order: Order, around: Surroundings) -> Result:
@@ -130,13 +130,20 @@ def _done_before(order: Order) -> Result | None:
     return None
 
 
+def _restart(order: Order, around: Surroundings) -> Result:
+    ran = running.find(order.spec) is not None or bool(running.leftovers(order.spec))
+    return _stop(order) or _start(order, around).after(touched=ran)
+
+
 def _start(order: Order, around: Surroundings) -> Result:
-    for left in running.leftovers(order.spec):
+    left_over = running.leftovers(order.spec)
+    for left in left_over:
         _end(left.identity, 0)
     try:
         process = _launch(order, around)
     except (OSError, subprocess.SubprocessError) as error:
-        return Result(ok=False, code="not_startable", effect="none", detail=str(error))
+        effect: Effect = "once" if left_over else "none"
+        return Result(ok=False, code="not_startable", effect=effect, detail=str(error))
     status = proc.status_of(process.pid)
     if status is not None:
         running.record(order.spec, Running(status.identity, order.command_id))

@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from typing import Final
 
 from streams.codec import encode
 from streams.core.beside import Heartbeat
 from streams.ports import Log, Outgoing, TopicPartition
 from streams.workers.crew import Worker
+
+ROUND_MS_MAX: Final = 500
+"""An append that took longer says little of clocks: the broker, or this process, was away meanwhile."""
 
 
 class Pulse:
@@ -25,6 +29,11 @@ class Pulse:
         self._host = host
         self.skew_ms: int | None = None
         self._doubt_ms = 0
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether the skew is from an append that was quick."""
+        return self.skew_ms is not None and 2 * self._doubt_ms <= ROUND_MS_MAX
 
     async def beat(self, workers: Iterable[Worker], state: str = "") -> None:
         """Append one heartbeat for each worker (``state`` in place of its own) and measure the skew."""
@@ -39,8 +48,13 @@ class Pulse:
             self._measured((before_ms + after_ms) // 2 - record.timestamp, (after_ms - before_ms + 1) // 2)
 
     def _measured(self, skew_ms: int, doubt_ms: int) -> None:
-        """Take a measurement that is better than the last one, or that contradicts it: a clock was set."""
+        """Take a measurement that is better than the last one, or that contradicts it: a clock was set.
+
+        One that took long is taken only while there is none.
+        """
         known = self.skew_ms
+        if known is not None and 2 * doubt_ms > ROUND_MS_MAX:
+            return
         if known is None or doubt_ms <= self._doubt_ms or abs(skew_ms - known) > doubt_ms + self._doubt_ms:
             self.skew_ms, self._doubt_ms = skew_ms, doubt_ms
 

@@ -1,7 +1,7 @@
-"""Which actions a worker of a role may run, and the function behind each.
+"""Which actions a worker may run, by its role or as which specialist, and the function behind each.
 
-The roles are those of SPEC X1: the executor acts, the deployer rolls out and back, the critic verifies. A role that no
-verb belongs to (architect, coder) has no workers.
+The roles are those of SPEC X1: the architect looks over what there is to plan with, the coder proposes a change, the
+executor acts, the critic verifies, the deployer rolls out and back. A specialist looks, and acts with its own verbs.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from functools import cache
 from importlib import import_module
 from typing import Final
 
+from streams.catalogue import teams
 from streams.catalogue.actions import actions
 from streams.workers.orders import Order
 from streams.workers.results import Result, Surroundings
@@ -29,6 +30,9 @@ _ANY: Final[Mapping[str, str]] = {
     "end_idle_sessions": "upkeep:declared_tool",
     "checkpoint": "upkeep:checkpoint",
     "verify": "verify:verify",
+    "look": "looking:look",
+    "survey": "looking:survey",
+    "propose": "proposals:propose",
 }
 """Verb to module and function of this room, for every type of service that the next table does not name."""
 _BY_TYPE: Final[Mapping[str, Mapping[str, str]]] = {
@@ -59,6 +63,9 @@ _ROLE_OF_VERB: Final[Mapping[str, str]] = {
         ("checkpoint", "restore_features", "restore_upstream", "rollback_config", "rollback_version"), "deployer"
     ),
     "verify": "critic",
+    "look": "architect",
+    "survey": "architect",
+    "propose": "coder",
 }
 """Whose a verb is, if not the executor's."""
 
@@ -72,6 +79,13 @@ ROLES: Final[Mapping[str, frozenset[str]]] = {
     role: frozenset(action for action in HANDLERS if role_of(action) == role)
     for role in ("executor", *sorted(set(_ROLE_OF_VERB.values())))
 }
+
+
+def abilities(name: str) -> frozenset[str]:
+    """Return the actions that a worker of a role, or a specialist of a name, may run; none for any other name."""
+    row = teams().specialist(name)
+    verbs = (*row.verbs, "look") if row else ()
+    return ROLES.get(name) or frozenset(action for action in HANDLERS if actions()[action].verb in verbs)
 
 
 @cache

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from streams.core.inventory import ServiceSpec
 from streams.workers import proc
-from streams.workers.files import write_whole
+from streams.workers.files import read_plain, write_whole
 from streams.workers.proc import Identity
 
 COMMAND_VARIABLE: Final = "LOGMEND_COMMAND_ID"
@@ -70,8 +70,7 @@ def record(spec: ServiceSpec, running: Running) -> None:
 def _read(path: Path) -> PidFile | None:
     """Return what a pid file says; None when there is none or it holds something else."""
     try:
-        with path.open("rb") as file:
-            lines = file.read(PID_FILE_BYTES_MAX).decode("ascii").split()
+        lines = read_plain(path, PID_FILE_BYTES_MAX).decode("ascii").split()
     except (OSError, UnicodeDecodeError):
         return None
     if not lines or not all(PID.fullmatch(line) for line in lines[:2]):

@@ -110,6 +110,8 @@ def _isolate(order: Order, parent: int, pipe: int) -> None:
     os.umask(0o022)
     os.chdir("/")
     limits.enter(order.timeout_ms)
+    if order.action.looks:
+        limits.give_way()
 
 
 def perform(order: Order, around: Surroundings) -> Result:

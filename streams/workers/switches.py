@@ -19,11 +19,12 @@ from msgspec import Struct
 
 from streams.core.inventory import Switch
 from streams.workers import proc, running
-from streams.workers.files import locked, write_whole
+from streams.workers.files import locked, read_plain, write_whole
 from streams.workers.orders import Order
 from streams.workers.results import Result, Surroundings
 
 VALUE_BYTES_MAX: Final = 4096
+MARK_BYTES_MAX: Final = 1 << 16
 MARK: Final = ".logmend"
 FIRST, LAST, NEXT, PREVIOUS, AROUND = "first", "last", "next", "previous", "around"
 MOVES: Final[Mapping[str, str]] = {
@@ -52,11 +53,13 @@ def move(order: Order, around: Surroundings) -> Result:  # noqa: ARG001 - all ac
     switch = order.spec.switches[str(order.values["switch"])]
     path = Path(switch.file)
     with locked(Path(switch.file + ".lock"), order.timeout_ms / 2000):
-        mark = _mark(path)
+        mark = _mark(path, switch)
         if mark is not None and mark.command == order.command_id:
             _finish(order, switch, path, mark)
             return Result(ok=True, code="already_done", effect="once")
         before = _content(path, switch)
+        if before is None:
+            return Result(ok=False, code="bad_switch", effect="none", detail=f"{path} is not a regular file")
         after = _value(switch.values, before, MOVES[order.action.verb])
         if after is None:
             return Result(ok=False, code="at_limit", effect="none", detail=f"{path} holds {before[:80]!r}")
@@ -68,20 +71,23 @@ def move(order: Order, around: Surroundings) -> Result:  # noqa: ARG001 - all ac
         return Result(ok=True, code="switched", effect="once")
 
 
-def _mark(path: Path) -> Mark | None:
+def _mark(path: Path, switch: Switch) -> Mark | None:
+    """Return the mark beside a switch; None when there is none of ours, which never leads to an undeclared value."""
     try:
-        return msgspec.json.decode(Path(f"{path}{MARK}").read_bytes(), type=Mark)
+        mark = msgspec.json.decode(read_plain(Path(f"{path}{MARK}"), MARK_BYTES_MAX), type=Mark)
     except (OSError, msgspec.DecodeError):
         return None
+    return mark if mark.after in switch.values else None
 
 
-def _content(path: Path, switch: Switch) -> str:
-    """Return what the file holds; the normal value when there is none."""
+def _content(path: Path, switch: Switch) -> str | None:
+    """Return what the file holds, the normal value when there is none, or None when it is no regular file."""
     try:
-        with path.open("rb") as file:
-            return file.read(VALUE_BYTES_MAX).decode("utf-8", "replace").strip()
+        return read_plain(path, VALUE_BYTES_MAX).decode("utf-8", "replace").strip()
     except FileNotFoundError:
         return switch.values[0]
+    except OSError:
+        return None
 
 
 def _value(values: Sequence[str], current: str, how: str) -> str | None:

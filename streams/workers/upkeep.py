@@ -19,6 +19,7 @@ from streams.workers.orders import Order
 from streams.workers.results import Result, Surroundings
 
 ROTATED_KEPT: Final = 3
+_NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 DEPTH_MIN: Final = 3
 """A directory that may be emptied has at least so many parts: never ``/`` or ``/var``."""
 
@@ -63,7 +64,7 @@ def rotate_log(order: Order, around: Surroundings) -> Result:  # noqa: ARG001 - 
         return Result(ok=True, code="nothing_to_rotate", effect="none")
     for number in range(ROTATED_KEPT, 1, -1):
         older = Path(f"{path}.{number - 1}")
-        if older.exists():
+        if os.path.lexists(older):
             older.replace(f"{path}.{number}")
     if order.spec.reload_signal:
         path.replace(f"{path}.1")
@@ -74,16 +75,21 @@ def rotate_log(order: Order, around: Surroundings) -> Result:  # noqa: ARG001 - 
 
 
 def _copied(path: Path) -> bool:
-    """Copy a log aside and cut it short; False when there is no room for the copy, and then it is as it was."""
+    """Copy a log aside and cut it short; False when there is no room for the copy, and then it is as it was.
+
+    Neither end may be a link: whoever can write into the directory of the log must not choose another file.
+    """
     beside = Path(f"{path}.1")
-    try:
-        shutil.copyfile(path, beside, follow_symlinks=False)
-    except OSError as error:
-        beside.unlink(missing_ok=True)
-        if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
-            return False
-        raise
-    os.truncate(path, 0)
+    with os.fdopen(os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC), "r+b") as log:
+        try:
+            with os.fdopen(os.open(beside, _NEW, 0o644), "wb") as copy:
+                shutil.copyfileobj(log, copy)
+        except OSError as error:
+            beside.unlink(missing_ok=True)
+            if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+                return False
+            raise
+        log.truncate(0)
     return True
 
 

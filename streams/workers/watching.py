@@ -21,7 +21,9 @@ from streams.core.events import ProbeReported
 from streams.ports import Log, Outgoing, TopicPartition
 from streams.topics import Topics
 from streams.workers.judging import Judge, Judged, Limits, judge_brokers, judge_processes
-from streams.workers.readings import Processors, Reading, own_processes, readings, silent_brokers
+from streams.workers.processors import Processors
+from streams.workers.pulse import ROUND_MS_MAX
+from streams.workers.readings import Reading, own_processes, readings, silent_brokers
 
 FIRST_SECONDS: Final = 1.0
 """How long the processors are watched before the first look."""
@@ -29,10 +31,6 @@ SIGHTS_MAX: Final = 240
 """Looks that wait for the broker: two hours of them."""
 TELL_SECONDS: Final = 5.0
 """How long a stop waits for the broker."""
-
-
-ROUND_MS_MAX: Final = 500
-"""An append that took longer says nothing of clocks: the broker was away meanwhile."""
 
 
 class Watched(Struct, frozen=True, kw_only=True):

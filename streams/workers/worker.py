@@ -1,4 +1,6 @@
-"""A process of the pool (``python -m streams.workers.worker``): takes commands from its manager's pipe and runs them.
+"""A process of the pool (``python -m streams.workers.worker NAME``), for a role or as a specialist.
+
+It takes commands from its manager's pipe and runs them.
 
 One thread, one loop over pipes. An action runs in a child of its own (``sandbox.py``), but for those that only replace
 a small file: they are done here, in a few milliseconds. When the manager is gone (end of file) whatever runs is killed
@@ -15,13 +17,14 @@ import sys
 import time
 from typing import Final
 
+from streams.catalogue import teams
 from streams.core.commands import command_sha256
 from streams.core.events import Command
-from streams.workers import sandbox
-from streams.workers.frames import Ended, Frames, Leave, Ping, Pong, Request, Run, pack
+from streams.workers import limits, sandbox
+from streams.workers.frames import Ended, Frames, Hold, Leave, Ping, Pong, Request, Run, pack
 from streams.workers.orders import Order, RefusedError, order_of
 from streams.workers.results import Result
-from streams.workers.roles import ROLES, handler
+from streams.workers.roles import abilities, handler
 from streams.workers.sandbox import Child
 
 READ_BYTES: Final = 65_536
@@ -29,22 +32,28 @@ LOOK_SECONDS: Final = 0.1
 
 
 class Worker:
-    """The loop of one worker. ``role`` limits what it runs."""
+    """The loop of one worker. ``name``, a role or a specialist, limits what it runs."""
 
-    def __init__(self, role: str, inlet: int, outlet: int) -> None:
-        self._actions = ROLES[role]
+    def __init__(self, name: str, inlet: int, outlet: int) -> None:
+        self._actions = abilities(name)
+        self._specialist = teams().specialist(name)
         self._inlet = inlet
         self._outlet = outlet
         self._frames = Frames(Request)
         self._selector = selectors.DefaultSelector()
         self._children: dict[int, tuple[Child, int]] = {}
         self._leaving = False
+        self._cold = sorted(self._actions)
+        """Actions whose modules are not imported yet: that is done while there is nothing else to do."""
 
     def run(self) -> None:
         """Work until told to leave, or until the manager is gone."""
         self._selector.register(self._inlet, selectors.EVENT_READ)
         while not (self._leaving and not self._children):
-            for key, _ in self._selector.select(LOOK_SECONDS if self._children else None):
+            ready = self._selector.select(self._patience())
+            if not ready and self._cold:
+                handler(self._cold.pop())  # once here, not in every action's child
+            for key, _ in ready:
                 if key.fd == self._inlet:
                     if not self._listen():
                         self._abandon()
@@ -52,6 +61,12 @@ class Worker:
                 else:
                     self._collect(key.fd)
             self._enforce()
+
+    def _patience(self) -> float | None:
+        """Return how long there is nothing to do but to listen, in seconds; None for ever."""
+        if self._cold:
+            return 0.0
+        return LOOK_SECONDS if self._children else None
 
     def _listen(self) -> bool:
         data = os.read(self._inlet, READ_BYTES)
@@ -61,6 +76,8 @@ class Worker:
                     self._begin(frame)
                 case Ping(number):
                     self._say(pack(Pong(number, len(self._children))))
+                case Hold(memory_mb, cpu):
+                    limits.hold(memory_mb, cpu)
                 case Leave():
                     self._leaving = True
         return bool(data)
@@ -92,7 +109,11 @@ class Worker:
             raise RefusedError("wrong_role", "the role of this worker does not run it")
         if command_sha256(command) != command.sha256:
             raise RefusedError("wrong_hash", "the command is not the one that was hashed")
-        return order_of(command)
+        order = order_of(command)
+        topic = order.values.get("topic")
+        if topic is not None and self._specialist is not None and topic not in self._specialist.topics:
+            raise RefusedError("wrong_topic", f"a {self._specialist.name} does not look at {topic}")
+        return order
 
     def _collect(self, pipe: int) -> None:
         child, started_ms = self._children[pipe]
@@ -128,15 +149,13 @@ def _now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def main(role: str) -> None:
+def main(name: str) -> None:
     """Serve the manager at the other end of standard input and output."""
     outlet = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    for action in ROLES[role]:
-        handler(action)  # imported once here, not in every action's child
     with contextlib.suppress(BrokenPipeError):
-        Worker(role, sys.stdin.fileno(), outlet).run()
+        Worker(name, sys.stdin.fileno(), outlet).run()
 
 
 if __name__ == "__main__":

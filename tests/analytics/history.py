@@ -6,15 +6,16 @@ import random
 
 from streams.catalogue import strategies
 from streams.codec import encode
+from streams.core.base import Event
 from streams.core.beside import Evidence
 from streams.core.config import Inventory, canonical, sha256
+from streams.core.directory import may_say
 from streams.core.events import (
     ActionHalted,
     Command,
     ConfigApplied,
     Decision,
     Detection,
-    Event,
     Fact,
     InboxEvent,
     LineAt,
@@ -30,6 +31,7 @@ from streams.core.events import (
 )
 from streams.core.fold import Fold
 from streams.core.inventory import ServiceSpec
+from streams.core.kinds import SENDING_KINDS
 from streams.ports import Outgoing
 from streams.topics import Topics
 from tests.analytics.memory_log import MemoryLog
@@ -91,7 +93,7 @@ class History:
         for decision in decisions:
             self.decisions.append(decision)
             offset = self.log.put(Outgoing(self.topics.decisions, encode(decision), decision.incident.encode()))
-            if decision.kind == "commanded" and decision.command is not None:
+            if decision.kind in SENDING_KINDS and decision.command is not None:
                 self.commands.append(decision.command)
                 self.command(decision.command, offset)
 
@@ -119,7 +121,7 @@ class History:
 
     def say(self, *events: InboxEvent) -> None:
         """Append a slice of an inbox in which some events stand."""
-        workers = isinstance(events[0], OutcomeReported | ProbeReported)
+        workers = may_say(self.topics.inbox_workers, events[0])
         source = self.topics.inbox_workers if workers else self.topics.inbox_people
         start = self._ends.get(source, 0)
         messages = tuple(
@@ -214,6 +216,24 @@ class History:
             )
         )
 
+    def refuse(self, command_id: str, code: str, *, seq: int = 4711, status: str = "refused") -> None:
+        """Let the pool say that a command was not carried out."""
+        self.say(
+            OutcomeReported(
+                command_id=command_id,
+                command_seq=seq,
+                host="h1",
+                worker="",
+                status=status,
+                ok=False,
+                code=code,
+                effect="none",
+                started_ms=0,
+                finished_ms=0,
+                skew_ms=0,
+            )
+        )
+
     def heal(self, service: str, pattern: str = "process_crash") -> None:
         """Break a service, act on it, and see it heal."""
         before = len(self.commands)
@@ -228,15 +248,16 @@ class History:
         self.say(ActionHalted(author="ann", reason="test"))
 
 
-def story() -> History:
-    """Return a history with every kind of thing in it: two incidents healed, one that a gate holds back."""
-    history = History()
+def story(before: History | None = None) -> History:
+    """Return a history with two incidents healed, one that a gate holds back, a refusal; after what was ``before``."""
+    history = before or History()
     history.begin()
     history.heal("shop")
     history.heal("cart", "database_lock")
     history.say(
         ProbeReported(host="h1", service="mail", kind="http", ok=True, code="200", at_ms=history.now_ms, latency_ms=3)
     )
+    history.refuse("1-4711-0", "wrong_hash")
     history.measure("shop", 40.0, 60.0)
     history.take("logs")
     history.halt()

@@ -54,7 +54,7 @@ async def test_a_whole_log_is_clean(tmp_path: Path) -> None:
     report = await verify(tmp_path, history.log)
     assert report.findings == ()
     assert report.counts["decisions"] == len(history.decisions)
-    assert report.counts["facts"] == 175
+    assert report.counts["facts"] == 176
     assert report.counts["files"] == len(load(tmp_path).names())
 
 

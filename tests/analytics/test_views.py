@@ -18,6 +18,7 @@ from analytics.views import VIEWS, EventLog, connect
 from analytics.writer import EventLogWriter
 from streams.core.errors import InputError
 from tests.analytics.archive import Clock, archive
+from tests.analytics.crew import work_together
 from tests.analytics.history import History, story, wander
 
 
@@ -26,7 +27,10 @@ async def test_an_empty_log_has_every_column(tmp_path: Path) -> None:
     with EventLog(tmp_path) as log:
         empty = {view: log.query(f"FROM {view}") for view in VIEWS}
     assert all(frame.is_empty() for frame in empty.values())
-    await archive(story(), tmp_path)
+    history = History()
+    history.begin()
+    work_together(history, "shop", "database_connection")
+    await archive(story(history), tmp_path)
     with EventLog(tmp_path) as log:
         full = {view: log.query(f"FROM {view}") for view in VIEWS}
     assert {view: frame.schema for view, frame in full.items()} == {view: one.schema for view, one in empty.items()}
@@ -316,7 +320,7 @@ async def test_a_damaged_manifest_says_so(told: tuple[History, EventLog]) -> Non
 
 
 class Asking(threading.Thread):
-    """A reader that asks until told to stop: every answer must be one moment of the log."""
+    """A reader that asks until told to stop, and once more: every answer must be one moment of the log."""
 
     def __init__(self, directory: Path, done: threading.Event) -> None:
         super().__init__()
@@ -331,7 +335,9 @@ class Asking(threading.Thread):
                 (SELECT count(*) FROM commands ANTI JOIN decisions USING (id))
         """
         with EventLog(self._directory) as log:
-            while not self._done.is_set():
+            last = False
+            while not last:
+                last = self._done.wait(0.02)
                 try:
                     count, end, orphans = log.query(sql).row(0)
                 except InputError as error:
@@ -359,7 +365,6 @@ async def test_ten_readers_while_it_is_written(tmp_path: Path, monkeypatch: pyte
             await asyncio.sleep(0.02)
         history.log.horizon_ms = 1 << 62
         await writer.flush()
-        await asyncio.sleep(0.5)
         done.set()
         for reader in readers:
             reader.join()

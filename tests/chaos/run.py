@@ -13,6 +13,7 @@ from analytics.verify import verify
 from streams.codec import decode_command, decode_decision, decode_inbox
 from streams.core.directory import Directory
 from streams.core.events import OutcomeReported
+from streams.core.kinds import SENDING_KINDS
 from streams.ports import TopicPartition
 from streams.runtime.admin import create_topics
 from streams.runtime.kafka import KafkaLog
@@ -145,7 +146,7 @@ async def _late(settings: Settings, log: KafkaLog, view: FactsView) -> list[str]
         return [record.value or b"" for record in await read_all(log, where, *await log.bounds(where))]
 
     decisions = [decode_decision(value) for value in await whole(topics.decisions)]
-    decided = {one.id for one in decisions if one.kind == "commanded"}
+    decided = {one.id for one in decisions if one.kind in SENDING_KINDS}
     sent = {decode_command(value).id for value in await whole(topics.commands)}
     events = [decode_inbox(value) for value in await whole(topics.inbox_workers)]
     over = {event.command_id for event in events if isinstance(event, OutcomeReported)}

@@ -1,23 +1,25 @@
-"""``python -m tests.chaos.workers``: kills the pool's manager and its workers under load, and counts what was done.
+"""``python -m tests.chaos.workers``: kills the pool's manager, workers and specialists under load, and counts.
 
 Each service has its next command as soon as the last one has an outcome: restarts (each start leaves its command's id),
-fallbacks (each moves a switch on by one) and calls, which may not be repeated (the target counts them by their key).
+fallbacks (each moves a switch on by one), calls, which may not be repeated (the target counts them by their key), and
+specialists, each of which is called, looks and is let go: none may be lost sight of, and none come twice.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
-from typing import Final
+from typing import Any, Final
 
 import psutil
 from msgspec import Struct, field
@@ -25,6 +27,7 @@ from msgspec import Struct, field
 from streams.codec import decode_inbox, encode
 from streams.core.events import Command, OutcomeReported
 from streams.core.inventory import ServiceSpec, Switch
+from streams.core.reports import SpecialistReported
 from streams.ports import Outgoing, TopicPartition
 from streams.runtime.admin import create_topics
 from streams.runtime.broker import EmbeddedBroker
@@ -35,15 +38,25 @@ from tests.chaos.fleet import Fleet
 from tests.chaos.target import Target
 from tests.workers.facts import Facts, inventory
 from tests.workers.kit import command, end_services, process_spec, starts
+from tests.workers.plans import ASKED
 
-KINDS: Final = ("restart", "fallback", "call")
+KINDS: Final = ("restart", "fallback", "call", "specialist")
 OF_EACH: Final = 4
 VALUES: Final = tuple(f"v{number}" for number in range(997))
 """So many that where a switch stands says how often it was moved."""
 EXPIRE_MS: Final = 600_000
+OTHERS: Final[dict[str, dict[str, Any]]] = {
+    "restart": {"action": "process.restart", "arguments": {"grace_ms": "100"}},
+    "fallback": {"action": "process.fallback", "arguments": {"switch": "upstream"}},
+    "call": {"action": "http.call", "arguments": {"call": "heal"}},
+}
+"""What is commanded of the other kinds."""
 REST_SECONDS_MAX: Final = 60.0
 BACK_SECONDS_MAX: Final = 10.0
 LOOK_SECONDS: Final = 0.02
+ENDS: Final = frozenset({"failed", "released"})
+LIFE: Final = ("spawn", "look", "release")
+"""What is commanded of a specialist, one after the other, again and again."""
 
 
 class Plan(Struct, frozen=True):
@@ -68,10 +81,12 @@ class Counts(Struct):
 class Report(Struct):
     """What was killed, how long the killed were away, and what became of the commands."""
 
-    killed: dict[str, int] = field(default_factory=lambda: {"manager": 0, "worker": 0})
+    killed: dict[str, int] = field(default_factory=lambda: {"manager": 0, "worker": 0, "specialist": 0})
     under_way: int = 0
     """Commands that were under way at the kills."""
     away_seconds: dict[str, list[float]] = field(default_factory=lambda: {"manager": [], "worker": []})
+    reported_seconds: list[float] = []
+    """From the kill of a specialist until it was reported failed."""
     counts: dict[str, Counts] = field(default_factory=lambda: {kind: Counts() for kind in KINDS})
     contradicted: int = 0
     """Commands with two different ends."""
@@ -84,11 +99,17 @@ class Report(Struct):
 
 
 class Load:
-    """One command at a time for each service, in one chain. ``sent`` and ``ends`` are by the command's id."""
+    """One command at a time for each service, in one chain.
+
+    ``sent`` and ``ends`` are by the command's id, ``lives`` (what was reported of a specialist) by its plan. ``steps``
+    are the commands about a service's specialist, ``LIFE`` after ``LIFE``; the first of each is its plan.
+    """
 
     def __init__(self, log: KafkaLog, settings: Settings, root: Path, target: Target) -> None:
         self.sent: dict[str, tuple[str, Command]] = {}
         self.ends: dict[str, set[OutcomeReported]] = {}
+        self.lives: dict[str, set[SpecialistReported]] = {}
+        self.steps: dict[str, list[str]] = {}
         self.services = {kind: [_spec(kind, settings.host, root, target, n) for n in range(OF_EACH)] for kind in KINDS}
         self._log = log
         self._topics = settings.topics
@@ -112,20 +133,31 @@ class Load:
 
     async def _send(self, free: list[tuple[str, ServiceSpec]]) -> None:
         for kind, spec in free:
-            action, arguments = {
-                "restart": ("process.restart", {"grace_ms": "100"}),
-                "fallback": ("process.fallback", {"switch": "upstream"}),
-                "call": ("http.call", {"call": "heal"}),
-            }[kind]
             seq = len(self.sent)
             expires_ms = time.time_ns() // 1_000_000 + EXPIRE_MS
-            asked = command(spec, action, seq, seq - 1, arguments=arguments, expires_ms=expires_ms)
+            fields = self._of_life(spec, seq) if kind == "specialist" else OTHERS[kind]
+            asked = command(spec, seq=seq, previous_seq=seq - 1, expires_ms=expires_ms, **fields)
             self.sent[asked.id] = kind, asked
             await self._log.append([Outgoing(self._topics.commands, encode(asked), spec.host.encode())])
 
+    def _of_life(self, spec: ServiceSpec, seq: int) -> dict[str, Any]:
+        """Return what is commanded next of a service's specialist: it is called, looks, is let go, and so on."""
+        steps = self.steps[spec.name] = [*self.steps.get(spec.name, ()), f"1-{seq}-0"]
+        kind, plan = LIFE[(len(steps) - 1) % len(LIFE)], steps[(len(steps) - 1) // len(LIFE) * len(LIFE)]
+        who = {"specialist": f"database-optimizer-{int(spec.name[-1]) + 1:03d}"}
+        arguments = {
+            "spawn": {**ASKED, **who, "plan": plan},
+            "look": {**who, "topic": "process"},
+            "release": {**who, "plan": plan},
+        }
+        action = "process.look" if kind == "look" else f"specialist.{kind}"
+        return {"action": action, "kind": kind, "arguments": arguments[kind]}
+
     def _hear(self, value: bytes) -> Iterator[tuple[str, ServiceSpec]]:
-        """Note an end; yield the service that is free now."""
+        """Note what was said; yield the service that is free now."""
         event = decode_inbox(value)
+        if isinstance(event, SpecialistReported):
+            self.lives.setdefault(event.plan, set()).add(event)
         if not isinstance(event, OutcomeReported):
             return
         known = self.ends.setdefault(event.command_id, set())
@@ -139,6 +171,8 @@ def _spec(kind: str, host: str, root: Path, target: Target, number: int) -> Serv
     name = f"{kind}-{number}"
     if kind == "restart":
         return process_spec(root, name, host=host)
+    if kind == "specialist":
+        return ServiceSpec(name=name, host=host, mode="auto", pid_file=str(root / f"{name}.pid"))
     if kind == "fallback":
         switch = Switch("upstream", str(root / f"{name}.upstream"), VALUES)
         return ServiceSpec(name=name, host=host, mode="auto", switches={"upstream": switch})
@@ -195,11 +229,14 @@ async def _kill_all(fleet: Fleet, plan: Plan, load: Load, report: Report) -> Non
     random = Random(plan.seed)
     while sum(report.killed.values()) < plan.kills:
         await asyncio.sleep(random.uniform(0.0, 2.0) * plan.every_seconds)
-        workers = _workers(fleet)
-        if random.random() < 0.5:
+        workers, specialists = _workers(fleet), _specialists(fleet)
+        which = random.random()
+        if which < 0.4:
             await _kill_manager(fleet, load, report)
-        elif workers:
+        elif which < 0.7 and workers:
             await _kill_worker(fleet, random.choice(workers), load, report)
+        elif specialists:
+            await _kill_specialist(random.choice(specialists), load, report)
 
 
 async def _kill_manager(fleet: Fleet, load: Load, report: Report) -> None:
@@ -221,6 +258,24 @@ async def _kill_worker(fleet: Fleet, victim: psutil.Process, load: Load, report:
     report.away_seconds["worker"].append(time.monotonic() - began)
 
 
+async def _kill_specialist(victim: psutil.Process, load: Load, report: Report) -> None:
+    """Kill one, and wait until it is reported; one that was about to leave is reported as gone."""
+    report.under_way += len(load.sent) - len(load.ends)
+    began, known = time.monotonic(), _deaths(load)
+    with contextlib.suppress(psutil.NoSuchProcess):
+        victim.kill()
+        report.killed["specialist"] += 1
+    while time.monotonic() < began + BACK_SECONDS_MAX / 2:
+        if _deaths(load) > known:
+            report.reported_seconds.append(time.monotonic() - began)
+            return
+        await asyncio.sleep(LOOK_SECONDS)
+
+
+def _deaths(load: Load) -> int:
+    return sum(one.code == "died" for life in load.lives.values() for one in life)
+
+
 async def _until_back(fleet: Fleet, dead: AbstractSet[int]) -> None:
     """Look after the pool until every role has its worker, and none of them is a dead one."""
     while len(pids := {one.pid for one in _workers(fleet)}) < len(ROLES) or pids & dead:
@@ -229,16 +284,24 @@ async def _until_back(fleet: Fleet, dead: AbstractSet[int]) -> None:
 
 
 def _workers(fleet: Fleet) -> list[psutil.Process]:
-    """Return the living workers of the manager."""
+    """Return the living workers of roles."""
+    return [one for one, name in _children(fleet) if name in ROLES]
+
+
+def _specialists(fleet: Fleet) -> list[psutil.Process]:
+    """Return the living specialists."""
+    return [one for one, name in _children(fleet) if name not in ROLES]
+
+
+def _children(fleet: Fleet) -> list[tuple[psutil.Process, str]]:
+    """Return the living workers of the manager, each with the name that it works under."""
     try:
         found = psutil.Process(fleet.children["workers"].state.pid).children()
-        return [one for one in found if one.status() != psutil.STATUS_ZOMBIE and _is_worker(one)]
+        living = [one for one in found if one.status() != psutil.STATUS_ZOMBIE]
+        named = [(one, one.cmdline()) for one in living]
+        return [(one, words[-1]) for one, words in named if "streams.workers.worker" in words]
     except psutil.Error:  # one of them has just died
         return []
-
-
-def _is_worker(process: psutil.Process) -> bool:
-    return "streams.workers.worker" in process.cmdline()
 
 
 # ---------------------------------------------------------------------------------------------------- counting
@@ -255,13 +318,26 @@ def _count(report: Report, load: Load, root: Path, target: Target) -> None:
         counts.done += statuses == {"done"}
         counts.in_doubt += statuses == {"in_doubt"}
         counts.other += not statuses <= {"done", "in_doubt"}
-        if kind == "fallback":
+        if kind in {"fallback", "specialist"}:
             counts.lost += not statuses
         else:
             counts.lost += not statuses or (statuses == {"done"} and not effects[command_id])
             counts.doubled += effects[command_id] > 1
     for spec in load.services["fallback"]:
         _count_moves(report.counts["fallback"], spec, load)
+    for steps in load.steps.values():
+        _count_lives(report.counts["specialist"], steps, load)
+
+
+def _count_lives(counts: Counts, steps: Sequence[str], load: Load) -> None:
+    """Count specialists who were let go and of whom nobody said that they ended, and those who came twice."""
+    for number, plan in enumerate(steps):
+        if number % len(LIFE):
+            continue
+        life = load.lives.get(plan, set())
+        let_go = len(steps) >= number + len(LIFE)
+        counts.lost += let_go and not any(one.state in ENDS for one in life)
+        counts.doubled += len([one for one in life if one.state == "spawned"]) > 1
 
 
 def _count_moves(counts: Counts, spec: ServiceSpec, load: Load) -> None:
@@ -281,6 +357,9 @@ def lines_of(report: Report) -> Iterator[str]:
         longest = max(seconds, default=0.0)
         mean = sum(seconds) / max(len(seconds), 1)
         yield f"{who} killed {report.killed[who]} times; away {mean:.2f} s on average, {longest:.2f} s at most"
+    longest = max(report.reported_seconds, default=0.0)
+    told = f"{len(report.reported_seconds)} of them reported failed, after {longest:.2f} s at most"
+    yield f"specialist killed {report.killed['specialist']} times; {told}"
     yield f"{report.under_way} commands were under way at the kills"
     yield f"{'':10} {'sent':>7} {'done':>7} {'in doubt':>9} {'other':>7} {'lost':>7} {'doubled':>7}"
     for kind, one in report.counts.items():

@@ -167,7 +167,7 @@ def test_dependencies_have_no_circle() -> None:
 
 def test_open_commands_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """Commands whose outcomes never come make room for new ones, the oldest first."""
-    monkeypatch.setattr("streams.core.acting.COMMANDS_OPEN_MAX", 2)
+    monkeypatch.setattr("streams.core.sending.COMMANDS_OPEN_MAX", 2)
     world = a_world("a", "b", "c")
     sent = [only(world.detect(name, "process_crash"), "commanded") for name in "abc"]
     assert list(world.fold._state.commands_open) == [sent[1].id, sent[2].id]

@@ -26,6 +26,7 @@ from streams.core.events import (
 )
 from streams.core.fold import Fold
 from streams.core.inventory import ServiceSpec
+from streams.core.reports import FindingReported, SpecialistReported
 
 START_MS = 1_800_000_000_000
 CATEGORY = {
@@ -41,6 +42,10 @@ CATEGORY = {
     "health_check_failure": ("service", "error"),
     "disk_full": ("disk", "critical"),
     "authentication_failure": ("security", "warning"),
+    "data_corruption": ("disk", "critical"),
+    "resource_exhaustion": ("resource", "error"),
+    "service_dependency": ("dependency", "error"),
+    "performance_degradation": ("performance", "warning"),
 }
 
 
@@ -191,6 +196,37 @@ class World:
             host="h1", service=service, kind=kind, ok=ok, code="up" if ok else "down", at_ms=self.ms, latency_ms=1
         )
         return self.say(event, "workers")
+
+    def specialist(self, name: str, state: str, **fields: Any) -> list[Decision]:
+        """Report where a specialist stands, of the plan that it was asked for last."""
+        values: dict[str, Any] = {
+            "host": "h1",
+            "specialist": name,
+            "plan": self._plan_of(name),
+            "state": state,
+            "code": "",
+            "at_ms": self.ms,
+            "cpu_ms": 0,
+            "memory_kb": 0,
+        }
+        return self.say(SpecialistReported(**{**values, **fields}), "workers")
+
+    def _plan_of(self, name: str) -> str:
+        spawned = (one for one in reversed(self.decisions) if one.kind == "spawned" and one.reason.startswith(name))
+        return next((one.refers_to for one in spawned), "")
+
+    def found(self, command_id: str, code: str, value: float, **fields: Any) -> list[Decision]:
+        """Report a finding of a look."""
+        values: dict[str, Any] = {
+            "command_id": command_id,
+            "host": "h1",
+            "service": "api",
+            "worker": "w",
+            "code": code,
+            "value": value,
+            "at_ms": self.ms,
+        }
+        return self.say(FindingReported(**{**values, **fields}), "workers")
 
     def wait(self, seconds: float) -> list[Decision]:
         """Let time pass, with a tick each second while a timer is open."""

@@ -4,7 +4,8 @@ import tracemalloc
 
 import pytest
 
-from streams.ingest import identity
+from streams.ingest import identity, service_fields
+from streams.ingest.redact import holds_secret
 from tests.ingest.given import Given, cut, json, only
 
 REFUSED = "connect() failed (111: Connection refused)"
@@ -240,3 +241,34 @@ def test_a_header_that_names_a_nameless_file() -> None:
     given = Given(REFUSED.encode(), key=b"by-key", headers=(("file", b"/access.log"),))
     (found,) = only(cut(given)).detections
     assert (found.service, found.service_rule) == ("by-key", "key")
+
+
+MANY_NAMES = ("service_name", "app", "application", "logger", "SourceName", "appname", "programname", "ident", "_COMM")
+LABELS = ("app.kubernetes.io/name", "app_kubernetes_io/name", "app", "k8s-app", "component")
+FULL_OF_SECRETS: dict[str, Fields] = {
+    "fields": {name: f"postgres://kim:hunter2!7@fields/{name}" for name in MANY_NAMES},
+    "labels": {"kubernetes": {"labels": {name: f"postgres://kim:hunter2!7@labels/{name}" for name in LABELS}}},
+}
+
+
+@pytest.mark.parametrize("name", FULL_OF_SECRETS)
+def test_refused_names_are_few(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many fields of a line hold secrets, only a few are looked at; then the key names the service."""
+    looked: list[str] = []
+
+    def counted(text: str) -> bool:
+        looked.append(text)
+        return holds_secret(text)
+
+    monkeypatch.setattr("streams.ingest.identity.holds_secret", counted)
+    (found,) = only(cut(Given(json(message=REFUSED, **FULL_OF_SECRETS[name]), key=b"by-key"))).detections
+    assert (found.service, found.service_rule) == ("by-key", "key")
+    assert len([text for text in looked if "://" in text]) <= service_fields.REFUSED_MAX
+
+
+def test_a_few_refused_names_hide_none() -> None:
+    """A field that names the service counts when those before it hold secrets."""
+    given = json(
+        message=REFUSED, service_name="postgres://kim:hunter2!7@one/", app="redis://:s3cr3t!9@two/", ident="pay"
+    )
+    assert only(cut(Given(given, key=b"by-key"))).detections[0].service == "pay"

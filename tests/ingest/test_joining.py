@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from streams.core.events import LineAt, Slice
+from streams.ingest import traces
 from tests.ingest.given import Given, at, cut, cut_values, detected, json, only, slicer, tallied
 
 STAMP = "2024-02-01 10:00:00,250"
@@ -245,3 +246,12 @@ def test_runtime_prefix(line: bytes, level: str, service: str, clock: str) -> No
     piece = only(cut_values(line))
     assert piece.tallies[0].at_ms == at(f"2024-02-01T{clock}") // 1000 * 1000
     assert (piece.tallies[0].service, piece.tallies[0].severity) == (service, level)
+
+
+@pytest.mark.parametrize("unit", [b".b", b"/b", b"b", b"[.", b"a.", b"B", b"Bb.", b"a/b.", b"x(*"])
+def test_a_long_name_that_is_nothing_is_told_in_one_pass(unit: bytes) -> None:
+    """A name of thousands of parts below a trace's frames is no frame; trying all ways to part it would never end."""
+    line = b"a" + unit * (8192 // len(unit)) + b"!"
+    assert not traces.frame_within(line)
+    assert not traces.ends(line)
+    assert not traces.is_exception(line)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
 
@@ -82,25 +83,40 @@ def test_tempting_words_are_benign(line: str) -> None:
     assert verdict.pattern == ""
 
 
-def test_users_rule_comes_first() -> None:
+@pytest.fixture(scope="module")
+def own() -> matcher.Matcher:
+    """Return users' rules over the whole catalogue, compiled once: seconds of processor time."""
+    users = (
+        rule("warp_core", "warp core .* refused"),
+        rule("dns_failure", "no one at home", category="network"),
+        rule("flux", "flux inverted", unless=("drill",)),
+        rule("coil", "flux"),
+        rule("hull", "hull breach", raises=(RaiseSpec(severity="fatal", expressions=("all decks",)),)),
+        rule("other", "shield down"),
+        rule("boom", "(a+)+$", "(x|xx|xxx)*y"),
+    )
+    return matcher.merged(RuleSet(rules=users))
+
+
+def test_users_rule_comes_first(own: matcher.Matcher) -> None:
     """A user's rule wins over a shipped one that matches too, and changes the hash of the rules."""
-    own = matcher.merged(RuleSet(rules=(rule("warp_core", "warp core .* refused"),)))
     assert own.scan(b"warp core 3: connection refused").pattern == "warp_core"
     assert own.scan(b"web 3: connection refused").pattern == "connection_refused"
     assert own.rules_sha256 != matcher.shipped().rules_sha256
 
 
-def test_users_rule_replaces_a_shipped_one() -> None:
+def test_users_rule_replaces_a_shipped_one(own: matcher.Matcher) -> None:
     """A rule with a shipped id stands in that one's place."""
-    own = matcher.merged(RuleSet(rules=(rule("connection_refused", "nobody home", category="network"),)))
-    assert own.scan(b"connect: nobody home").pattern == "connection_refused"
-    assert own.scan(b"connect: connection refused").pattern == ""
-    assert len(own.rules) == PATTERNS
+    assert own.scan(b"connect: no one at home").pattern == "dns_failure"
+    assert matcher.shipped().scan(b"no such host").pattern == "dns_failure"
+    assert own.scan(b"no such host").pattern == ""
+    ids = [spec.id for spec in own.rules]
+    assert ids[6:] == [spec.id for spec in patterns().rules]
+    assert len(ids) == 6 + PATTERNS
 
 
-def test_unless_takes_back() -> None:
+def test_unless_takes_back(own: matcher.Matcher) -> None:
     """An expression of unless takes its rule's match back, and no other rule's."""
-    own = matcher.merged(RuleSet(rules=(rule("flux", "flux inverted", unless=("drill",)), rule("coil", "flux"))))
     assert own.scan(b"flux inverted").pattern == "flux"
     assert own.scan(b"flux inverted in a drill").pattern == "coil"
 
@@ -148,10 +164,8 @@ def test_context_raises_severity(line: str) -> None:
     assert (verdict.pattern, verdict.severity) == RAISED[line]
 
 
-def test_users_rule_raises() -> None:
+def test_users_rule_raises(own: matcher.Matcher) -> None:
     """A user's rule may raise its severity; its context alone names nothing, and other rules' severities stay."""
-    raised = (RaiseSpec(severity="fatal", expressions=("all decks",)),)
-    own = matcher.merged(RuleSet(rules=(rule("hull", "hull breach", raises=raised), rule("other", "shield down"))))
     lines = [b"hull breach", b"hull breach on all decks", b"all decks", b"shield down on all decks"]
     assert [own.scan(line).severity for line in lines] == ["error", "fatal", "", "error"]
 
@@ -179,9 +193,8 @@ def test_compiling_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
         compiling.check_compiles([Expression(name="rule slow", text=r".*a.{1000}.*b.{1000}.*c.{3000}x")])
 
 
-def test_explosive_pattern_is_harmless() -> None:
+def test_explosive_pattern_is_harmless(own: matcher.Matcher) -> None:
     """A pattern that takes backtracking engines longer than the universe scans a line like any other."""
-    own = matcher.merged(RuleSet(rules=(rule("boom", "(a+)+$", "(x|xx|xxx)*y"),)))
     done = threading.Event()
 
     def scan() -> None:
@@ -206,6 +219,20 @@ def test_compiled_database_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     hits: list[int] = []
     compiled.database(expressions).scan(b"a flux", lambda i, *_: hits.append(i))
     assert hits == [0]
+
+
+def test_what_is_used_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of too many databases those are dropped that were not used for longest, not those that were made first."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(compiled, "_FILES_MAX", 2)
+    for text in ("flux", "coil"):
+        compiled.database([Expression(name="e", text=text)])
+    for file in tmp_path.rglob("*.hsdb"):
+        os.utime(file, (1, 1))
+    for text in ("flux", "hull"):
+        compiled.database([Expression(name="e", text=text)])
+    monkeypatch.setattr(compiled, "compile_here", lambda _: pytest.fail("compiled again"))
+    assert compiled.database([Expression(name="e", text="flux")]) is not None
 
 
 def test_no_place_to_keep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

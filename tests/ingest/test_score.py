@@ -13,6 +13,9 @@ LABELLED = Path(__file__).parent / "labelled" / "lines.jsonl"
 INDEPENDENT = LABELLED.with_name("independent.jsonl")
 SECURITY = LABELLED.with_name("security_blind.jsonl")
 OPERATIONS = LABELLED.with_name("ops_blind.jsonl")
+SYSTEMS = LABELLED.with_name("systems_blind.jsonl")
+PLATFORMS = LABELLED.with_name("platforms_blind.jsonl")
+MIXED = LABELLED.with_name("mixed_held_out.jsonl")
 OPERATIONS_HELD_OUT = LABELLED.with_name("ops_held_out.jsonl")
 REPLACED_DROP_MAX = 0.02
 KEYS = {
@@ -126,6 +129,16 @@ def test_floors_on_odd_wordings() -> None:
 def test_floors_on_logins_and_attacks() -> None:
     """The shipped rules keep the floors on messages about logins and attacks, and on ordinary ones like them."""
     found = score.lines(SECURITY).overall
+    assert found.recall_lenient >= 0.95
+    assert found.recall_strict >= 0.90
+    assert found.false_positive_rate < 0.05
+    assert found.severity_within_one >= 0.95
+
+
+@pytest.mark.parametrize("path", [SYSTEMS, PLATFORMS, MIXED], ids=["systems", "platforms", "mixed"])
+def test_floors_on_systems(path: Path) -> None:
+    """The shipped rules keep the floors on lines of databases, brokers, kernels, devices, runtimes and clusters."""
+    found = score.lines(path).overall
     assert found.recall_lenient >= 0.95
     assert found.recall_strict >= 0.90
     assert found.false_positive_rate < 0.05

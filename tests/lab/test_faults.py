@@ -136,7 +136,7 @@ def test_a_service_that_is_down_cannot_be_broken(site: Site) -> None:
         fault.inject("test")
 
 
-def test_an_unknown_fault_is_named_with_those_there_are(site: Site) -> None:
+def test_an_unknown_fault_is_named_with_those_there_are(whole: Site) -> None:
     """A wrong name ends in one line that lists the right ones."""
     with pytest.raises(FaultError, match="no fault is called 'flood'; there are crash, hang"):
-        make("flood", site)
+        make("flood", whole)

@@ -5,6 +5,8 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -22,30 +24,41 @@ def test_every_service_serves(whole: Site) -> None:
     assert [service for service in SERVICES if not is_healthy(whole, service)] == []
 
 
-def test_the_proxy_hands_the_apis_answers_on(site: Site) -> None:
+def test_the_proxy_hands_the_apis_answers_on(whole: Site) -> None:
     """An order is the same from the API and through the proxy."""
-    assert get(site.ports[PROXY], "/orders/7") == get(site.ports[API], "/orders/7")
+    assert get(whole.ports[PROXY], "/orders/7") == get(whole.ports[API], "/orders/7")
 
 
-def test_the_api_logs_json_lines(site: Site) -> None:
+def test_the_api_logs_json_lines(whole: Site) -> None:
     """Each line of the API's log is a JSON object with stamp, level, service and message."""
-    get(site.ports[API], "/orders/7")
-    lines = [json.loads(line) for line in site.log_file(API).read_text().splitlines()]
+    get(whole.ports[API], "/orders/7")
+    lines = [json.loads(line) for line in whole.log_file(API).read_text().splitlines()]
     assert all({"ts", "level", "service", "msg"} <= line.keys() for line in lines)
     assert any(line["msg"] == "GET /orders/7 200" for line in lines)
 
 
-def test_the_worker_logs_as_python_does(site: Site) -> None:
+def test_the_worker_logs_as_python_does(whole: Site) -> None:
     """A line of the worker's log has the stamp, level and logger of Python's logging."""
-    lines = site.log_file(WORKER).read_text().splitlines()
+    lines = whole.log_file(WORKER).read_text().splitlines()
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} INFO shop\.worker stored order \d+", lines[-1])
 
 
-def test_the_proxy_tells_an_absent_upstream(site: Site) -> None:
-    """With the API gone the proxy answers 502 and logs the refused connection."""
+@contextmanager
+def without_the_api(site: Site) -> Iterator[None]:
+    """Stop the API and start it again in the end."""
     control.stop(site, API)
-    assert get(site.ports[PROXY], "/orders/7")[0] == 502
-    log = site.log_file(PROXY).read_text()
+    try:
+        yield
+    finally:
+        control.start(site, API)
+        assert wait_until(site, API, healthy=True, timeout_s=15.0)
+
+
+def test_the_proxy_tells_an_absent_upstream(whole: Site) -> None:
+    """With the API gone the proxy answers 502 and logs the refused connection."""
+    with without_the_api(whole):
+        assert get(whole.ports[PROXY], "/orders/7")[0] == 502
+    log = whole.log_file(PROXY).read_text()
     assert "Connection refused" in log
     assert '"GET /orders/7 HTTP/1.1" 502' in log
 
@@ -107,16 +120,16 @@ def test_each_service_logs_in_a_style_of_its_own(whole: Site, service: str, shap
     assert (verdict.pattern, verdict.severity) == ("", "info")
 
 
-def test_a_hung_service_ends_with_its_owner_too(site: Site) -> None:
+def test_a_hung_service_ends_with_its_owner_too(whole: Site) -> None:
     """Even a service that waits for its own lock ends when its lab is gone."""
-    control.stop(site, API)
     with (
+        without_the_api(whole),
         subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as owner,
-        subprocess.Popen(declared.spec(site, API).argv, env={**os.environ, OWNER_VARIABLE: str(owner.pid)}) as hung,
+        subprocess.Popen(declared.spec(whole, API).argv, env={**os.environ, OWNER_VARIABLE: str(owner.pid)}) as hung,
     ):
-        assert wait_until(site, API, healthy=True, timeout_s=15.0)
+        assert wait_until(whole, API, healthy=True, timeout_s=15.0)
         with pytest.raises(OSError, match="timed out"):
-            get(site.ports[API], "/export")
+            get(whole.ports[API], "/export")
         assert hung.poll() is None
         owner.communicate(b"\n", timeout=10)
         assert hung.wait(timeout=10) == 0

@@ -2,10 +2,12 @@
 
     service api depends_on=db      (all services of the inventory first)
     policy cooldown_ms=2000
-    detect api process_crash       age=MS makes the line older, count=N is a line N times
+    detect api process_crash       age=MS makes the line older, count=N is a line N times; severity=WORD
     probe api down | up
     normal api
     outcome api ok | failed | refused | expired | in_doubt
+    specialist NAME running | waiting | done | failed | released
+    look TOPIC ok | failed | refused  CODE=VALUE is what it found; survey, propose and verify are topics too
     halt | resume | approve api | deny api | wait SECONDS
 
 The last line is the head of the hash chain: any change of any byte of any decision shows.
@@ -26,7 +28,7 @@ from tests.core.world import World, spec
 
 def run(script: str) -> str:
     """Return the script with what was really decided under each line."""
-    stage = _Stage()
+    stage = Stage()
     shown: list[str] = []
     for line in script.splitlines():
         if line.startswith(("  ", "chain ")):
@@ -41,12 +43,16 @@ def _show(decision: Decision) -> str:
     words = [decision.kind, decision.service, decision.pattern]
     if decision.kind == "commanded" and decision.command:
         words += [decision.command.action, f"attempt={decision.command.attempt}"]
+    if decision.kind in {"planned", "synchronised", "plan_ended"}:
+        words.append(decision.strategy)
     if decision.reason:
         words.append(f"({decision.reason})")
     return " ".join(word for word in words if word)
 
 
-class _Stage:
+class Stage:
+    """A world, and what was said in its inventory so far."""
+
     def __init__(self) -> None:
         self.world = World()
         self._specs: list[ServiceSpec] = []
@@ -61,11 +67,14 @@ class _Stage:
             return self.world.apply("policy", Policy(**_typed(given, Policy)))
         if verb == "detect":
             at_ms = self.world.ms - int(given.get("age", "0"))
-            return self.world.detect(*plain, at_ms=at_ms, count=int(given.get("count", "1")))
+            severity = {"severity": given["severity"]} if "severity" in given else {}
+            return self.world.detect(*plain, at_ms=at_ms, count=int(given.get("count", "1")), **severity)
         simple: dict[str, Callable[[], list[Decision]]] = {
             "probe": lambda: self.world.probe(plain[0], ok=plain[1] == "up"),
             "normal": lambda: self.world.normal(plain[0]),
             "outcome": lambda: self._outcome(*plain),
+            "specialist": lambda: self.world.specialist(*plain),
+            "look": lambda: self._look(*plain, found=given),
             "approve": lambda: self.world.answer(self._last(plain[0], "approval_requested"), approved=True),
             "deny": lambda: self.world.answer(self._last(plain[0], "approval_requested"), approved=False),
             "halt": self.world.halt,
@@ -77,6 +86,16 @@ class _Stage:
     def _outcome(self, service: str, how: str) -> list[Decision]:
         status = "done" if how in {"ok", "failed"} else how
         return self.world.outcome(self._last(service, "commanded").id, status=status, ok=how == "ok")
+
+    def _look(self, topic: str, how: str, *, found: dict[str, str]) -> list[Decision]:
+        look = next(
+            one for one in reversed(self.world.decisions) if one.kind == "looked" and one.reason.startswith(f"{topic} ")
+        )
+        decided = []
+        for code, value in found.items():
+            decided += self.world.found(look.id, code, float(value), service=look.service)
+        status = "done" if how in {"ok", "failed"} else how
+        return decided + self.world.outcome(look.id, status=status, ok=how == "ok")
 
     def _last(self, service: str, kind: str) -> Decision:
         return next(d for d in reversed(self.world.decisions) if d.kind == kind and d.service == service)

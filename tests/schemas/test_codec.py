@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 import schemas
 from streams import codec
 from streams.core import beside, events
+from streams.core.base import Event
 from streams.core.errors import InputError, InvariantError
-from streams.core.events import Event
 
 GOLDEN = Path(__file__).parent / "golden"
 INBOX = typing.get_args(events.InboxEvent)

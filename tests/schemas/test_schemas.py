@@ -16,7 +16,7 @@ import schemas
 from schemas import check
 from streams import codec
 from streams.core import beside, events
-from streams.core.events import Event
+from streams.core.base import Event
 
 RECORDED: tuple[type[Event], ...] = (
     *typing.get_args(events.Fact),

@@ -8,11 +8,12 @@ from typing import Any
 from msgspec import Struct
 
 from streams.codec import decode_command, decode_decision
-from streams.core.events import ActionHalted, ActionResumed, ApprovalGiven, Command, OutcomeReported
+from streams.core.events import ActionHalted, ActionResumed, ApprovalGiven, Command, InboxEvent, OutcomeReported
 from streams.ports import Engine, Record, TopicPartition
 from tests.sim.broker import Batch, Broker, BrokerError, SimLog, sleep
 from tests.sim.kernel import Call, Process, World
 from tests.sim.scene import COMMANDS, DECISIONS, INBOX_PEOPLE, INBOX_WORKERS, message
+from tests.sim.specialists import Specialists
 
 SESSION_MS = 3_000
 STALE_POLLS_MAX = 30
@@ -107,9 +108,11 @@ class Pool:
         self._broker = broker
         self._log = SimLog(broker)
         self._broken = broken
+        self._specialists = Specialists(world)
 
     async def run(self, process: Process) -> None:
         """Finish what was under way, then take commands from the first one on."""
+        await self._say(self._specialists.restarted(self._broker.clock_ms))
         for command_id, entry in list(self.journal.items()):
             if entry.outcome is not None and not entry.reported:
                 await self._report(command_id, entry)
@@ -119,6 +122,11 @@ class Pool:
                 for record in records:
                     await self._take(process, record)
                     self.position = record.offset + 1
+            await self._say(self._specialists.die(self._broker.clock_ms))
+
+    async def _say(self, events: list[InboxEvent]) -> None:
+        for event in events:
+            await self._log.append([message(INBOX_WORKERS, event)])
 
     async def _take(self, process: Process, record: Record) -> None:
         command = decode_command(record.value or b"")
@@ -140,12 +148,23 @@ class Pool:
             await sleep(world, world.between(1, 5))
             entry.started = True
         await sleep(world, world.between(1, 20))
+        if command.kind != "recovery":
+            return await self._attend(process, command)
         self.effects[command.id] = self.effects.get(command.id, 0) + 1
         ok = world.luck(0.8)
         if ok and world.luck(0.7):
             self._broken.discard(command.service)
         await sleep(world, world.between(1, 500))
         return _outcome(command, process, "done", "once", self._broker.clock_ms, ok=ok)
+
+    async def _attend(self, process: Process, command: Command) -> OutcomeReported:
+        """Bring a specialist up, let it look, or let it go; what fails had no effect."""
+        world = self._world
+        ok = world.luck(0.9)
+        if ok:
+            await self._say(self._specialists.carry_out(command, self._broker.clock_ms))
+        await sleep(world, world.between(1, 300))
+        return _outcome(command, process, "done", "none", self._broker.clock_ms, ok=ok)
 
     async def _report(self, command_id: str, entry: Entry) -> None:
         if entry.outcome is not None:

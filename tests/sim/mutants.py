@@ -11,6 +11,7 @@ from streams.agents.detect import DetectEngine
 from streams.agents.dispatch import DECISIONS_OFFSET, DispatchEngine
 from streams.codec import decode_fact, encode
 from streams.core.events import Decision, Slice
+from streams.core.kinds import SENDING_KINDS
 from streams.ports import Outgoing, Record, TopicPartition
 from streams.topics import Topics
 from tests.sim.broker import Broker, SimLog
@@ -85,7 +86,7 @@ class DecideThatDispatches(DecideEngine):
     async def _flush(self) -> None:
         end = (await self._log.bounds(self._decisions))[1]
         decisions = [one.decision for one in self._pending]
-        out = [self._command(one, end + n) for n, one in enumerate(decisions) if one.kind == "commanded"]
+        out = [self._command(one, end + n) for n, one in enumerate(decisions) if one.kind in SENDING_KINDS]
         if out:
             await self._log.append(out)
         await super()._flush()

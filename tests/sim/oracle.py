@@ -3,7 +3,8 @@
 (a) Every offset of every source is in exactly one accepted slice (or recorded as lost), and the slices say what the
 stateless matcher says of the same records. (b) A fresh fold over the recorded facts gives the recorded decisions byte
 by byte; their numbers are dense and chained; restoring a snapshot anywhere changes nothing. (c) Every command was sent,
-repeats are equal, each ended in exactly one way, and nothing that may not be repeated was done twice.
+repeats are equal, each ended in exactly one way, and nothing that may not be repeated was done twice. (d) Specialists
+never hold more than they may; when a plan is over, nobody of it is left; when an incident is over, so is its plan.
 """
 
 from __future__ import annotations
@@ -17,14 +18,28 @@ from msgspec import Struct
 from streams.agents.reading import Chain, decision_of
 from streams.codec import decode_command, decode_fact, decode_inbox, encode
 from streams.core.chain import canonical
+from streams.core.config import Policy, decode_config
 from streams.core.errors import InputError, InvariantError
-from streams.core.events import Command, Decision, Fact, LinesLost, OutcomeReported, Slice
+from streams.core.events import (
+    Command,
+    ConfigApplied,
+    Decision,
+    Fact,
+    InboxEvent,
+    LinesLost,
+    OutcomeReported,
+    Slice,
+)
 from streams.core.fold import Fold
+from streams.core.kinds import SENDING_KINDS
+from streams.core.reports import SpecialistReported
 from streams.core.slices import Ledger, Verdict
 from streams.core.strategy import Catalogue
 from streams.ingest.slicer import Slicer
 from streams.ports import Record, TopicPartition
 from streams.topics import Topics
+
+_NEVER = 1 << 62
 
 
 class Recording(Struct):
@@ -66,6 +81,7 @@ def judge(recording: Recording) -> list[str]:
             *_said(recording, accepted),
             *_refolded(recording, facts, decisions),
             *_commands(recording, decisions, accepted),
+            *_plans(decisions, facts, accepted),
         ]
     except (InputError, InvariantError) as error:
         return [f"a reader stops: {error}"]
@@ -170,7 +186,8 @@ def _refolded(recording: Recording, facts: list[tuple[Fact | None, Record]], rec
 
 
 def _commands(recording: Recording, decisions: list[Decision], accepted: list[Slice | LinesLost]) -> Iterator[str]:
-    commands = {one.command.id: one.command for one in decisions if one.kind == "commanded" and one.command}
+    commands = {one.command.id: one.command for one in decisions if one.kind in SENDING_KINDS and one.command}
+    yield from _chained(list(commands.values()))
     yield from _sent(recording, commands)
     ends, heard = _ends(recording), _heard(accepted)
     for name, command in commands.items():
@@ -178,6 +195,14 @@ def _commands(recording: Recording, decisions: list[Decision], accepted: list[Sl
             yield f"(c) command {name} ended in {sorted(ends[name]) or 'nothing'}, heard: {name in heard}"
         if not command.repeatable and recording.effects.get(name, 0) > 1:
             yield f"(c) command {name} was done {recording.effects[name]} times"
+
+
+def _chained(commands: list[Command]) -> Iterator[str]:
+    before = -1
+    for command in commands:
+        if command.previous_seq != before:
+            yield f"(c) command {command.seq} says that it follows {command.previous_seq}, not {before}"
+        before = command.seq
 
 
 def _sent(recording: Recording, commands: dict[str, Command]) -> Iterator[str]:
@@ -216,3 +241,70 @@ def _heard(accepted: list[Slice | LinesLost]) -> set[str]:
         for message in fact.messages
         if isinstance(message.event, OutcomeReported)
     }
+
+
+# ----------------------------------------------------------------------------------------------------- (d) specialists
+
+
+def _plans(
+    decisions: list[Decision], facts: list[tuple[Fact | None, Record]], accepted: list[Slice | LinesLost]
+) -> Iterator[str]:
+    most = max((one.specialists_max for one in _policies(accepted)), default=0)
+    gone = _gone(facts, accepted)
+    there: dict[str, dict[str, str]] = defaultdict(dict)
+    """Members that were not let go, by plan: name to the command that asked for it."""
+    under_way: dict[str, str] = {}
+    """The plan of each incident."""
+    for one in decisions:
+        plan = one.refers_to
+        if one.kind == "spawned" and one.command:
+            there[plan][_specialist(one.command)] = one.command.id
+            under_way[one.incident] = plan
+            held = sum(not gone(one, key, *member) for key, members in there.items() for member in members.items())
+            if held > most:
+                yield f"(d) {held} specialists are there at decision {one.seq}, of {most}"
+        elif one.kind == "released" and one.command:
+            there[plan].pop(_specialist(one.command), None)
+        elif one.kind == "plan_ended":
+            del under_way[one.incident]
+            left = [member for member in there.pop(plan, {}).items() if not gone(one, plan, *member)]
+            if left:
+                yield f"(d) plan {plan} is over, but nobody told {left} to go"
+        elif one.kind in {"incident_closed", "incident_merged", "escalated"} and one.incident in under_way:
+            yield f"(d) incident {one.incident} is over, but plan {under_way[one.incident]} is not"
+
+
+def _specialist(command: Command) -> str:
+    return next(one.value for one in command.arguments if one.name == "specialist")
+
+
+def _policies(accepted: list[Slice | LinesLost]) -> Iterator[Policy]:
+    for event in (event for fact in accepted for event in _events(fact)):
+        if isinstance(event, ConfigApplied) and event.kind == "policy":
+            policy = decode_config(event)
+            if isinstance(policy, Policy):
+                yield policy
+
+
+def _gone(
+    facts: list[tuple[Fact | None, Record]], accepted: list[Slice | LinesLost]
+) -> Callable[[Decision, str, str, str], bool]:
+    """Return who is known to be gone when a decision is made: by a report, or because the spawn failed."""
+    known: dict[object, int] = {}
+    counts = {id(fact) for fact in accepted}
+    for fact, record in facts:
+        for event in _events(fact) if id(fact) in counts else ():
+            if isinstance(event, SpecialistReported) and event.state in {"failed", "released"}:
+                known.setdefault((event.plan, event.specialist), record.offset)
+            elif isinstance(event, OutcomeReported) and not event.ok:
+                known.setdefault(event.command_id, record.offset)
+
+    def is_gone(decision: Decision, plan: str, name: str, asked: str) -> bool:
+        return min(known.get((plan, name), _NEVER), known.get(asked, _NEVER)) <= decision.facts_offset
+
+    return is_gone
+
+
+def _events(fact: Fact | None) -> Iterator[InboxEvent]:
+    if isinstance(fact, Slice):
+        yield from (message.event for message in fact.messages)

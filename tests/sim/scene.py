@@ -13,7 +13,7 @@ from streams.codec import encode
 from streams.core.config import Inventory, Policy, RuleSet, RuleSpec, canonical, sha256
 from streams.core.events import ConfigApplied, Decision, Fact, InboxEvent, ProbeReported, Slice
 from streams.core.fold import Fold
-from streams.core.inventory import ServiceSpec
+from streams.core.inventory import ProbeSpec, ServiceSpec
 from streams.ingest.matcher import Matcher
 from streams.ingest.slicer import Slicer
 from streams.ports import Outgoing, TopicPartition
@@ -53,6 +53,8 @@ _SHIPPED: Final = PatternCatalogue(
         _rule("database_lock", "database", "error", "database is locked"),
         _rule("connection_refused", "network", "error", "connection refused"),
         _rule("configuration_error", "configuration", "error", "invalid value"),
+        _rule("resource_exhaustion", "resource", "error", "too many open files"),
+        _rule("database_connection", "database", "critical", "no connection left in the pool"),
     ),
     levels=(),
     signs=SignSpec(expressions=("error",)),
@@ -67,6 +69,8 @@ TROUBLE: Final = (
     "connection refused by 10.0.0.7:5432",
     "invalid value for listen_port",
     "no space on heap",
+    "too many open files",
+    "no connection left in the pool",
     "request ended in error 17",
 )
 
@@ -114,6 +118,9 @@ def inventory(world: World) -> Inventory:
             mode=mode,
             argv=("run", name),
             lock_files=(f"{name}.db",),
+            config_files=(f"{name}.toml",),
+            checkpoint_dir=f"{name}.ckpt",
+            probes=(ProbeSpec(kind="process"),),
             depends_on=("store",) if name == "api" else (),
         )
         for name, mode in zip(SERVICES, modes, strict=True)
@@ -139,6 +146,11 @@ def policy(world: World) -> Policy:
         quiet_close_ms=8_000,
         grouping_wait_ms=300,
         exploration_rate=0.2,
+        automatic_recovery=not world.luck(0.05),
+        coordination=not world.luck(0.1),
+        plan_ms=world.between(300, 8_000),
+        specialists_max=world.between(2, 9),
+        specialists_memory_max_mb=world.between(300, 900),
     )
 
 

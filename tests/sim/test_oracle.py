@@ -14,7 +14,7 @@ from streams.core.events import Command, OutcomeReported, Slice
 from streams.ports import Record, TopicPartition
 from tests.sim.broker import Stored
 from tests.sim.oracle import Recording, judge
-from tests.sim.play import Engines, Play
+from tests.sim.play import Engines, Play, remembering
 from tests.sim.scene import COMMANDS, DECISIONS, DLQ, EVIDENCE, FACTS, INBOX_WORKERS, RUBBISH
 
 Records = list[Record]
@@ -137,3 +137,28 @@ def test_a_second_effect_is_found(good: Recording) -> None:
     once = next(one for one in _sent(good) if not one.repeatable)
     claims = judge(msgspec.structs.replace(good, effects={**good.effects, once.id: 2}))
     assert [claim for claim in claims if "was done 2 times" in claim]
+
+
+def _no_room_asked(*_: object) -> tuple[()]:
+    return ()
+
+
+def _nothing(*_: object, **__: object) -> None:
+    return None
+
+
+BROKEN = {
+    "nobody is let go": ("streams.core.planning.release_all", _nothing, "nobody told"),
+    "nobody asks for room": ("streams.core.calling.ask_room", _no_room_asked, "specialists are there"),
+    "no plan ends": ("streams.core.verifying.end", _nothing, "is over, but plan"),
+}
+
+
+@pytest.mark.parametrize("what", sorted(BROKEN))
+def test_a_fold_that_breaks_a_promise_about_specialists_is_found(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fold that refolds to the same bytes, and leaves specialists behind or calls too many, is seen by (d)."""
+    name, broken, claim = BROKEN[what]
+    monkeypatch.setattr(name, broken)
+    monkeypatch.setattr(logging.root.manager, "disable", logging.CRITICAL)
+    with remembering():
+        assert any(claim in line for seed in range(300) for line in judge(_played(seed)))

@@ -10,7 +10,8 @@ import pytest
 from tests.sim.mutants import MUTANTS
 from tests.sim.play import Engines, play, remembering
 
-SEEDS = 300
+SEEDS = 100
+"""``make sim`` plays ten thousand."""
 MUTANT_SEEDS_MAX = 1_000
 
 

@@ -12,12 +12,12 @@ from tests.workers.kit import now_ms
 
 
 class Facts:
-    """Says inbox events as facts."""
+    """Says inbox events as facts: people's, or those of the source that is named."""
 
-    def __init__(self, log: Log, settings: Settings) -> None:
+    def __init__(self, log: Log, settings: Settings, source: str = "") -> None:
         self._log = log
         self._facts = settings.topics.facts
-        self._source = settings.topics.inbox_people
+        self._source = source or settings.topics.inbox_people
         self._next = 0
 
     async def say(self, event: InboxEvent) -> None:

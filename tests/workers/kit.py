@@ -20,10 +20,11 @@ import msgspec
 
 from streams.catalogue.actions import actions
 from streams.codec import decode
+from streams.core.base import Event
 from streams.core.commands import command_sha256
 from streams.core.config import Inventory, canonical
 from streams.core.directory import Directory
-from streams.core.events import Argument, Command, Event, OutcomeReported
+from streams.core.events import Argument, Command, OutcomeReported
 from streams.core.inventory import ServiceSpec
 from streams.ports import Outgoing, Poller, TopicPartition
 from streams.topics import Topics

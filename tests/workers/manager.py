@@ -1,7 +1,8 @@
 """A real manager on a log in files (``python -m tests.workers.manager ROOT [WORD...]``) that may kill itself.
 
-Words are ``--dry-run``, ``--dying`` (its workers are ``dying_worker``), ``--per-role=N`` (with a heartbeat a second)
-and points. A point is ``<object>.<method>:<before|after>:<n>``: at the n-th call the process dies as by ``kill -9``.
+Words are ``--dry-run``, ``--dying`` (its workers are ``dying_worker``), ``--per-role=N`` (with a heartbeat a second),
+``--patient`` (workers are not taken for hung so soon) and points. A point is ``<object>.<method>:<before|after>:<n>``:
+at the n-th call the process dies as by ``kill -9``.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ def die_at(point: str) -> None:
     setattr(OBJECTS[kind], method, fatal)
 
 
-async def main(root: Path, per_role: int, *, dry_run: bool) -> None:
+async def main(root: Path, per_role: int, *, dry_run: bool, patient: bool) -> None:
     """Work until SIGTERM."""
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
@@ -57,7 +58,7 @@ async def main(root: Path, per_role: int, *, dry_run: bool) -> None:
         workers_per_role=per_role,
         dry_run=dry_run,
         environment={"PATH": os.environ["PATH"]},
-        timing=Timing(health_seconds=0.2, hung_seconds=1.0 if per_role == 1 else 30.0, leave_seconds=10.0),
+        timing=Timing(health_seconds=0.2, hung_seconds=30.0 if per_role > 1 or patient else 1.0, leave_seconds=10.0),
     )
     ahead_ms = int(os.environ.get("BROKER_AHEAD_MS", "0"))
     await Pool(FileLog(root / "topics", ahead_ms), TOPICS, FileView(root), journal, host).run(stop)
@@ -73,4 +74,4 @@ if __name__ == "__main__":
     per_role = next((int(word.partition("=")[2]) for word in sys.argv if word.startswith("--per-role=")), 1)
     if per_role > 1:
         setattr(pool, "BEAT_SECONDS", 1.0)  # noqa: B010 - final for the product
-    asyncio.run(main(Path(sys.argv[1]), per_role, dry_run="--dry-run" in sys.argv))
+    asyncio.run(main(Path(sys.argv[1]), per_role, dry_run="--dry-run" in sys.argv, patient="--patient" in sys.argv))

@@ -11,7 +11,7 @@ import pytest
 from streams.core.commands import command_sha256
 from streams.core.config import Inventory
 from streams.workers.checks import SKEW_MAX_MS, ExpiredError, Moment, check
-from streams.workers.orders import RefusedError
+from streams.workers.orders import Order, RefusedError
 from tests.workers.kit import HOST, command, process_spec
 
 CLOCK_MS = 1_800_000_000_000
@@ -35,6 +35,7 @@ def test_a_command_in_order_passes(tmp_path: Path) -> None:
     """When nothing is wrong the order names the service, and says that it may be repeated."""
     spec = process_spec(tmp_path)
     order = check(command(spec, "process.restart", expires_ms=CLOCK_MS), moment(spec))
+    assert isinstance(order, Order)
     assert (order.spec, order.action.id, order.repeatable) == (spec, "process.restart", True)
 
 
@@ -42,7 +43,10 @@ def test_a_command_in_order_passes(tmp_path: Path) -> None:
     ("in_command", "in_moment", "code"),
     [
         ({"sha256": "0" * 64}, {}, "wrong_hash"),
-        ({"kind": "spawn"}, {}, "wrong_kind"),
+        ({"kind": "advice"}, {}, "wrong_kind"),
+        ({"kind": "look"}, {}, "wrong_kind"),
+        ({"kind": "spawn"}, {}, "unknown_action"),
+        ({"kind": "release"}, {}, "unknown_action"),
         ({}, {"host": "h2"}, "wrong_host"),
         ({"epoch": 2}, {}, "wrong_epoch"),
         ({}, {"epoch": 2}, "wrong_epoch"),

@@ -25,6 +25,7 @@ from streams.settings import Settings
 from streams.topics import Topics
 from streams.workers import filesystems, readings
 from streams.workers.judging import Bound, Judge, Limits, judge_brokers, judge_processes
+from streams.workers.processors import Processors
 from streams.workers.readings import Reading, own_processes, silent_brokers
 from streams.workers.watching import HostWatch, Sight, Watched
 from tests.ingest.given import Given
@@ -118,14 +119,14 @@ def test_a_file_system_is_as_full_as_df_says() -> None:
 
 def test_a_host_shows_itself() -> None:
     """Processors, memory and at least one file system are read, each value one of the twelve and possible."""
-    found = readings.readings(readings.Processors())
+    found = readings.readings(Processors())
     assert {"cpu", "memory", "disk"} <= {one.metric for one in found} <= set(metrics().metrics)
     assert all(0 <= one.value <= 100 for one in found if one.metric != "temperature")
 
 
 async def test_busy_processors_are_seen_from_any_thread() -> None:
     """The share is of the time between two questions, whichever threads ask."""
-    processors = readings.Processors()
+    processors = Processors()
     give_up = time.monotonic() + 0.5
     while time.monotonic() < give_up:
         pass
@@ -143,7 +144,7 @@ def test_sensors_that_show_no_temperature_are_left_out(monkeypatch: pytest.Monke
     """255 and -128 are what a missing sensor shows; chip and label tell the others apart."""
     shown = [Sensor("Core 0", 41.5), Sensor("", 255.0), Sensor("", -128.0)]
     monkeypatch.setattr(psutil, "sensors_temperatures", lambda: {"coretemp": shown}, raising=False)
-    found = [one for one in readings.readings(readings.Processors()) if one.metric == "temperature"]
+    found = [one for one in readings.readings(Processors()) if one.metric == "temperature"]
     assert found == [Reading("temperature", 41.5, "coretemp Core 0")]
 
 

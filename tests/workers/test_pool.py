@@ -14,6 +14,7 @@ import pytest
 from streams.core.events import ProbeReported
 from streams.core.inventory import ProbeSpec
 from streams.workers import running
+from streams.workers.pool import TRIES_MAX
 from tests.workers.fleet import Fleet
 from tests.workers.kit import (
     HOST,
@@ -21,6 +22,7 @@ from tests.workers.kit import (
     TOPICS,
     command,
     http_spec,
+    now_ms,
     process_spec,
     starts,
     target,
@@ -289,6 +291,20 @@ def test_a_manager_killed_anywhere_loses_and_doubles_nothing(fleet: Fleet, point
 
 
 @pytest.mark.chaos
+def test_a_command_is_not_blamed_for_the_deaths_of_managers(fleet: Fleet) -> None:
+    """A restart that was under way whenever a manager was killed is still carried out, and takes effect once."""
+    spec = process_spec(fleet.root)
+    fleet.view.write(spec)
+    asked = fleet.ask(spec, "process.restart", expires_ms=now_ms() + 600_000)
+    for _ in range(TRIES_MAX + 1):
+        manager = fleet.manage("crew.give:after:1")
+        assert manager.wait(PATIENCE_SECONDS) == -signal.SIGKILL
+    fleet.manage("--patient")
+    assert fleet.outcome(asked).status == "done"
+    assert starts(fleet.root) == [asked.id]
+
+
+@pytest.mark.chaos
 @pytest.mark.parametrize("seed", range(3))
 def test_random_kills_under_load_lose_and_double_nothing(fleet: Fleet, seed: int) -> None:
     """While managers and workers are killed at random: each restart once, each call at most once, one end for each."""
@@ -297,7 +313,7 @@ def test_random_kills_under_load_lose_and_double_nothing(fleet: Fleet, seed: int
         services = [process_spec(fleet.root, f"s{number}") for number in range(3)]
         webs = [http_spec(port, f"w{number}") for number in range(3)]
         fleet.view.write(*services, *webs)
-        fleet.manage()
+        fleet.manage("--patient")
         until(fleet.heartbeats)
         restarts, calls = [], []
         for _ in range(8):
@@ -310,7 +326,7 @@ def test_random_kills_under_load_lose_and_double_nothing(fleet: Fleet, seed: int
             else:
                 fleet.managers[-1].kill()
                 fleet.managers[-1].wait()
-                fleet.manage()
+                fleet.manage("--patient")
         ends = {one.id: fleet.outcome(one) for one in (*restarts, *calls)}
     assert {ends[one.id].status for one in restarts} == {"done"}
     assert {ends[one.id].status for one in calls} <= {"done", "in_doubt"}

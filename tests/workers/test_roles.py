@@ -20,13 +20,16 @@ WHOSE = {
     "docker.checkpoint": "deployer",
     "hybrid.restore_upstream": "deployer",
     "systemd.verify": "critic",
+    "kubernetes.look": "architect",
+    "http.survey": "architect",
+    "process.propose": "coder",
     "process.unheard_of": "",
 }
 
 
 @pytest.mark.parametrize("action", WHOSE)
 def test_each_action_has_one_role(action: str) -> None:
-    """The executor acts, the deployer rolls out and back, the critic verifies; nobody runs what is unknown."""
+    """Looks are the architect's, proposals the coder's, verification the critic's; who acts is one of two."""
     assert role_of(action) == WHOSE[action]
     assert [role for role, actions in ROLES.items() if action in actions] == ([WHOSE[action]] if WHOSE[action] else [])
 
@@ -67,7 +70,7 @@ def test_the_critic_says_what_is_wrong(executor: Executor, root: Path) -> None:
 def test_without_a_probe_nothing_is_verified(executor: Executor, root: Path) -> None:
     """A service that declares no probe is not called green."""
     result = executor.run(command(process_spec(root), "process.verify")).result
-    assert (result.ok, result.code) == (False, "no_probe")
+    assert (result.ok, result.code) == (False, "not_declared")
 
 
 def test_commands_go_to_workers_of_their_role(fleet: Fleet) -> None:

@@ -37,7 +37,8 @@ SPECS: dict[str, dict[str, Any]] = {
 }
 QUIET = ["systemctl", "--no-ask-password", "--no-pager"]
 KUBECTL = ["kubectl", "--context=prod", "--namespace=shop"]
-ASKED = [*KUBECTL, "get", "deployment/orders", "--output=jsonpath={.spec.replicas}"]
+SHOWN = "--output=jsonpath={.spec.replicas} {.metadata.annotations.logmend/replicas}"
+ASKED = [*KUBECTL, "get", "deployment/orders", SHOWN]
 
 CALLS: dict[str, list[list[str]]] = {
     "systemd.start": [[*QUIET, "start", "--", "orders.service"]],
@@ -56,7 +57,11 @@ CALLS: dict[str, list[list[str]]] = {
     "kubernetes.rollback_version": [[*KUBECTL, "rollout", "undo", "deployment/orders"]],
     "kubernetes.scale_up": [ASKED, [*KUBECTL, "scale", "--replicas=4", "deployment/orders"]],
     "kubernetes.scale_down": [ASKED, [*KUBECTL, "scale", "--replicas=2", "deployment/orders"]],
-    "kubernetes.stop": [[*KUBECTL, "scale", "--replicas=0", "deployment/orders"]],
+    "kubernetes.stop": [
+        ASKED,
+        [*KUBECTL, "annotate", "--overwrite", "deployment/orders", "logmend/replicas=3"],
+        [*KUBECTL, "scale", "--replicas=0", "deployment/orders"],
+    ],
     "kubernetes.start": [ASKED],
 }
 
@@ -85,7 +90,7 @@ class Tools:
 def recorded(root: Path) -> Tools:
     """Return the executables, which answer that there are three replicas."""
     recorders = Tools(root)
-    recorders.answer(("get deployment", "3", 0))
+    recorders.answer(("get deployment", "3 ", 0))
     return recorders
 
 
@@ -150,18 +155,32 @@ def test_a_program_that_takes_too_long_is_killed_with_its_children(root: Path) -
 
 def test_replicas_have_ends(worker: Executor, recorded: Tools) -> None:
     """The last replica stays; nothing is scaled from an answer that is no number."""
-    recorded.answer(("get deployment", "1", 0))
+    recorded.answer(("get deployment", "1 ", 0))
     assert run(worker, "kubernetes.scale_down").code == "at_limit"
     recorded.answer(("get deployment", "lots", 0))
     assert run(worker, "kubernetes.scale_up").code == "bad_answer"
     assert not [call for call in recorded.calls() if "scale" in call]
 
 
-def test_a_stopped_deployment_starts_with_one(worker: Executor, recorded: Tools) -> None:
-    """A deployment of no replicas gets one."""
-    recorded.answer(("get deployment", "0", 0))
+@pytest.mark.parametrize(("kept", "replicas"), [("", 1), ("3", 3), ("0", 1), ("-2", 1), ("; id", 1), ("9999", 1)])
+def test_a_stopped_deployment_starts_as_it_was(worker: Executor, recorded: Tools, kept: str, replicas: int) -> None:
+    """A deployment of no replicas gets what it had before it was stopped, and one if nothing sensible was kept."""
+    recorded.answer(("get deployment", f"0 {kept}", 0))
     assert run(worker, "kubernetes.start").code == "started"
-    assert recorded.calls()[-1] == [*KUBECTL, "scale", "--replicas=1", "deployment/orders"]
+    assert recorded.calls()[-1] == [*KUBECTL, "scale", f"--replicas={replicas}", "deployment/orders"]
+
+
+def test_a_stopped_deployment_is_not_stopped_again(worker: Executor, recorded: Tools) -> None:
+    """A second stop does not write down that there were no replicas."""
+    recorded.answer(("get deployment", "0 3", 0))
+    assert run(worker, "kubernetes.stop").code == "not_running"
+    assert recorded.calls() == [ASKED]
+
+
+def test_a_unit_without_a_signal_reloads_as_a_unit(worker: Executor, recorded: Tools) -> None:
+    """A container never gets an empty signal, which docker takes for KILL: its unit reloads it."""
+    assert run(worker, "hybrid.reload", reload_signal="").ok
+    assert recorded.calls() == [[*QUIET, "reload", "--", "orders-box"]]
 
 
 def test_rollback_of_a_unit_restores_and_restarts(worker: Executor, recorded: Tools, root: Path) -> None:

@@ -10,15 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
-from opentelemetry.proto.common.v1 import common_pb2
 from opentelemetry.proto.logs.v1 import logs_pb2
-from opentelemetry.proto.resource.v1 import resource_pb2
 
 from streams.core.errors import InputError
 from streams.ingest.formats import otlp_lines, reasons, wire
 from streams.ingest.formats.otlp_lines import DEPTH_MAX, Owner, Said
+from streams.ingest.formats.otlp_schema import message_classes
 from streams.ingest.formats.reading import LINES_MAX, Item
 from streams.ingest.json_lines import JsonReader
 
@@ -36,23 +34,7 @@ _NAME_IN_FIELD_1: Final = 0x0A
 """A log record's field 1 is a fixed number (its time). A metric's and a span's is a text, and comes first."""
 
 
-def _with_bytes_for_texts() -> tuple[Any, Any]:
-    """Return the classes of log records and resources in a copy of OpenTelemetry's schema."""
-    pool = descriptor_pool.DescriptorPool()
-    for module in (common_pb2, resource_pb2, logs_pb2):
-        file = descriptor_pb2.FileDescriptorProto()
-        module.DESCRIPTOR.CopyToProto(file)
-        for message in file.message_type:
-            for field in message.field:
-                if field.type == field.TYPE_STRING:
-                    field.type = field.TYPE_BYTES
-        pool.Add(file)
-    names = ("opentelemetry.proto.logs.v1.LogRecord", "opentelemetry.proto.resource.v1.Resource")
-    record, resource = (message_factory.GetMessageClass(pool.FindMessageTypeByName(name)) for name in names)
-    return record, resource
-
-
-_LogRecord, _Resource = _with_bytes_for_texts()
+_LogRecord, _Resource = message_classes(logs_pb2, "logs.v1.LogRecord", "resource.v1.Resource")
 _NESTED: Final = {
     _LogRecord: {5: "value", 6: "pair"},
     _Resource: {1: "pair"},

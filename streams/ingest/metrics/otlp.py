@@ -1,7 +1,8 @@
 """OTLP metrics as protobuf: one record is one ``ExportMetricsServiceRequest``; ``MetricsData`` looks the same.
 
 The outer messages are walked over before anything is built, so a small record that unfolds into millions of empty
-points costs no memory. Of a histogram or summary, sum and count are taken, as ``name_sum`` and ``name_count``.
+points costs no memory. Of a histogram or summary, sum and count are taken, as ``name_sum`` and ``name_count``. What of
+a text is no UTF-8 is replaced: an application's odd label must not cost the other metrics of the request.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ from typing import Any, Final, Protocol
 
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.metrics.v1 import metrics_pb2
-from opentelemetry.proto.resource.v1 import resource_pb2
 
 from streams.ingest.formats import wire
+from streams.ingest.formats.otlp_schema import message_classes
 from streams.ingest.metrics.points import (
     NoMetricsError,
     Point,
@@ -41,11 +42,19 @@ _DELTA: Final = frozenset({1, "AGGREGATION_TEMPORALITY_DELTA"})
 _SCALARS: Final = frozenset({"string_value", "int_value", "bool_value", "double_value"})
 _DATA: Final = frozenset({5, 7, 9, 10, 11})
 
+_Metric, _SummaryPoint, _Resource = message_classes(
+    metrics_pb2, "metrics.v1.Metric", "metrics.v1.SummaryDataPoint", "resource.v1.Resource"
+)
+
 Labels = dict[str, str]
 
 
 class Form(Protocol):
     """How messages hold what differs between protobuf and JSON."""
+
+    def text(self, field: Any) -> str:
+        """Return a text field, such as a metric's name."""
+        ...
 
     def labels(self, attributes: Any) -> Labels:
         """Return the attributes of a point or resource that are no lists."""
@@ -80,7 +89,7 @@ def _points(value: bytes) -> Iterator[Point]:
     for begin, end in _within(value, 0, len(value), _RESOURCE_METRICS):
         resource = _resource(value, begin, end)
         for at, to in _metric_spans(value, begin, end):
-            metric = metrics_pb2.Metric.FromString(value[at:to])
+            metric = _Metric.FromString(value[at:to])
             kind = metric.WhichOneof("data")
             if kind is None or not metric.name:
                 raise NoMetricsError(_OTHER_SIGNAL)
@@ -90,7 +99,8 @@ def _points(value: bytes) -> Iterator[Point]:
 def of_metric(metric: Any, kind: str, resource: Labels, form: Form) -> Iterator[Point]:
     """Yield the points of a metric whose data is in the field ``kind``; ``resource`` are its resource's labels."""
     data = getattr(metric, kind)
-    name = normal(metric.name)
+    name = normal(form.text(metric.name))
+    unit = form.text(metric.unit)
     delta = getattr(data, "aggregation_temporality", 0) in _DELTA
     for point in data.data_points:
         if point.flags & NO_RECORDED_VALUE:
@@ -103,11 +113,14 @@ def of_metric(metric: Any, kind: str, resource: Labels, form: Form) -> Iterator[
             values = ((name, form.number(point)),)
         labels = form.labels(point.attributes)
         at_ms = point.time_unix_nano // 1_000_000
-        yield Point(values=values, labels={**resource, **labels}, at_ms=at_ms, delta=delta, unit=metric.unit)
+        yield Point(values=values, labels={**resource, **labels}, at_ms=at_ms, delta=delta, unit=unit)
 
 
 class _Protobuf:
-    """Messages of protobuf."""
+    """Messages of protobuf, whose texts are bytes."""
+
+    def text(self, field: Any) -> str:
+        return str(field, "utf-8", "replace")
 
     def labels(self, attributes: Any) -> Labels:
         check_labels(len(attributes))
@@ -115,7 +128,8 @@ class _Protobuf:
         for pair in attributes:
             kind = pair.value.WhichOneof("value")
             if kind in _SCALARS:
-                labels[label(pair.key)] = text(getattr(pair.value, kind))
+                value = getattr(pair.value, kind)
+                labels[label(self.text(pair.key))] = text(self.text(value) if kind == "string_value" else value)
         return labels
 
     def number(self, point: Any) -> float:
@@ -123,7 +137,7 @@ class _Protobuf:
         return float(getattr(point, kind)) if kind else math.nan
 
     def sum(self, point: Any) -> float | None:
-        if isinstance(point, metrics_pb2.SummaryDataPoint) or point.HasField("sum"):
+        if isinstance(point, _SummaryPoint) or point.HasField("sum"):
             return float(point.sum)
         return None
 
@@ -186,5 +200,5 @@ def _point_spans(value: bytes, begin: int, end: int) -> Iterator[tuple[int, int]
 def _resource(value: bytes, begin: int, end: int) -> Labels:
     labels: Labels = {}
     for at, to in _within(value, begin, end, _RESOURCE):
-        labels |= _PROTOBUF.labels(resource_pb2.Resource.FromString(value[at:to]).attributes)
+        labels |= _PROTOBUF.labels(_Resource.FromString(value[at:to]).attributes)
     return labels

@@ -118,6 +118,9 @@ def _list(holder: Any, key: str) -> list[Any]:
 class _Json:
     """Structs of JSON."""
 
+    def text(self, field: Any) -> str:
+        return str(field)
+
     def labels(self, attributes: Any) -> Labels:
         check_labels(len(attributes))
         labels = {}

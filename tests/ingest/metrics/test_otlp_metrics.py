@@ -219,3 +219,23 @@ def varint(size: int) -> bytes:
         out.append(size & 0x7F | 0x80)
         size >>= 7
     return bytes([*out, size])
+
+
+def test_texts_that_are_no_utf8_are_replaced() -> None:
+    """Bytes that are no UTF-8 in names, units, labels and the resource cost neither that point nor the others."""
+    odd = gauge("process.cpu.utilization", number(0.25, routeXX="caf\u00e9"), unit="1")
+    whole = encoded(
+        "otlp_proto", request(odd, gauge("system.memory.utilization", number(0.5, state="used"), unit="1"), **SHOP)
+    )
+    for text in ("caf\u00e9".encode(), b"routeXX", b"h1"):
+        assert whole.count(text) == 1
+    broken = (
+        whole.replace("caf\u00e9".encode(), b"caf\xff\xfe")
+        .replace(b"routeXX", b"route\xff\xc3")
+        .replace(b"h1", b"h\xe9")
+    )
+    piece = taken(broken)
+    assert {one.metric: (one.service, one.host, one.last) for one in piece.samples} == {
+        "cpu": ("shop", "h\ufffd", 25.0),
+        "memory": ("shop", "h\ufffd", 50.0),
+    }
