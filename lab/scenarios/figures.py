@@ -16,9 +16,7 @@ from streams.core.events import Decision
 
 STRATEGIES: Final = {"retry": 0.783, "fallback": 0.941, "rollback": 0.897, "restart": 0.962}
 """Success by strategy, of seed 001."""
-LEFT_OUT: Final = (
-    "its figures of predictions (time, samples, early warning, degradation, exhaustion) are another matter"
-)
+LEFT_OUT: Final = "without its figures of prediction: nothing is predicted here"
 IN_ONE: Final = "in one process, without a broker"
 ON_KAFKA: Final = "in this run, on Kafka"
 

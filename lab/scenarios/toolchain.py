@@ -181,6 +181,8 @@ async def _alone(errors: int) -> in_process.Figures:
         if process.returncode is None:
             process.kill()
             await process.wait()
+    if process.returncode:
+        raise RuntimeError(f"{' '.join(asked[1:])} ended with {process.returncode}")
     return msgspec.json.decode(said, type=in_process.Figures)
 
 
