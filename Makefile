@@ -55,10 +55,12 @@ chaos: $(READY)  ## KILLS=25 processes of a real pipeline killed under load, one
 	@$(BIN)/python -m tests.chaos.recovery
 	@$(BIN)/python -m tests.chaos.workers
 
-bench: $(READY)  ## lines a second through one detect process, counts checked; ms from a decision to its outcome, to a specialist
+bench: $(READY)  ## lines a second through one detect process, counts checked; what decisions, recoveries and forecasts take
 	@$(BIN)/python -m benchmarks.w1
 	@$(BIN)/python -m benchmarks.recovery
 	@$(BIN)/python -m benchmarks.specialists
+	@$(BIN)/python -m benchmarks.detecting
+	@$(BIN)/python -m benchmarks.prediction
 
 lock: $(READY)  ## resolve pyproject.toml again: requirements.lock, and deploy/runtime.lock without what developers need
 	$(BIN)/python -c 'import tomllib; \
