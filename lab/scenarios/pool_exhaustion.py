@@ -249,6 +249,7 @@ def _stages(
     started = slowest(members)
     synchronised = _first(about, "synchronised")
     said = synchronised.reason if synchronised else "-"
+    looks = sum(one.kind == "looked" for one in about)
     moments = {
         "analysis": (broken.injected_ms, opened.append_ms if opened else 0),
         "decision": (opened.append_ms if opened else 0, _at(planned, recorded)),
@@ -260,8 +261,7 @@ def _stages(
         "analysis": _seen(opened),
         "decision": _chosen(planned),
         "spawn": ", ".join(f"{one.specialist} ({one.part})" for one in members),
-        "execution": f"{sum(one.kind == 'looked' for one in about)} looks: {said}; {_done(acted)}; "
-        + ("verified" if verified else "not verified"),
+        "execution": f"{looks} looks: {said}; {_done(acted)}; {_became(broken, verified)}",
         "learning": _learned(planned, acted) if verified else "nothing",
     }
     return tuple(
@@ -292,6 +292,12 @@ def _done(acted: Decision | None) -> str:
     if acted is None or acted.command is None:
         return "nothing done"
     return f"{acted.command.action} ({acted.strategy}, {acted.confidence:.1%}, for {acted.reason})"
+
+
+def _became(broken: _Break, verified: Decision | None) -> str:
+    again = _since(broken, broken.works_again_ms)
+    served = "customers are not served" if again is None else f"customers are served {again:.1f} s after the leak began"
+    return f"{served}; {'verified' if verified else 'not verified'}"
 
 
 def _learned(planned: Decision | None, acted: Decision | None) -> str:
