@@ -79,7 +79,8 @@ def latency(log: EventLog) -> pl.DataFrame:
             FROM commands
             JOIN decisions USING (id)
             JOIN facts USING (facts_offset)
-            WHERE attempt = 1 AND commands.approved_by = '' AND facts.lines > 0 AND appended_at IS NOT NULL
+            WHERE commands.kind = 'recovery' AND attempt = 1 AND commands.approved_by = ''
+                AND facts.lines > 0 AND appended_at IS NOT NULL
         )
         SELECT count(*) AS commands, quantile_disc(way_ms, 0.5) AS p50_ms, quantile_disc(way_ms, 0.99) AS p99_ms,
             max(way_ms) AS max_ms

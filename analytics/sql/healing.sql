@@ -1,4 +1,4 @@
--- What was done to services, by host: one row a command, with how it ended and whether it helped.
+-- What was done to services, by host: one row an action, with how it ended and whether it helped.
 -- verified: true, the symptom stopped and stayed away; false, it came back, or the action failed; NULL, not known (yet).
 CREATE VIEW healing AS
 SELECT
@@ -19,4 +19,5 @@ SELECT
     done.id AS command
 FROM commands AS done
 LEFT JOIN decisions AS judged
-    ON judged.refers_to = done.id AND judged.kind IN ('verified', 'verification_failed');
+    ON judged.refers_to = done.id AND judged.kind IN ('verified', 'verification_failed')
+WHERE done.kind = 'recovery';

@@ -1,5 +1,6 @@
 -- One row a plan: who worked together on an incident and how, and what came of it. `outcome` is how the plan ended
--- (NULL while it is under way), `verified` whether the last action that it led to was: true, false, or NULL (not known).
+-- (NULL while it is under way, `not_called` when nobody was: coordination is off, or there was no room), `verified` whether
+-- the last action that it led to helped: true, false, or NULL (not known).
 CREATE VIEW plans AS
 WITH said AS (
     -- What a person approved refers to the request, and that to the plan.
@@ -48,9 +49,12 @@ SELECT
     coalesce(steps.actions, 0) AS actions,
     coalesce(found.findings, 0) AS findings,
     steps.synchronised_with,
-    steps.outcome,
+    CASE WHEN coalesce(steps.members, 0) > 0 THEN steps.outcome ELSE 'not_called' END AS outcome,
     steps.ended_well,
-    judged.verified,
+    CASE
+        WHEN judged.verified IS NOT NULL THEN judged.verified
+        WHEN steps.outcome = 'failed' AND steps.actions > 0 THEN false
+    END AS verified,
     utc(planned.now_ms) AS planned_at,
     utc(steps.synchronised_ms) AS synchronised_at,
     utc(steps.commanded_ms) AS commanded_at,

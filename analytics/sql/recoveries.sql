@@ -17,4 +17,5 @@ SELECT
     outcome.reported_at
 FROM commands AS sent
 JOIN decisions AS decided ON decided.kafka_offset = sent.decisions_offset
-JOIN outcomes AS outcome ON outcome.command = sent.id;
+JOIN outcomes AS outcome ON outcome.command = sent.id
+WHERE sent.kind = 'recovery';

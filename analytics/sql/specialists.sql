@@ -1,6 +1,6 @@
 -- One row a specialist of a plan: what it held, and how far it came. `state` is what its pool said last, `spawned`
--- until it said anything. `held_seconds` is from the decision to bring it up until it was let go or lost (by Kafka's
--- clock; until now while it lasts), `used_seconds` the time of the steps that it carried out.
+-- until it said anything. `held_seconds` is from the decision to bring it up until it was gone (by Kafka's clock; until
+-- now while it lasts, and never longer than it may be kept), `used_seconds` the time of the steps that it carried out.
 CREATE VIEW specialists AS
 WITH asked AS (
     SELECT
@@ -18,8 +18,8 @@ said AS (
     SELECT
         plan,
         specialist,
-        arg_max(state, facts_append_ms) AS state,
-        arg_max(code, facts_append_ms) AS code,
+        arg_max(state, (facts_offset, message_offset)) AS state,
+        arg_max(code, (facts_offset, message_offset)) AS code,
         min(facts_append_ms) FILTER (state = 'running') AS running_ms,
         min(facts_append_ms) FILTER (state IN ('released', 'failed')) AS ended_ms,
         max(cpu_ms) AS cpu_ms,
@@ -48,7 +48,9 @@ SELECT
     utc(said.running_ms) AS running_at,
     utc(said.ended_ms) AS ended_at,
     (said.running_ms - asked.kafka_append_ms) / 1000 AS start_seconds,
-    (coalesce(said.ended_ms, epoch_ms(current_timestamp)) - asked.kafka_append_ms) / 1000 AS held_seconds,
+    greatest(least(
+        coalesce(said.ended_ms, epoch_ms(current_timestamp)) - asked.kafka_append_ms, asked.given['keep_ms']::BIGINT
+    ), 0) / 1000 AS held_seconds,
     coalesce(used.seconds, 0) AS used_seconds,
     asked.given['cpu']::DOUBLE AS cpu,
     asked.given['memory_mb']::BIGINT AS memory_mb,

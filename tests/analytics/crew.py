@@ -9,8 +9,11 @@ from tests.analytics.history import History
 STEP_MS = 400
 
 
-def answer(history: History, command: Command, *, dies: str = "") -> None:
-    """Let the pool do what a command says, ``STEP_MS`` after it was sent; ``dies``: who never comes up."""
+def answer(history: History, command: Command, *, dies: str = "", fails: bool = False) -> None:
+    """Let the pool do what a command says, ``STEP_MS`` after it was sent.
+
+    ``dies``: who never comes up; ``fails``: actions that were begun do not end well.
+    """
     history.log.now_ms += STEP_MS
     given = {argument.name: argument.value for argument in command.arguments}
     name = given.get("specialist", "")
@@ -18,7 +21,8 @@ def answer(history: History, command: Command, *, dies: str = "") -> None:
         case "spawn" if name == dies:
             history.say(_report(history, name, given["plan"], "failed"))
         case "spawn":
-            history.say(_report(history, name, given["plan"], "running"), _outcome(history, command, ""))
+            reports = [_report(history, name, given["plan"], state) for state in ("spawned", "running", "waiting")]
+            history.say(*reports, _outcome(history, command, ""))
         case "look":
             found = FindingReported(
                 command_id=command.id,
@@ -31,9 +35,10 @@ def answer(history: History, command: Command, *, dies: str = "") -> None:
             )
             history.say(found, _outcome(history, command, name or "architect_001"))
         case "release":
-            history.say(_report(history, name, given["plan"], "released"), _outcome(history, command, ""))
+            reports = [_report(history, name, given["plan"], state) for state in ("done", "released")]
+            history.say(*reports, _outcome(history, command, ""))
         case _:
-            history.say(_outcome(history, command, "executor_001"))
+            history.say(_outcome(history, command, "executor_001", ok=not fails))
 
 
 def break_down(history: History, service: str, pattern: str, *, answers: int) -> None:
@@ -69,14 +74,14 @@ def _report(history: History, name: str, plan: str, state: str) -> SpecialistRep
     )
 
 
-def _outcome(history: History, command: Command, worker: str) -> OutcomeReported:
+def _outcome(history: History, command: Command, worker: str, *, ok: bool = True) -> OutcomeReported:
     return OutcomeReported(
         command_id=command.id,
         command_seq=command.seq,
         host=command.host,
         worker=worker,
         status="done",
-        ok=True,
+        ok=ok,
         code="done",
         effect="none" if command.kind == "look" else "once",
         started_ms=history.now_ms - 200,

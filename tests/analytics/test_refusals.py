@@ -35,7 +35,7 @@ def test_every_code_is_in_the_table() -> None:
 
 
 async def test_a_refusal_says_what_and_why(tmp_path: Path) -> None:
-    """Each refusal is a row with service, action, code and meaning; what nobody decided shows as such."""
+    """Each refusal has service, action, code and meaning; what nobody decided shows, what is not archived is NULL."""
     history = History()
     history.begin()
     history.see("shop", "process_crash")
@@ -50,7 +50,7 @@ async def test_a_refusal_says_what_and_why(tmp_path: Path) -> None:
         rows = log.query("SELECT id, service, action, status, code, decided FROM refusals ORDER BY code").rows()
         reasons = log.query("SELECT code, reason FROM refusals").rows()
     assert rows == [
-        ("1-4712-0", None, None, "expired", "expired", False),
+        ("1-4712-0", None, None, "expired", "expired", None),
         (sent.id, "shop", sent.action, "refused", "halted", True),
         ("1-4711-0", "shop", "process.explode", "refused", "wrong_hash", False),
     ]

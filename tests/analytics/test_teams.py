@@ -6,8 +6,9 @@ from pathlib import Path
 
 import msgspec
 
+from analytics.queries import latency
 from analytics.views import EventLog
-from streams.core.config import Inventory, canonical, sha256
+from streams.core.config import Inventory, Policy, canonical, sha256
 from streams.core.events import ApprovalGiven, ConfigApplied
 from tests.analytics.archive import archive
 from tests.analytics.crew import answer, break_down, work_together
@@ -124,3 +125,65 @@ async def test_an_approved_act_belongs_to_its_plan(tmp_path: Path) -> None:
     await archive(history, tmp_path)
     with EventLog(tmp_path) as log:
         assert log.query("SELECT actions, verified, commanded_at IS NOT NULL FROM plans").rows() == [(1, None, True)]
+
+
+async def test_an_act_that_failed_did_not_help(tmp_path: Path) -> None:
+    """A plan whose act failed counts against its way, although nothing was left to verify."""
+    history = History()
+    history.begin()
+    history.see("shop", "database_connection")
+    answered = 0
+    while not [one for one in history.decisions if one.kind == "plan_ended"]:
+        answer(history, history.commands[answered], fails=True)
+        answered += 1
+    await archive(history, tmp_path)
+    with EventLog(tmp_path) as log:
+        assert log.query("SELECT outcome, verified FROM plans WHERE outcome IS NOT NULL").rows() == [("failed", False)]
+        assert log.query("SELECT success_rate FROM coordination").rows() == [(0.0,)]
+
+
+async def test_the_last_word_of_a_pool_counts(tmp_path: Path) -> None:
+    """Of what a pool says of a specialist at one time, the last holds."""
+    history = History()
+    history.begin()
+    break_down(history, "shop", "database_connection", answers=1)
+    await archive(history, tmp_path)
+    with EventLog(tmp_path) as log:
+        states = dict(log.query("SELECT specialist, state FROM specialists").rows())
+    assert states["error-detective-001"] == "waiting"
+    assert set(states.values()) == {"waiting", "spawned"}
+
+
+async def test_a_specialist_is_held_no_longer_than_it_may_be_kept(tmp_path: Path) -> None:
+    """A pool that never says anything holds a specialist on paper only until it would have let it go by itself."""
+    history = History()
+    history.begin()
+    history.see("shop", "database_connection")
+    keep = next(one.value for one in history.commands[0].arguments if one.name == "keep_ms")
+    await archive(history, tmp_path)
+    with EventLog(tmp_path) as log:
+        held = log.query("SELECT held_seconds FROM specialists").rows()
+    assert all(0 <= seconds <= int(keep) / 1000 for (seconds,) in held)
+
+
+async def test_a_plan_that_called_nobody_is_not_under_way(tmp_path: Path) -> None:
+    """With coordination off a plan is on record, called nobody, and counts for no way."""
+    history = History()
+    history.begin()
+    body = canonical(Policy(coordination=False))
+    history.say(ConfigApplied(kind="policy", sha256=sha256(body), author="ann", body=body))
+    history.see("shop", "database_connection")
+    await archive(history, tmp_path)
+    with EventLog(tmp_path) as log:
+        assert log.query("SELECT members, outcome FROM plans").rows() == [(0, "not_called")]
+        assert log.query("FROM coordination").is_empty()
+
+
+async def test_healing_is_what_was_done_to_services(tmp_path: Path) -> None:
+    """Looks and specialists come and go; only the action is healing, a recovery, and a command with a latency."""
+    history, log = await told(tmp_path)
+    (acted,) = [one for one in history.commands if one.kind == "recovery"]
+    with log:
+        assert log.query("SELECT command FROM healing").rows() == [(acted.id,)]
+        assert log.query("SELECT command FROM recoveries").rows() == [(acted.id,)]
+        assert latency(log)["commands"].item() <= 1
