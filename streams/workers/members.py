@@ -45,7 +45,7 @@ class Spawn(Struct, frozen=True, kw_only=True):
 
 
 class Release(Struct, frozen=True):
-    """A specialist of a plan that is let go."""
+    """A specialist of a plan: whom to let go, or whom to report."""
 
     specialist: str
     plan: str
@@ -76,6 +76,12 @@ def release_of(command: Command) -> Release:
     """Return whom a release command lets go; ``RefusedError`` when it names nobody."""
     given = _given(command, RELEASE, LET_GO)
     _row_of(given["specialist"])
+    return Release(given["specialist"], given["plan"])
+
+
+def named_of(command: Command) -> Release:
+    """Return whom a command named that was in order when it was taken in, even if the catalogue has it no more."""
+    given = {argument.name: argument.value for argument in command.arguments}
     return Release(given["specialist"], given["plan"])
 
 

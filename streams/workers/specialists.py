@@ -21,7 +21,7 @@ from streams.core.reports import SpecialistReported
 from streams.workers.crew import Crew, Guest, Worker
 from streams.workers.frames import Hold
 from streams.workers.journal import Entry, Journal
-from streams.workers.members import Release, Spawn, release_of, spawn_of
+from streams.workers.members import Release, Spawn, named_of, spawn_of
 from streams.workers.orders import RefusedError
 from streams.workers.proc import Usage
 from streams.workers.results import Result
@@ -128,20 +128,19 @@ class Specialists:
     def recover(self, entry: Entry) -> None:
         """End a command that a manager before this one had begun: its specialists have ended with it."""
         if entry.command.kind == "spawn":
-            self._note(entry.command, spawn_of(entry.command), "failed", RESTARTED, gone=True)
+            self._note(entry.command, named_of(entry.command), "failed", RESTARTED, gone=True)
             self._end(entry, "done", Result(ok=False, code=RESTARTED, effect="none"))
             return
-        released = release_of(entry.command)
+        released = named_of(entry.command)
         for command in self._journal.held():
-            asked = spawn_of(command)
-            if (asked.specialist, asked.plan) == (released.specialist, released.plan):
-                self._note(command, asked, "released", RESTARTED, gone=True)
+            if named_of(command) == released:
+                self._note(command, released, "released", RESTARTED, gone=True)
         self._end(entry, "done", Result(ok=True, code="released", effect="none"))
 
     def bury(self) -> None:
         """Report the specialists of a manager before this one: none of them has a process any more."""
         for command in self._journal.held():
-            self._note(command, spawn_of(command), "failed", RESTARTED, gone=True)
+            self._note(command, named_of(command), "failed", RESTARTED, gone=True)
 
     def stop(self) -> None:
         """Expect every specialist to end now, because the pool does."""
@@ -192,12 +191,19 @@ class Specialists:
         return "no_room" if here >= HERE_MAX or free < asked.memory_mb * MEBIBYTE else ""
 
     def _note(
-        self, command: Command, asked: Spawn, state: str, code: str, usage: Usage = UNUSED, *, gone: bool = False
+        self,
+        command: Command,
+        asked: Spawn | Release,
+        state: str,
+        code: str,
+        usage: Usage = UNUSED,
+        *,
+        gone: bool = False,
     ) -> None:
         self._journal.note(command, self._report(asked, state, code, usage), gone=gone)
         self._news()
 
-    def _report(self, asked: Spawn, state: str, code: str, usage: Usage) -> SpecialistReported:
+    def _report(self, asked: Spawn | Release, state: str, code: str, usage: Usage) -> SpecialistReported:
         return SpecialistReported(
             host=self._host,
             specialist=asked.specialist,

@@ -7,9 +7,11 @@ import signal
 import psutil
 import pytest
 
+from streams.core.reports import SpecialistReported
+from streams.workers.journal import Journal, Position
 from tests.workers.fleet import Fleet
-from tests.workers.kit import PATIENCE_SECONDS, process_spec, until
-from tests.workers.plans import NAME, Plans
+from tests.workers.kit import HOST, PATIENCE_SECONDS, command, now_ms, process_spec, until
+from tests.workers.plans import ASKED, NAME, Plans
 
 ENDS = {"failed", "released"}
 POINTS = [
@@ -78,3 +80,32 @@ def test_specialists_of_a_dead_manager_end(fleet: Fleet) -> None:
     fleet.manage("--patient")
     until(lambda: plans.states()[-1] == ("failed", "pool_restarted"))
     assert [one.specialist for one in plans.reports()] == [NAME] * len(plans.reports())
+
+
+@pytest.mark.parametrize("begun", ["held", "spawn", "release"])
+@pytest.mark.parametrize("changed", [{"memory_mb": "256"}, {"specialist": "phrenologist-001"}])
+def test_who_is_held_under_an_earlier_catalogue_is_failed(fleet: Fleet, begun: str, changed: dict[str, str]) -> None:
+    """A specialist with more than its row has now, or with no row any more, is reported, and the pool runs."""
+    spec = process_spec(fleet.root)
+    fleet.view.write(spec)
+    asked = {**ASKED, **changed}
+    named = {name: asked[name] for name in ("specialist", "plan")}
+    journal = Journal.open(fleet.root / "pool")
+    journal.begin(Position(0, -1, 0))
+    spawn = command(spec, "specialist.spawn", kind="spawn", strategy="", arguments=asked)
+    release = command(spec, "specialist.release", 1, 0, kind="release", arguments=named)
+    unfinished = [one for one in (spawn, release) if one.kind == begun]
+    for one in (spawn, release):
+        fleet.send(one)
+    journal.receive([(one.seq, one) for one in unfinished], 2, 1)
+    for one in unfinished:
+        journal.start(one.id)
+    report = SpecialistReported(host=HOST, state="spawned", code="", at_ms=now_ms(), cpu_ms=0, memory_kb=0, **named)
+    journal.hold(spawn, report)
+    journal.close()
+    fleet.manage("--patient")
+    ended = {"held": [], "spawn": [(False, "pool_restarted")], "release": [(True, "released")]}[begun]
+    assert [(fleet.outcome(one).ok, fleet.outcome(one).code) for one in unfinished] == ended
+    state = "released" if begun == "release" else "failed"
+    until(lambda: Plans(fleet, spec).states(named["specialist"])[-1:] == [(state, "pool_restarted")])
+    assert fleet.outcome(fleet.ask(spec, "process.start")).ok
