@@ -7,11 +7,21 @@ they are the dependency's only while that one is being healed, or has shown no s
 
 from __future__ import annotations
 
+from typing import Final
+
 from streams.core.incidents import ACTING, OPEN, PLANNING, VERIFYING, Incident, add_symptom
-from streams.core.inventory import ServiceSpec
+from streams.core.inventory import LIVENESS_KINDS, ProbeSpec
 from streams.core.planning import end
 from streams.core.state import Turn
 from streams.core.strategy import PatternRow
+
+POOL_LOOKS_EVERY_MS: Final = 1_000
+"""A pool looks at a service this often (or every ``every_ms``, if that is less) and reports a change at once."""
+SPEAKS_WITHIN_MAX_MS: Final = 10_000
+"""No dependency is waited for longer: two looks that hang take 5 s with the defaults, and this is twice as long.
+
+A longer time-out of its dependency is no reason to leave a service down that is broken for a reason of its own.
+"""
 
 
 def may_echo(turn: Turn, service: str, pattern: str) -> bool:
@@ -70,8 +80,8 @@ def absorb(turn: Turn, incident: Incident) -> None:
 
 
 def wait_ms(turn: Turn, service: str) -> int:
-    """Return how long a possible echo waits: until each dependency has been probed once, and the policy's wait."""
-    return max(turn.policy.grouping_wait_ms, _probed_ms(turn, service, rounds=1))
+    """Return how long a possible echo waits: until each dependency has been looked at once, and the policy's wait."""
+    return max(turn.policy.grouping_wait_ms, _speaks_within_ms(turn, service, looks=1))
 
 
 def speaks_until_ms(turn: Turn, incident: Incident) -> int:
@@ -85,14 +95,17 @@ def speaks_until_ms(turn: Turn, incident: Incident) -> int:
     in_doubt = [name for name in turn.fleet.dependencies(incident.service) if name in live and not live[name].probe_ok]
     if not in_doubt:
         return 0
-    return incident.opened_ms + _probed_ms(turn, incident.service, rounds=turn.policy.probe_failures)
+    return incident.opened_ms + _speaks_within_ms(turn, incident.service, looks=turn.policy.probe_failures)
 
 
-def _probed_ms(turn: Turn, service: str, rounds: int) -> int:
-    """Return how long so many rounds of probes of all dependencies take."""
+def _speaks_within_ms(turn: Turn, service: str, looks: int) -> int:
+    """Return within which time all dependencies have been looked at so many times since they broke."""
     specs = map(turn.fleet.spec, turn.fleet.dependencies(service))
-    return max((_round_ms(spec, rounds) for spec in specs if spec is not None), default=0)
+    probes = (probe for spec in specs if spec is not None for probe in spec.probes if probe.kind in LIVENESS_KINDS)
+    return min(max((_look_ms(probe, looks) for probe in probes), default=0), SPEAKS_WITHIN_MAX_MS)
 
 
-def _round_ms(spec: ServiceSpec, rounds: int) -> int:
-    return max((probe.every_ms * rounds + probe.timeout_ms for probe in spec.probes), default=0)
+def _look_ms(probe: ProbeSpec, looks: int) -> int:
+    """Return how long so many looks take: a pause before the first, and a look that hangs delays the next one."""
+    pause_ms = min(probe.every_ms, POOL_LOOKS_EVERY_MS)
+    return pause_ms + (looks - 1) * max(pause_ms, probe.timeout_ms) + probe.timeout_ms

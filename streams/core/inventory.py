@@ -18,6 +18,8 @@ from streams.core.events import MODES
 
 SERVICE_TYPES: Final = ("process", "systemd", "docker", "hybrid", "kubernetes", "http")
 PROBE_KINDS: Final = ("process", "systemd", "container", "http", "tcp", "certificate", "disk", "memory")
+LIVENESS_KINDS: Final = frozenset({"process", "systemd", "container", "http", "tcp"})
+"""Probes that fail as soon as a service is down; the others foretell trouble."""
 HOST_KINDS: Final = ("host_cpu", "host_memory", "host_disk", "broker", "own_process")
 """What a host reports of itself, as probes of the service that has its name."""
 SWITCH_KINDS: Final = ("feature", "upstream", "replicas", "traffic")

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from streams.core.config import Inventory, Policy
+from streams.core.echoes import POOL_LOOKS_EVERY_MS, SPEAKS_WITHIN_MAX_MS
 from streams.core.events import Decision
 from streams.core.inventory import ProbeSpec
+from streams.workers.probes import SAMPLE_MS
 from tests.core.world import World, kinds, spec
 
 CROWD = tuple(f"svc-{number:02}" for number in range(60))
@@ -34,6 +36,14 @@ def world(*, declared: bool, policy: Policy = POLICY) -> World:
     depends_on = ("db",) if declared else ()
     crowd = tuple(spec(name, depends_on=depends_on) for name in CROWD)
     made.apply("inventory", Inventory(services=(spec("db"), *crowd)))
+    return made
+
+
+def probed_world(*probes: ProbeSpec) -> World:
+    """Return a database that is probed, and one service that depends on it."""
+    made = World()
+    made.apply("policy", POLICY)
+    made.apply("inventory", Inventory(services=(spec("db", probes=probes), spec("web", depends_on=("db",)))))
     return made
 
 
@@ -133,17 +143,17 @@ def test_the_limits_bound_an_outage_that_nobody_declared(data: st.DataObject, or
 
 
 @pytest.mark.parametrize("symptom", ECHOES)
-def test_who_depends_waits_for_the_probes_of_the_database(symptom: str) -> None:
-    """A killed database says nothing, and is probed every 30 s: its dependent waits until that has had its say."""
-    made = World()
-    made.apply("policy", POLICY)
-    probed = spec("db", probes=(ProbeSpec(kind="process", every_ms=30_000),))
-    made.apply("inventory", Inventory(services=(probed, spec("web", depends_on=("db",)))))
+def test_who_depends_waits_for_a_look_at_the_database(symptom: str) -> None:
+    """A killed database says nothing, but its pool looks every second: its dependent waits until that has had its say.
+
+    One failed look is not enough to count, so while the database is in doubt the dependent waits for the second.
+    """
+    made = probed_world(ProbeSpec(kind="process", every_ms=30_000))
     made.probe("db", ok=True, kind="process")
     say(made, "web", symptom)
-    made.wait(29)
+    made.wait(2)
     made.probe("db", ok=False, kind="process")
-    made.wait(30)
+    made.wait(2)
     made.probe("db", ok=False, kind="process")
     made.wait(2)
     assert [one.service for one in commands(made)] == ["db"]
@@ -151,19 +161,27 @@ def test_who_depends_waits_for_the_probes_of_the_database(symptom: str) -> None:
 
 
 @pytest.mark.parametrize("symptom", ECHOES)
-def test_who_depends_is_acted_on_when_the_database_is_well(symptom: str) -> None:
-    """A possible echo whose dependency was probed well after it has a cause of its own."""
-    made = World()
-    made.apply("policy", POLICY)
-    probed = spec("db", probes=(ProbeSpec(kind="process", every_ms=30_000),))
-    made.apply("inventory", Inventory(services=(probed, spec("web", depends_on=("db",)))))
-    made.probe("db", ok=True, kind="process")
+@pytest.mark.parametrize(
+    "probes",
+    [
+        (ProbeSpec(kind="process"),),
+        (ProbeSpec(kind="tcp"), ProbeSpec(kind="certificate", every_ms=86_400_000, limit=7.0)),
+        (ProbeSpec(kind="http", timeout_ms=600_000), ProbeSpec(kind="disk", every_ms=3_600_000, limit=90.0)),
+    ],
+    ids=["default", "with one once a day", "with a long time-out"],
+)
+def test_who_depends_waits_seconds_however_rare_a_probe_is(symptom: str, probes: tuple[ProbeSpec, ...]) -> None:
+    """A dependency that is well has had its say within seconds, whatever it is probed for: its dependent acts."""
+    made = probed_world(*probes)
+    made.probe("db", ok=True, kind=probes[0].kind)
     say(made, "web", symptom)
-    made.wait(30)
-    made.probe("db", ok=True, kind="process")
-    assert commands(made) == []
-    made.wait(3)
+    made.wait(SPEAKS_WITHIN_MAX_MS / 1000 + 1)
     assert [one.service for one in commands(made)] == ["web"]
+
+
+def test_the_core_knows_how_often_a_pool_looks() -> None:
+    """What a possible echo waits for is the pool's own pace."""
+    assert POOL_LOOKS_EVERY_MS == SAMPLE_MS
 
 
 def test_a_dependent_that_is_still_broken_gets_an_incident_of_its_own() -> None:
