@@ -1,8 +1,9 @@
 """Echoes: what a service reports because another, which it depends on, is broken. One outage is one incident.
 
-A symptom of rank 0 (nobody answers) is an echo whenever a dependency has an open incident. Other patterns may be one
-(``echo`` in the catalogue: a database that can't be had, a failed health check), but have causes of their own as well:
-they are the dependency's only while that one is being healed, or has shown no sign of life since it broke.
+Only a dependency that may be acted on has echoes: healing it heals them. While it is being healed, every pattern that
+may be one (rank 0: nobody answers; ``echo`` in the catalogue: a database that can't be had, a failed health check) is
+its echo. Otherwise for a bounded time after it broke, and those that have causes of their own as well only until the
+dependency shows a sign of life.
 """
 
 from __future__ import annotations
@@ -24,9 +25,15 @@ A longer time-out of its dependency is no reason to leave a service down that is
 """
 
 
+ECHOES_FOR_MS: Final = 900_000
+"""How long after its incident was opened a dependency has echoes although nothing is done about it: as long as a person
+who is asked has to answer by default. Acting on its dependents meanwhile would use up the budget of its own action;
+after that, one that is still broken is likelier to have a cause of its own."""
+
+
 def may_echo(turn: Turn, service: str, pattern: str) -> bool:
-    """Tell whether a pattern on a service may come from a dependency that the service declares."""
-    return turn.catalogue.pattern(pattern).may_echo and bool(turn.fleet.dependencies(service))
+    """Tell whether a pattern on a service may come from a dependency that it declares, and that may be acted on."""
+    return turn.catalogue.pattern(pattern).may_echo and turn.fleet.has_curable_dependency(service)
 
 
 def of_dependency(turn: Turn, service: str, row: PatternRow) -> Incident | None:
@@ -41,18 +48,20 @@ def of_dependency(turn: Turn, service: str, row: PatternRow) -> Incident | None:
         (
             one
             for one in turn.state.incidents.by_id.values()
-            if one.service in depends_on and one.group == row.group and (row.rank == 0 or _is_broken(turn, one))
+            if one.service in depends_on and one.group == row.group and _has_echo(turn, one, row)
         ),
         None,
     )
 
 
-def _is_broken(turn: Turn, incident: Incident) -> bool:
-    """Tell whether an incident's service is being healed, or has not been seen well since it broke."""
+def _has_echo(turn: Turn, incident: Incident, row: PatternRow) -> bool:
+    """Tell whether an incident explains a pattern on a dependent of its service."""
     if incident.status in {PLANNING, ACTING, VERIFYING}:
         return True
+    if not turn.fleet.is_curable(incident.service) or turn.now_ms >= incident.opened_ms + ECHOES_FOR_MS:
+        return False
     service = turn.state.services.live.get(incident.service)
-    return service is None or not service.alive_since(incident.own_at_ms)
+    return row.rank == 0 or service is None or not service.alive_since(incident.broke_at_ms)
 
 
 def absorb(turn: Turn, incident: Incident) -> None:
@@ -60,7 +69,7 @@ def absorb(turn: Turn, incident: Incident) -> None:
 
     What only echoed while a dependent's own action was being verified does not count against that action.
     """
-    if not turn.fleet.is_depended_on(incident.service):
+    if not turn.fleet.is_depended_on(incident.service) or not turn.fleet.is_curable(incident.service):
         return
     for other in list(turn.state.incidents.by_id.values()):
         if other.group != incident.group or incident.service not in turn.fleet.dependencies(other.service):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from streams.core.config import Inventory
-from streams.core.inventory import ServiceSpec
+from streams.core.inventory import ServiceSpec, may_act
 
 
 class Fleet:
@@ -29,6 +29,15 @@ class Fleet:
     def is_depended_on(self, service: str) -> bool:
         """Tell whether any service declares that it depends on this one."""
         return service in self._depended_on
+
+    def is_curable(self, service: str) -> bool:
+        """Tell whether a service may be acted on at all, now or when a person approves."""
+        spec = self.spec(service)
+        return spec is not None and may_act(spec)
+
+    def has_curable_dependency(self, service: str) -> bool:
+        """Tell whether a service depends, directly or not, on one that may be acted on."""
+        return any(map(self.is_curable, self.dependencies(service)))
 
     def _reach(self, service: str) -> frozenset[str]:
         found: set[str] = set()

@@ -13,7 +13,7 @@ from msgspec import Struct, field
 
 from streams.core.config import Policy
 from streams.core.events import Gate
-from streams.core.inventory import ServiceSpec
+from streams.core.inventory import ServiceSpec, may_act
 from streams.core.num import stored
 from streams.core.roster import HELD_MAX, Needs
 
@@ -145,8 +145,7 @@ def ask(guard: Guard, policy: Policy, situation: Situation) -> tuple[Gate, ...]:
 
 def may_look(spec: ServiceSpec, policy: Policy, *, halted: bool) -> bool:
     """Tell whether a service may be looked at: nothing that people decided says no."""
-    allowed = spec.mode in {"approve", "auto"} and not spec.protected
-    return allowed and policy.automatic_recovery and not halted
+    return may_act(spec) and policy.automatic_recovery and not halted
 
 
 def ask_room(needs: Needs, policy: Policy) -> tuple[Gate, ...]:

@@ -62,9 +62,10 @@ class Incident(Struct):
     status: str
     last_at_ms: int
     last_now_ms: int
+    """When the latest symptom of its own service came, not of a dependent."""
     opened_ms: int
-    own_at_ms: int
-    """Event time of the latest symptom of its own service, not of a dependent."""
+    broke_at_ms: int
+    """Event time of the symptom that it was opened for."""
     due_ms: int
     """When to look at it again, at the latest."""
     not_before_ms: int

@@ -122,6 +122,11 @@ class ServiceSpec(Applied, frozen=True):
         return next((name for name, one in self.switches.items() if one.kind == kind), "")
 
 
+def may_act(spec: ServiceSpec) -> bool:
+    """Tell whether a service may be acted on at all: it is not only observed, and not protected."""
+    return spec.mode in {"approve", "auto"} and not spec.protected
+
+
 def check_service(spec: ServiceSpec) -> None:
     """Raise ``InputError`` naming the first field of a service that makes no sense."""
     what = f"service {spec.name}"

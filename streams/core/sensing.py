@@ -118,7 +118,7 @@ def _open(turn: Turn, symptom: Symptom, row: PatternRow) -> Incident:
         last_at_ms=symptom.at_ms,
         last_now_ms=turn.now_ms,
         opened_ms=turn.now_ms,
-        own_at_ms=symptom.at_ms,
+        broke_at_ms=symptom.at_ms,
         due_ms=not_before_ms,
         not_before_ms=not_before_ms,
         count=0,
@@ -136,10 +136,9 @@ def _join(turn: Turn, incident: Incident, symptom: Symptom, row: PatternRow) -> 
     first = add_symptom(incident, symptom.service, symptom.pattern, symptom.count)
     own = symptom.service == incident.service
     incident.last_at_ms = max(incident.last_at_ms, symptom.at_ms)
-    incident.last_now_ms = turn.now_ms
-    add_causes(incident, symptom.causes)
     if own:
-        incident.own_at_ms = max(incident.own_at_ms, symptom.at_ms)
+        incident.last_now_ms = turn.now_ms
+    add_causes(incident, symptom.causes)
     if own and _leads(incident, symptom, row):
         incident.pattern, incident.category, incident.rank = symptom.pattern, symptom.category, row.rank
         incident.confidence = symptom.confidence
