@@ -36,12 +36,19 @@ def may_echo(turn: Turn, service: str, pattern: str) -> bool:
     return turn.catalogue.pattern(pattern).may_echo and turn.fleet.has_curable_dependency(service)
 
 
+def is_echo(turn: Turn, incident: Incident) -> bool:
+    """Tell whether all that an incident's own service showed may come from a dependency."""
+    service = incident.service
+    own = [pattern for name, _, pattern in (key.rpartition(" ") for key in incident.symptoms) if name == service]
+    return all(may_echo(turn, service, pattern) for pattern in (incident.pattern, *own))
+
+
 def of_dependency(turn: Turn, service: str, row: PatternRow) -> Incident | None:
     """Return the open incident of a dependency that a pattern on a service is taken for the echo of."""
     if not may_echo(turn, service, row.id):
         return None
     own = turn.state.incidents.find(service, row.group)
-    if own is not None and row.rank > 0 and not may_echo(turn, service, own.pattern):
+    if own is not None and row.rank > 0 and not is_echo(turn, own):
         return None
     depends_on = turn.fleet.dependencies(service)
     return next(
@@ -76,7 +83,7 @@ def absorb(turn: Turn, incident: Incident) -> None:
             continue
         if other.attempt is not None and other.attempt.failed_by_echo:
             other.attempt.failed_at_ms, other.attempt.failed_by_echo = 0, False
-        if other.status not in {OPEN, PLANNING} or other.attempts or not may_echo(turn, other.service, other.pattern):
+        if other.status not in {OPEN, PLANNING} or other.attempts or not is_echo(turn, other):
             continue
         end(turn, other)
         draft = turn.about(other, "incident_merged", "echo of a dependency")
@@ -98,7 +105,7 @@ def speaks_until_ms(turn: Turn, incident: Incident) -> int:
 
     In doubt is one whose last probe failed, but not often enough in a row to count; 0 when there is none.
     """
-    if incident.attempts or not may_echo(turn, incident.service, incident.pattern):
+    if incident.attempts or not is_echo(turn, incident):
         return 0
     live = turn.state.services.live
     in_doubt = [name for name in turn.fleet.dependencies(incident.service) if name in live and not live[name].probe_ok]

@@ -139,12 +139,12 @@ def _join(turn: Turn, incident: Incident, symptom: Symptom, row: PatternRow) -> 
     if own:
         incident.last_now_ms = turn.now_ms
     add_causes(incident, symptom.causes)
-    if own and _leads(incident, symptom, row):
+    if own and _leads(turn, incident, symptom, row):
         incident.pattern, incident.category, incident.rank = symptom.pattern, symptom.category, row.rank
         incident.confidence = symptom.confidence
         incident.causes = symptom.causes
-        if not may_echo(turn, incident.service, symptom.pattern):
-            incident.not_before_ms = min(incident.not_before_ms, turn.now_ms)
+    if first and own and not may_echo(turn, incident.service, symptom.pattern):
+        incident.not_before_ms = min(incident.not_before_ms, turn.now_ms)
     if first:
         draft = turn.about(incident, "symptom_joined", f"{symptom.service} {symptom.pattern}")
         draft.causes = symptom.causes
@@ -169,11 +169,13 @@ def _worsen(turn: Turn, incident: Incident, symptom: Symptom) -> None:
     turn.write(draft)
 
 
-def _leads(incident: Incident, symptom: Symptom, row: PatternRow) -> bool:
+def _leads(turn: Turn, incident: Incident, symptom: Symptom, row: PatternRow) -> bool:
     """Tell whether a symptom says more of the cause than the one that leads so far."""
-    if row.rank > incident.rank:
+    if row.rank != incident.rank:
+        return row.rank > incident.rank
+    if may_echo(turn, incident.service, incident.pattern) and not may_echo(turn, incident.service, symptom.pattern):
         return True
-    return row.rank == incident.rank == CAUSE_RANK and incident.attempts > 0 and symptom.pattern != incident.pattern
+    return row.rank == CAUSE_RANK and incident.attempts > 0 and symptom.pattern != incident.pattern
 
 
 def _came_back(turn: Turn, incident: Incident, symptom: Symptom, row: PatternRow, *, new: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from streams.core.config import Inventory, Policy
@@ -120,3 +121,37 @@ def test_a_dependency_that_is_acted_on_has_echoes() -> None:
     act = made.detect("db", "process_crash")[-1]
     assert act.kind == "commanded"
     assert broken_api(made, 60) == []
+
+
+def test_a_crash_line_ends_the_wait() -> None:
+    """A service that says itself that it crashed is acted on at once, although its failed probes may be an echo."""
+    made = a_world()
+    made.probe("api", ok=False, kind="tcp")
+    made.probe("api", ok=False, kind="tcp")
+    assert [one.pattern for one in acts_on(made.detect("api", "process_crash"), "api")] == ["process_crash"]
+
+
+def test_a_crash_line_ends_the_wait_of_what_ranks_higher() -> None:
+    """A database that can't be had leads, ranking above a crash; its team is called at once all the same."""
+    made = a_world()
+    made.detect("api", "database_connection")
+    assert "planned" in kinds(made.detect("api", "process_crash"))
+
+
+@pytest.mark.parametrize("first", ["process_crash", "database_connection"])
+def test_what_crashed_by_its_own_line_is_not_merged(first: str) -> None:
+    """An incident in which a service said that it crashed is no echo of the dependency that speaks next."""
+    made = a_world(mode="approve")
+    made.apply("policy", msgspec.structs.replace(POLICY, automatic_recovery=False))
+    for symptom in sorted({first, "process_crash"}):
+        made.detect("api", symptom)
+    assert kinds(made.detect("db", "database_lock")) == ["incident_opened", "withheld"]
+    assert made.fold.incidents_open == 2
+
+
+def test_what_only_echoed_is_merged() -> None:
+    """An incident of nothing but echoes is merged, however many kinds of them there were."""
+    made = a_world()
+    for symptom in ("service_unavailable", "database_connection", "connection_refused"):
+        made.detect("api", symptom)
+    assert "incident_merged" in kinds(made.detect("db", "database_lock"))
