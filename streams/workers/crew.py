@@ -26,6 +26,8 @@ RESTART_PAUSE_SECONDS: Final = 0.05
 RESTART_PAUSE_MAX_SECONDS: Final = 5.0
 STEADY_SECONDS: Final = 10.0
 """A worker that lived this long is replaced at once again."""
+SPARE_SECONDS: Final = 5.0
+"""An action is over so long after its time-out at the latest: its worker has had the time to end it and to say so."""
 ENVIRONMENT_KEPT: Final = ("PATH", "HOME", "LANG", "TZ")
 """What a service gets of the pool's environment beside what it declares."""
 ENVIRONMENT_OF_WORKERS: Final = (*ENVIRONMENT_KEPT, "PYTHONPATH", "VIRTUAL_ENV")
@@ -36,7 +38,10 @@ Told = Callable[[str, Ended], None]
 
 
 class Timing(Struct, frozen=True, kw_only=True):
-    """How often a worker is asked for a sign of life, after how long without one it is hung, how long it may finish."""
+    """How often a worker is asked for a sign of life, after how long without one it is hung, how long it may leave.
+
+    One that has an action may take the time of that action to leave, if it is longer.
+    """
 
     health_seconds: float = 10.0
     hung_seconds: float = 60.0
@@ -44,13 +49,16 @@ class Timing(Struct, frozen=True, kw_only=True):
 
 
 class Worker:
-    """One place in the crew. Its process changes; its name doesn't. ``tasks`` and ``errors`` count since the start."""
+    """One place in the crew. Its process changes; its name doesn't. ``tasks`` and ``errors`` count since the start.
+
+    ``running`` are the commands that it has, each with the time (monotonic, seconds) at which it is over for certain.
+    """
 
     def __init__(self, name: str, role: str) -> None:
         self.name = name
         self.role = role
         self.process: asyncio.subprocess.Process | None = None
-        self.running: dict[str, None] = {}
+        self.running: dict[str, float] = {}
         self.tasks = 0
         self.errors = 0
         self.started_ms = 0
@@ -60,6 +68,11 @@ class Worker:
     def pid(self) -> int:
         """The process's pid; 0 while there is none."""
         return self.process.pid if self.process else 0
+
+    @property
+    def busy_seconds(self) -> float:
+        """How long what it has may take at most, from now on."""
+        return max(0.0, max(self.running.values(), default=0.0) - time.monotonic())
 
     @property
     def state(self) -> str:
@@ -130,9 +143,9 @@ class Crew:
         able = [one for one in self._places if one.role == role and one.process is not None and not self._leaving]
         return min(able, key=lambda one: len(one.running), default=None)
 
-    def give(self, worker: Worker, run: Run) -> None:
-        """Hand a command to a worker."""
-        worker.running[run.command.id] = None
+    def give(self, worker: Worker, run: Run, timeout_ms: int) -> None:
+        """Hand a command to a worker, that ends it after ``timeout_ms``."""
+        worker.running[run.command.id] = time.monotonic() + timeout_ms / 1000 + SPARE_SECONDS
         self._send(worker, pack(run))
         _tell_guest(worker, "busy")
 
@@ -146,22 +159,28 @@ class Crew:
         """Let a guest finish what it has and end; it is killed if it takes too long."""
         guest.is_leaving = True
         self._send(guest, pack(Leave()))
-        process = guest.process
-        if process is not None:
-            asyncio.get_running_loop().call_later(self._timing.leave_seconds, _kill_if_running, process)
+        if guest.process is not None:  # else again when it has one
+            asyncio.get_running_loop().call_later(self._patience_seconds(guest), _kill_if_running, guest.process)
+
+    def _patience_seconds(self, worker: Worker) -> float:
+        return max(self._timing.leave_seconds, worker.busy_seconds)
 
     async def leave(self) -> None:
         """Let the workers finish what they have and end; kill those that take too long."""
         self._leaving = True
-        processes = self._processes()
-        for worker in self.workers:
-            self._send(worker, pack(Leave()))
-        ends = [asyncio.ensure_future(process.wait()) for process in processes]
-        if ends:
-            await asyncio.wait(ends, timeout=self._timing.leave_seconds)
-        await self._end(processes)
+        await asyncio.gather(*(self._see_off(worker) for worker in self.workers))
         if self._guests:
             await asyncio.wait(self._guests.values())
+
+    async def _see_off(self, worker: Worker) -> None:
+        process = worker.process
+        if process is None:
+            return
+        self._send(worker, pack(Leave()))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._patience_seconds(worker)):
+                await process.wait()
+        await self._end((process,))
 
     def _is_leaving(self) -> bool:
         return self._leaving
@@ -201,7 +220,9 @@ class Crew:
         process = await _spawn(worker.role)
         worker.process, worker.started_ms, worker.heard = process, time.time_ns() // 1_000_000, time.monotonic()
         if isinstance(worker, Guest):
-            self._send(worker, pack(worker.hold) + pack(Ping(0)) + (pack(Leave()) if worker.is_leaving else b""))
+            self._send(worker, pack(worker.hold) + pack(Ping(0)))
+            if worker.is_leaving:
+                self.dismiss(worker)
         self._ready()
         if self._is_leaving():
             _kill(process)

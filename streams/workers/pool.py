@@ -222,7 +222,7 @@ class Pool:
         if started is not None:
             self._under_way[command.id] = started
             telemetry.actions_running(len(self._under_way))
-            self.crew.give(worker, self._run(command))
+            self.crew.give(worker, self._run(command), order.timeout_ms)
         return True
 
     def _start(self, entry: Entry) -> Entry | None:

@@ -1,8 +1,8 @@
 """A real manager on a log in files (``python -m tests.workers.manager ROOT [WORD...]``) that may kill itself.
 
 Words are ``--dry-run``, ``--dying`` (its workers are ``dying_worker``), ``--per-role=N`` (with a heartbeat a second),
-``--patient`` (workers are not taken for hung so soon) and points. A point is ``<object>.<method>:<before|after>:<n>``:
-at the n-th call the process dies as by ``kill -9``.
+``--patient`` (workers are not taken for hung so soon), ``--brief`` (nor are they, but who leaves is soon killed) and
+points. A point is ``<object>.<method>:<before|after>:<n>``: at the n-th call the process dies as by ``kill -9``.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,17 @@ def die_at(point: str) -> None:
     setattr(OBJECTS[kind], method, fatal)
 
 
-async def main(root: Path, per_role: int, *, dry_run: bool, patient: bool) -> None:
+def timing(words: Sequence[str]) -> Timing:
+    """Return how long workers are waited for."""
+    is_patient = any(word in {"--patient", "--brief"} or word.startswith("--per-role=") for word in words)
+    return Timing(
+        health_seconds=0.2,
+        hung_seconds=30.0 if is_patient else 1.0,
+        leave_seconds=0.2 if "--brief" in words else 10.0,
+    )
+
+
+async def main(root: Path, per_role: int, timing: Timing, *, dry_run: bool) -> None:
     """Work until SIGTERM."""
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
@@ -58,7 +68,7 @@ async def main(root: Path, per_role: int, *, dry_run: bool, patient: bool) -> No
         workers_per_role=per_role,
         dry_run=dry_run,
         environment={"PATH": os.environ["PATH"]},
-        timing=Timing(health_seconds=0.2, hung_seconds=30.0 if per_role > 1 or patient else 1.0, leave_seconds=10.0),
+        timing=timing,
     )
     ahead_ms = int(os.environ.get("BROKER_AHEAD_MS", "0"))
     await Pool(FileLog(root / "topics", ahead_ms), TOPICS, FileView(root), journal, host).run(stop)
@@ -74,4 +84,4 @@ if __name__ == "__main__":
     per_role = next((int(word.partition("=")[2]) for word in sys.argv if word.startswith("--per-role=")), 1)
     if per_role > 1:
         setattr(pool, "BEAT_SECONDS", 1.0)  # noqa: B010 - final for the product
-    asyncio.run(main(Path(sys.argv[1]), per_role, dry_run="--dry-run" in sys.argv, patient="--patient" in sys.argv))
+    asyncio.run(main(Path(sys.argv[1]), per_role, timing(sys.argv), dry_run="--dry-run" in sys.argv))
