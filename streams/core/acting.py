@@ -10,7 +10,7 @@ from streams.core.events import ApprovalGiven, Argument, Command, Gate, Option
 from streams.core.guardrails import TEMPORARY, Situation, ask, failed
 from streams.core.incidents import ACTING, ESCALATED, NEVER_MS, OPEN, PLANNING, WAITING, Attempt, Incident
 from streams.core.inventory import ServiceSpec
-from streams.core.planning import act_begins, end, stop
+from streams.core.planning import act_begins, end
 from streams.core.sending import OUTCOME_SLACK_MS, Task, command_for, send
 from streams.core.state import Turn
 from streams.core.strategy import choose, score_options
@@ -255,11 +255,9 @@ def reopen(turn: Turn, incident: Incident) -> None:
 
 
 def ask_again(turn: Turn) -> None:
-    """Look at every waiting incident anew: configuration or kill switch changed."""
+    """See to it that every waiting incident is looked at anew: configuration or kill switch changed."""
     for incident in turn.state.incidents.by_id.values():
-        if turn.state.directory.halted_by:
-            stop(turn, incident)
         if incident.status == OPEN and incident.withheld:
             incident.not_before_ms = turn.now_ms
-        if incident.status in {OPEN, PLANNING, ESCALATED}:
+        if incident.status in {OPEN, PLANNING, WAITING, ESCALATED}:
             turn.state.incidents.wake(incident, turn.now_ms)

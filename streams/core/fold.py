@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from streams.core.acting import ask_again
 from streams.core.decide import step
 from streams.core.directory import Directory
 from streams.core.errors import InputError, InvariantError
@@ -73,8 +74,8 @@ class Fold:
     def reject(self, fact: Fact | None, offset: int, append_ms: int, reason: str) -> list[Decision]:
         """Record that the fact at ``offset`` could not be worked on, and halt action.
 
-        Its range of offsets still counts, so that the slices after it join. ``fact`` is None when it could not even be
-        decoded.
+        Its range of offsets still counts, so that the slices after it join. Plans end with the next fact. ``fact`` is
+        None when it could not even be decoded.
         """
         directory = self._state.directory
         if offset < directory.facts_offset:
@@ -86,6 +87,7 @@ class Fold:
             directory.take(fact, offset)
         self._fleet = Fleet(directory.inventory)
         directory.halted_by = REJECTED_BY
+        ask_again(turn)
         turn.write(Draft(kind="fact_rejected", reason=reason))
         return turn.decisions
 

@@ -33,7 +33,7 @@ from streams.core.coordination import (
 )
 from streams.core.events import Argument, OutcomeReported
 from streams.core.guardrails import ask_room, failed, may_look
-from streams.core.incidents import NEVER_MS, OPEN, PLANNING, WAITING, Incident
+from streams.core.incidents import ACTING, NEVER_MS, OPEN, PLANNING, WAITING, Incident
 from streams.core.inventory import ServiceSpec
 from streams.core.reports import SPECIALIST_STATES, FindingReported, SpecialistReported
 from streams.core.sending import Task
@@ -229,7 +229,10 @@ def _support(turn: Turn, incident: Incident, plan: Plan) -> int:
 
 
 def out_of_time(turn: Turn, incident: Incident) -> None:
-    """Let everybody go when the time is over for which they were called; without an act under way the plan ends."""
+    """Let everybody go when the time is over for which they were called; without an act under way the plan ends.
+
+    An act under way is waited for until it is overdue, and its members count as held for as long.
+    """
     plan = incident.plan
     if plan is None or turn.now_ms < plan.due_ms:
         return
@@ -237,13 +240,20 @@ def out_of_time(turn: Turn, incident: Incident) -> None:
     if incident.status in {OPEN, WAITING}:
         plan.act().state = "waiting"
         end(turn, incident)
+    elif incident.status == ACTING and incident.attempt is not None and turn.now_ms < incident.attempt.deadline_ms:
+        plan.due_ms = incident.attempt.deadline_ms
+        for member in (one for one in plan.members if one.state not in GONE):
+            turn.state.roster.keep(member.name, plan.id, plan.due_ms)
     else:
         release_all(turn, incident, plan)
 
 
 def stop(turn: Turn, incident: Incident) -> None:
-    """End a plan because action was halted; an act under way is waited for."""
-    if incident.plan is not None and incident.status in {PLANNING, OPEN, WAITING}:
+    """End a plan that people no longer allow; an act under way is waited for."""
+    plan, spec = incident.plan, turn.fleet.spec(incident.service)
+    if plan is None or incident.status not in {PLANNING, OPEN, WAITING}:
+        return
+    if spec is None or not _may_look(turn, spec, plan):
         end(turn, incident)
 
 

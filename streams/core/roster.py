@@ -62,6 +62,12 @@ class Roster(Struct):
         numbers = (f"{specialist}-{number:03d}" for number in range(1, HELD_MAX + 2))
         return next(name for name in numbers if name not in self.held)
 
+    def keep(self, name: str, plan: str, until_ms: int) -> None:
+        """Note that a specialist that was not told to go stays until ``until_ms``."""
+        one = self.held.get(name)
+        if one is not None and one.plan == plan:
+            one.until_ms = max(one.until_ms, until_ms + RELEASED_AFTER_MS)
+
     def let_go(self, name: str, plan: str, now_ms: int) -> None:
         """Note that a specialist was told to go."""
         one = self.held.get(name)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from streams.core.acting import approval_expired, consider, escalate, reopen
 from streams.core.events import OutcomeReported
 from streams.core.incidents import ACTING, OPEN, PLANNING, VERIFYING, Attempt, Incident
-from streams.core.planning import act_ended, act_failed, act_verified, advance, end, hear_outcome, out_of_time
+from streams.core.planning import act_ended, act_failed, act_verified, advance, end, hear_outcome, out_of_time, stop
 from streams.core.state import Draft, Turn
 
 LOOK_EVERY_MS = 1_000
@@ -60,7 +60,8 @@ def _failed(turn: Turn, incident: Incident, attempt: Attempt, *, effect: str, te
 
 def look(turn: Turn, incident: Incident) -> None:
     """Look at an incident whose time has come."""
-    if incident.plan is not None and incident.status != PLANNING:
+    if incident.status != PLANNING:
+        stop(turn, incident)
         out_of_time(turn, incident)
     match incident.status:
         case "acting":

@@ -90,11 +90,13 @@ def option(decision: Decision, action: str) -> Option:
     return next(one for one in decision.options if one.action == action)
 
 
-def acted(world: World, service: str = "api", pattern: str = "database_connection") -> Decision:
-    """Bring a plan to its act; return that decision."""
+def acted(
+    world: World, service: str = "api", pattern: str = "database_connection", kind: str = "commanded"
+) -> Decision:
+    """Bring a plan to its act, or to the request for it; return that decision."""
     call(world, service, pattern)
     bring_up(world)
-    return of(finish_looks(world), "commanded")[-1]
+    return of(finish_looks(world), kind)[-1]
 
 
 def heal(world: World) -> list[Decision]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 from streams.core.config import Inventory
+from streams.core.events import Decision, Ticked
 from streams.core.inventory import ProbeSpec
 from streams.core.kinds import SENDING_KINDS
 from streams.core.learning import Lesson
@@ -20,6 +23,7 @@ from tests.core.team import (
     explored,
     finish_looks,
     heal,
+    held,
     name_of,
     of,
 )
@@ -107,6 +111,47 @@ def test_a_halt_lets_everybody_go() -> None:
     bring_up(world)
     assert kinds(world.halt()) == ["halted", "released", "released", "released", "plan_ended", "withheld"]
     assert kinds(world.resume()) == ["resumed", *CALLED]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda world: world.halt(),
+        lambda world: world.apply("policy", msgspec.structs.replace(POLICY, automatic_recovery=False)),
+        lambda world: world.apply("inventory", Inventory(services=(spec("api", mode="observe"),))),
+    ],
+    ids=["halt", "no automatic recovery", "observed"],
+)
+def test_nobody_waits_for_an_approval_that_would_be_for_nothing(change: Callable[[World], list[Decision]]) -> None:
+    """Whatever people say no with ends a plan at once, also while a person is asked."""
+    world = a_world(fields={"mode": "approve"})
+    acted(world, kind="approval_requested")
+    assert kinds(change(world))[1:] == ["released", "released", "released", "plan_ended"]
+
+
+@pytest.mark.parametrize("mode", ["approve", "auto"])
+def test_a_rejected_fact_lets_everybody_go(mode: str) -> None:
+    """A fact that can't be worked on halts action, so a plan ends with the next second, asked for or looking."""
+    world = a_world(fields={"mode": mode})
+    call(world)
+    bring_up(world)
+    if mode == "approve":
+        finish_looks(world)
+    offset = len(world.facts)
+    world.fold.reject(None, offset, world.ms, "ValueError")
+    world.facts.append((Ticked(owner="o"), offset, world.ms))
+    assert kinds(world.wait(1))[:4] == ["released", "released", "released", "plan_ended"]
+
+
+def test_an_act_that_lasts_keeps_its_specialists() -> None:
+    """Approved late, an act outlasts the time for which its team was called: nobody goes before it is overdue."""
+    world = a_world(fields={"mode": "approve"}, command_ttl_ms=60_000, action_timeout_ms=60_000)
+    asked = acted(world, kind="approval_requested")
+    world.wait(128)
+    act = world.answer(asked, approved=True)[0]
+    assert kinds(world.wait(129)) == []
+    assert len(held(world)) == 3
+    assert kinds(world.outcome(act.id)) == ["command_ended", "released", "released", "released"]
 
 
 def test_a_halt_waits_for_the_act() -> None:
