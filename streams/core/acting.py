@@ -125,7 +125,7 @@ def _issue(
     ttl_ms = turn.policy.approval_ttl_ms if asks else command.timeout_ms + turn.policy.command_ttl_ms + OUTCOME_SLACK_MS
     draft = turn.about(incident, "approval_requested" if asks else "commanded", prior)
     draft.strategy, draft.options, draft.gates = chosen.strategy, options, gates
-    draft.command, draft.confidence = command, chosen.expected_success
+    draft.confidence = chosen.expected_success
     draft.refers_to = incident.plan.id if incident.plan is not None else ""
     incident.withheld = ""
     incident.status = WAITING if asks else ACTING
@@ -138,10 +138,11 @@ def _issue(
     )
     turn.state.incidents.wake(incident, incident.attempt.deadline_ms)
     if asks:
+        draft.command = command
         turn.write(draft)
         return
     _count(turn, incident, spec)
-    send(turn, draft)
+    send(turn, draft, command)
 
 
 def _count(turn: Turn, incident: Incident, spec: ServiceSpec) -> None:
@@ -229,10 +230,9 @@ def approve(turn: Turn, answer: ApprovalGiven) -> None:
     )
     turn.state.incidents.wake(incident, deadline_ms)
     draft = turn.about(incident, "commanded", f"approved by {answer.author}")
-    draft.strategy, draft.gates, draft.command = sent.strategy, gates, sent
-    draft.refers_to = asked.decision_id
+    draft.strategy, draft.gates, draft.refers_to = sent.strategy, gates, asked.decision_id
     _count(turn, incident, spec)
-    send(turn, draft)
+    send(turn, draft, sent)
 
 
 def _deny(turn: Turn, incident: Incident, reason: str) -> None:

@@ -161,5 +161,5 @@ def looking_ms(turn: Turn) -> int:
 def send_for(turn: Turn, incident: Incident, spec: ServiceSpec, plan: Plan, draft: Draft, task: Task) -> None:
     """Write a decision of a plan that sends a command."""
     task = replace(task, attempt=incident.attempts + 1)
-    draft.command, draft.refers_to = command_for(turn, incident, spec, task), plan.id
-    send(turn, draft)
+    draft.refers_to = plan.id
+    send(turn, draft, command_for(turn, incident, spec, task))

@@ -63,10 +63,11 @@ def hear_specialist(turn: Turn, report: SpecialistReported) -> None:
 
 def hear_finding(turn: Turn, report: FindingReported) -> None:
     """Keep what a look under way found on its service; anything else is no finding of ours."""
-    if turn.state.commands_open.get(report.command_id) != report.service:
+    awaited = turn.state.commands_open.get(report.command_id)
+    if awaited is None or (awaited.service, awaited.host) != (report.service, report.host):
         return
     incident = turn.state.incidents.of_plan(report.command_id)
-    if incident is not None and incident.plan is not None and incident.plan.host == report.host:
+    if incident is not None and incident.plan is not None:
         found(incident.plan, turn.catalogue.teams, report.command_id, report.code, report.value)
 
 

@@ -11,7 +11,7 @@ from streams.core.config import canonical
 from streams.core.events import Argument, Command
 from streams.core.incidents import Incident
 from streams.core.inventory import ServiceSpec
-from streams.core.state import COMMANDS_OPEN_MAX, Draft, Turn
+from streams.core.state import COMMANDS_OPEN_MAX, Awaited, Draft, Turn
 
 OUTCOME_SLACK_MS: Final = 10_000
 """How long after expiry and time-out an outcome may still be on its way."""
@@ -55,10 +55,11 @@ def command_for(turn: Turn, incident: Incident, spec: ServiceSpec, task: Task) -
     return msgspec.structs.replace(bare, sha256=command_sha256(bare))
 
 
-def send(turn: Turn, draft: Draft) -> None:
+def send(turn: Turn, draft: Draft, command: Command) -> None:
     """Write a decision whose command is sent on; its outcome is awaited from now on."""
     commands_open = turn.state.commands_open
     if len(commands_open) >= COMMANDS_OPEN_MAX:
         del commands_open[next(iter(commands_open))]  # the oldest; it is long overdue
-    commands_open[turn.next_id()] = draft.service
+    commands_open[turn.next_id()] = Awaited(command.service, command.host)
+    draft.command = command
     turn.write(draft)

@@ -32,6 +32,13 @@ class Book(Struct):
     """Version of the rules in the last accepted slice of log lines."""
 
 
+class Awaited(Struct, frozen=True, array_like=True):
+    """Of a command without an outcome: the service that it is for, and the host whose pool may say how it ended."""
+
+    service: str
+    host: str
+
+
 class State(Struct):
     """The state of the fold: bounded, and equal bytes on every host."""
 
@@ -43,8 +50,8 @@ class State(Struct):
     guard: Guard = field(default_factory=Guard)
     lessons: Lessons = field(default_factory=Lessons)
     roster: Roster = field(default_factory=Roster)
-    commands_open: dict[str, str] = {}
-    """Commands without an outcome: decision id to service."""
+    commands_open: dict[str, Awaited] = {}
+    """Commands without an outcome, by decision id."""
     book: Book = field(default_factory=Book)
 
 

@@ -16,13 +16,14 @@ LOOK_EVERY_MS = 1_000
 
 
 def ended(turn: Turn, outcome: OutcomeReported) -> None:
-    """Take the first outcome of a command into account; repeats and strangers change nothing."""
-    service = turn.state.commands_open.pop(outcome.command_id, None)
-    if service is None:
+    """Take the first outcome of a command into account; repeats, strangers and other hosts change nothing."""
+    awaited = turn.state.commands_open.get(outcome.command_id)
+    if awaited is None or awaited.host != outcome.host:
         return
+    del turn.state.commands_open[outcome.command_id]
     acted = turn.state.incidents.of_attempt(outcome.command_id)
     incident = acted or turn.state.incidents.of_plan(outcome.command_id)
-    draft = turn.about(incident, "command_ended") if incident else Draft(kind="command_ended", service=service)
+    draft = turn.about(incident, "command_ended") if incident else Draft(kind="command_ended", service=awaited.service)
     draft.reason = f"{outcome.status} {'ok' if outcome.ok else 'failed'} {outcome.code}".rstrip()
     draft.refers_to = outcome.command_id
     if acted and acted.attempt:

@@ -10,6 +10,7 @@ from streams.core.config import Inventory, Policy, check
 from streams.core.errors import InputError
 from streams.core.events import ActionHalted, ActionResumed, ApprovalGiven, InboxEvent, Message, Tally
 from streams.core.incidents import STRANGERS_MAX, SYMPTOMS_MAX
+from tests.core import team
 from tests.core.test_fold import QUICK, a_world, only
 from tests.core.world import World, detection, kinds, spec
 
@@ -163,6 +164,24 @@ def test_dependencies_have_no_circle() -> None:
     with pytest.raises(InputError, match="in a circle among a, b, c"):
         check(Inventory(services=circle))
     check(Inventory(services=(spec("a", depends_on=("b", "c")), spec("b", depends_on=("c",)), spec("c"))))
+
+
+def test_only_the_host_of_a_command_ends_it() -> None:
+    """An outcome that the pool of another host reports changes nothing; that of the command's own host still counts."""
+    world = a_world("api")
+    command = only(world.detect("api", "process_crash"), "commanded")
+    assert world.outcome(command.id, host="h2") == []
+    assert kinds(world.outcome(command.id)) == ["command_ended"]
+
+
+def test_only_the_host_of_a_look_finds_and_ends_it() -> None:
+    """Outcomes and findings of another host change no plan."""
+    world = team.a_world()
+    survey = team.call(world)[-1]
+    assert world.outcome(survey.id, host="h2") == []
+    assert world.found(survey.id, "process_alive", 1.0, host="h2") == []
+    team.bring_up(world)
+    assert "0 findings" in team.of(team.finish_looks(world), "synchronised")[0].reason
 
 
 def test_open_commands_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
