@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -17,6 +18,7 @@ from msgspec import Struct
 
 from streams import telemetry
 from streams.core.errors import InvariantError
+from streams.runtime.tether import tethered
 from streams.workers import proc
 from streams.workers.frames import Answer, Ended, Frames, Hold, Leave, Ping, Pong, Run, pack
 from streams.workers.roles import ROLES, role_of
@@ -85,7 +87,8 @@ class Worker:
 class Guest(Worker):
     """A worker that has one process, and whoever called it hears ``news`` of it: up, busy, idle, gone.
 
-    ``is_leaving`` from when it was told to leave on. What it has used is as of the last news.
+    ``is_leaving`` from when it was told to leave on, ``is_due`` when it gets no time but for what it has begun. What it
+    has used is as of the last news.
     """
 
     def __init__(self, name: str, role: str, hold: Hold, news: Callable[[Guest, str], None]) -> None:
@@ -94,6 +97,7 @@ class Guest(Worker):
         self.news = news
         self.is_up = False
         self.is_leaving = False
+        self.is_due = False
         self.usage = proc.Usage(0, 0)
 
     def look(self) -> None:
@@ -155,15 +159,17 @@ class Crew:
             raise InvariantError("a guest before there is a crew")
         self._guests[guest] = self._group.create_task(self._visit(guest))
 
-    def dismiss(self, guest: Guest) -> None:
-        """Let a guest finish what it has and end; it is killed if it takes too long."""
+    def dismiss(self, guest: Guest, *, at_once: bool = False) -> None:
+        """Let a guest finish what it has and end; it is killed if it takes too long, ``at_once`` if it has nothing."""
         guest.is_leaving = True
+        guest.is_due = guest.is_due or at_once
         self._send(guest, pack(Leave()))
         if guest.process is not None:  # else again when it has one
             asyncio.get_running_loop().call_later(self._patience_seconds(guest), _kill_if_running, guest.process)
 
     def _patience_seconds(self, worker: Worker) -> float:
-        return max(self._timing.leave_seconds, worker.busy_seconds)
+        is_due = isinstance(worker, Guest) and worker.is_due
+        return max(0.0 if is_due else self._timing.leave_seconds, worker.busy_seconds)
 
     async def leave(self) -> None:
         """Let the workers finish what they have and end; kill those that take too long."""
@@ -283,10 +289,10 @@ class Crew:
 
 
 async def _spawn(role: str) -> asyncio.subprocess.Process:
+    """Begin a worker's process, which ends with this one even when it is hung."""
     environment = {name: os.environ[name] for name in ENVIRONMENT_OF_WORKERS if name in os.environ}
     return await asyncio.create_subprocess_exec(
-        *COMMAND_LINE,
-        role,
+        *tethered((*COMMAND_LINE, role), signal.SIGKILL),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         env=environment,

@@ -45,7 +45,8 @@ class End(Protocol):
 class Member(Struct, eq=False):
     """A specialist that is here. ``spawn`` and ``release`` are the entries of commands that have no end yet.
 
-    ``fate`` is the state and code that it is reported with when it has ended; ``None`` while it was not told to.
+    ``fate`` is the state and code that it is reported with when it has ended; ``None`` while it was not told to. It is
+    invited when no process of its name is left.
     """
 
     asked: Spawn
@@ -55,6 +56,7 @@ class Member(Struct, eq=False):
     release: Entry | None = None
     fate: tuple[str, str] | None = None
     timer: asyncio.TimerHandle | None = None
+    is_invited: bool = False
 
 
 class Specialists:
@@ -77,7 +79,7 @@ class Specialists:
     def call(self, entry: Entry, asked: Spawn) -> None:
         """Bring a specialist up; the command ends when it runs, or can't. It is started in the journal already."""
         for earlier in self._named(asked.specialist):  # its number would not be free: the fleet took it for lost
-            self._let_go(earlier, "released", "superseded")
+            self._let_go(earlier, "released", "superseded", at_once=True)
         code = self._why_no_room(asked)
         if code:
             self._note(entry.command, asked, "failed", code, gone=True)
@@ -87,7 +89,7 @@ class Specialists:
         member = self._members[guest] = Member(asked, entry.command, guest, entry)
         self._journal.hold(entry.command, self._report(asked, "spawned", "", guest.usage))
         self._news()
-        self._crew.invite(guest)
+        self._invite(asked.specialist)
         loop = asyncio.get_running_loop()
         member.timer = loop.call_later(asked.keep_ms / 1000, self._let_go, member, "released", "kept_long")
 
@@ -144,8 +146,11 @@ class Specialists:
 
     def stop(self) -> None:
         """Expect every specialist to end now, because the pool does."""
-        for member in self._members.values():
-            member.fate = member.fate or ("failed", "pool_stopped")
+        for member in tuple(self._members.values()):
+            if member.is_invited:
+                member.fate = member.fate or ("failed", "pool_stopped")
+            else:
+                self._let_go(member, "failed", "pool_stopped")
 
     # ------------------------------------------------------------------------------------------------ what is heard
 
@@ -174,12 +179,26 @@ class Specialists:
             self._end(member.spawn, "done", Result(ok=False, code=code or state, effect="none"))
         if member.release is not None:
             self._end(member.release, "done", Result(ok=True, code="released", effect="none"))
+        self._invite(member.asked.specialist)
 
-    def _let_go(self, member: Member, state: str, code: str) -> None:
+    def _invite(self, specialist: str) -> None:
+        """Have a specialist come who waits for the last process of its name to end, if that has."""
+        match list(self._named(specialist)):
+            case [member] if not member.is_invited:
+                member.is_invited = True
+                self._crew.invite(member.guest)
+
+    def _let_go(self, member: Member, state: str, code: str, *, at_once: bool = False) -> None:
+        """Let one go that nobody let go yet; ``at_once`` whoever is here gets no time but for what it has begun."""
+        if member.fate is not None and not at_once:
+            return
         if member.fate is None:
             member.fate = (state, code)
             member.guest.look()
-            self._crew.dismiss(member.guest)
+        if member.is_invited:
+            self._crew.dismiss(member.guest, at_once=at_once)
+        else:
+            self._gone(member)
 
     def _named(self, specialist: str) -> Iterator[Member]:
         return (member for member in tuple(self._members.values()) if member.asked.specialist == specialist)

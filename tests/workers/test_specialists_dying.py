@@ -82,6 +82,22 @@ def test_specialists_of_a_dead_manager_end(fleet: Fleet) -> None:
     assert [one.specialist for one in plans.reports()] == [NAME] * len(plans.reports())
 
 
+@pytest.mark.chaos
+def test_who_is_hung_ends_with_the_manager(fleet: Fleet) -> None:
+    """Workers and specialists that are stopped (SIGSTOP) do not outlive a manager that is killed."""
+    plans = Plans(fleet, process_spec(fleet.root))
+    fleet.view.write(plans.spec)
+    manager = fleet.manage("--patient")
+    fleet.outcome(plans.call())
+    hung = [*plans.processes(), *fleet.workers("executor")]
+    assert len(hung) == 2
+    for process in hung:
+        process.send_signal(signal.SIGSTOP)
+    manager.kill()
+    manager.wait()
+    until(lambda: not any(psutil.pid_exists(process.pid) for process in hung), "their end")
+
+
 @pytest.mark.parametrize("begun", ["held", "spawn", "release"])
 @pytest.mark.parametrize("changed", [{"memory_mb": "256"}, {"specialist": "phrenologist-001"}])
 def test_who_is_held_under_an_earlier_catalogue_is_failed(fleet: Fleet, begun: str, changed: dict[str, str]) -> None:

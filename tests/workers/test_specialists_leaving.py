@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import time
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from streams.workers.crew import SPARE_SECONDS, Timing
 from streams.workers.pool import TELL_SECONDS
 from tests.workers.fleet import Fleet
 from tests.workers.kit import PATIENCE_SECONDS, process_spec, until
-from tests.workers.plans import NAME, Plans
+from tests.workers.plans import NAME, PLAN, Plans
 
 SLOW = """#!/bin/sh
 echo begun >> {root}/begun
@@ -55,6 +56,67 @@ def test_who_is_let_go_finishes_its_action(fleet: Fleet, how: str) -> None:
     assert (acted.status, acted.ok, acted.worker) == ("done", True, NAME)
     assert fleet.outcome(last).ok
     assert begun(fleet.root) == 1
+
+
+@pytest.mark.parametrize("released", [True, False])
+def test_a_hung_one_is_gone_before_its_name_comes_again(fleet: Fleet, *, released: bool) -> None:
+    """A specialist that hangs, let go or not, is killed before another one runs under its name."""
+    plans = Plans(fleet, process_spec(fleet.root))
+    fleet.view.write(plans.spec)
+    fleet.manage("--patient")
+    fleet.outcome(plans.call())
+    (hung,) = plans.processes()
+    hung.send_signal(signal.SIGSTOP)
+    let_go = plans.release() if released else None
+    assert fleet.outcome(plans.call(plan="1-6-0")).code == "running"
+    assert hung.pid not in {one.pid for one in plans.processes()}
+    assert len(plans.processes()) == 1
+    assert let_go is None or fleet.outcome(let_go).code == "released"
+    assert plans.states(plan=PLAN)[-1] == ("released", "" if released else "superseded")
+
+
+def test_who_waits_for_a_name_does_not_come_when_let_go(fleet: Fleet) -> None:
+    """Who waits for an action of the last one of its name goes without a process; only the latest one comes."""
+    plans = Plans(fleet, slow_service(fleet.root))
+    fleet.view.write(plans.spec)
+    fleet.manage("--patient")
+    fleet.outcome(plans.call())
+    acting = fleet.ask(plans.spec, "process.end_idle_sessions")
+    until(lambda: begun(fleet.root))
+    second, let_go, third, fourth = (
+        plans.call(plan="1-6-0"),
+        plans.release(plan="1-6-0"),
+        plans.call(plan="1-7-0"),
+        plans.call(plan="1-8-0"),
+    )
+    assert (fleet.outcome(second).ok, fleet.outcome(second).code) == (False, "released")
+    assert fleet.outcome(let_go).code == "released"
+    assert (fleet.outcome(third).ok, fleet.outcome(third).code) == (False, "superseded")
+    assert len(plans.processes()) == 1
+    (fleet.root / "go").touch()
+    assert fleet.outcome(acting).worker == NAME
+    assert fleet.outcome(fourth).code == "running"
+    assert [state for state, _ in plans.states()].count("waiting") == 3
+    assert len(plans.processes()) == 1
+
+
+def test_a_stop_takes_along_who_waits_for_a_name(fleet: Fleet) -> None:
+    """Who waits for the last one of its name when the pool is stopped is reported and gets no process."""
+    plans = Plans(fleet, slow_service(fleet.root))
+    fleet.view.write(plans.spec)
+    manager = fleet.manage("--patient")
+    fleet.outcome(plans.call())
+    acting = fleet.ask(plans.spec, "process.end_idle_sessions")
+    until(lambda: begun(fleet.root))
+    second = plans.call(plan="1-6-0")
+    until(lambda: ("spawned", "") in plans.states(plan="1-6-0"))
+    manager.terminate()
+    time.sleep(LONGER_THAN_A_LEAVE_SECONDS)
+    (fleet.root / "go").touch()
+    assert manager.wait(PATIENCE_SECONDS) == 0
+    assert fleet.outcome(second).code == "pool_stopped"
+    assert fleet.outcome(acting).ok
+    assert plans.states(plan="1-6-0") == [("spawned", ""), ("failed", "pool_stopped")]
 
 
 def test_a_clean_stop_lets_an_action_have_its_time(fleet: Fleet) -> None:
