@@ -15,6 +15,7 @@ import selectors
 import signal
 import sys
 import time
+from collections import deque
 from typing import Final
 
 from streams.catalogue import teams
@@ -42,6 +43,8 @@ class Worker:
         self._frames = Frames(Request)
         self._selector = selectors.DefaultSelector()
         self._children: dict[int, tuple[Child, int]] = {}
+        self._looks: deque[Run] = deque()
+        """Looks of a specialist that wait for the one that is under way."""
         self._leaving = False
         self._cold = sorted(self._actions)
         """Actions whose modules are not imported yet: that is done while there is nothing else to do."""
@@ -73,7 +76,7 @@ class Worker:
         for frame in self._frames.feed(data):
             match frame:
                 case Run():
-                    self._begin(frame)
+                    self._take(frame)
                 case Ping(number):
                     self._say(pack(Pong(number, len(self._children))))
                 case Hold(memory_mb, cpu):
@@ -81,6 +84,18 @@ class Worker:
                 case Leave():
                     self._leaving = True
         return bool(data)
+
+    def _take(self, run: Run) -> None:
+        """Begin a command; looks of a specialist one by one, because each may hold all of what it was given."""
+        if self._specialist is None or run.command.kind != "look":
+            self._begin(run)
+        else:
+            self._looks.append(run)
+            self._look()
+
+    def _look(self) -> None:
+        while self._looks and not any(child.order.action.looks for child, _ in self._children.values()):
+            self._begin(self._looks.popleft())
 
     def _begin(self, run: Run) -> None:
         """Look at the command once more, immediately before it takes effect, and begin it."""
@@ -122,6 +137,7 @@ class Worker:
         self._selector.unregister(pipe)
         del self._children[pipe]
         self._finish(child.order, child.collect(), started_ms)
+        self._look()
 
     def _finish(self, order: Order, result: Result, started_ms: int) -> None:
         doubtful = result.effect == "unknown" and not order.repeatable

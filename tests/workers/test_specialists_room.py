@@ -6,6 +6,7 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,11 +18,12 @@ from streams.codec import decode_inbox
 from streams.core.reports import SpecialistReported
 from streams.workers import crew
 from streams.workers.crew import Crew, Timing
+from streams.workers.frames import Ended
 from streams.workers.journal import Entry, Journal, Position
 from streams.workers.members import spawn_of
 from streams.workers.results import Result
 from streams.workers.specialists import HERE_MAX, Specialists
-from tests.workers.kit import command, process_spec
+from tests.workers.kit import Executor, command, process_spec
 from tests.workers.plans import ASKED
 
 
@@ -114,7 +116,7 @@ from pathlib import Path
 from streams.workers import limits, sandbox
 from streams.workers.orders import order_of
 from streams.workers.results import Surroundings
-from tests.workers.kit import command, process_spec
+from tests.workers.kit import Executor, command, process_spec
 root = Path(sys.argv[1])
 limits.hold(256, 0.25)
 look = order_of(command(process_spec(root), "process.look", arguments={"topic": "host"}))
@@ -138,3 +140,34 @@ def test_looks_give_way(tmp_path: Path) -> None:
         check=True,
     )
     assert ran.stdout.split() == ["6", "looked"]
+
+
+def test_a_specialist_looks_at_one_thing_at_a_time(tmp_path: Path) -> None:
+    """Of looks that come at once each begins when the one before is over, in their order."""
+    spec = process_spec(tmp_path)
+    topics = ["process", "ports", "locks", "process"]
+    looks = [
+        command(spec, "process.look", seq, kind="look", arguments={"topic": topic}) for seq, topic in enumerate(topics)
+    ]
+    with Executor(tmp_path, "database-optimizer") as specialist:
+        for look in looks:
+            specialist.send(look)
+        ends = [one for one in specialist.answers(len(looks)) if isinstance(one, Ended)]
+    assert [one.command_id for one in ends] == [one.id for one in looks]
+    assert all(one.result.ok for one in ends)
+    assert all(earlier.finished_ms <= later.started_ms for earlier, later in pairwise(ends))
+
+
+def test_a_look_that_is_refused_keeps_nobody_waiting(tmp_path: Path) -> None:
+    """When a look that waited is refused the next one is made."""
+    spec = process_spec(tmp_path)
+    topics = ["process", "certificate", "ports"]
+    with Executor(tmp_path, "database-optimizer") as specialist:
+        for seq, topic in enumerate(topics):
+            specialist.send(command(spec, "process.look", seq, kind="look", arguments={"topic": topic}))
+        ends = [one for one in specialist.answers(len(topics)) if isinstance(one, Ended)]
+    assert [(one.status, one.result.code) for one in ends] == [
+        ("done", "looked"),
+        ("refused", "wrong_topic"),
+        ("done", "looked"),
+    ]
