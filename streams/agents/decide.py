@@ -15,7 +15,7 @@ from streams.agents.healing import Healing
 from streams.agents.reading import Chain, Tail, decision_of
 from streams.codec import decode_fact, encode
 from streams.core.chain import sha256_of
-from streams.core.errors import InputError, InvariantError
+from streams.core.errors import InputError, InvariantError, OtherVersionError
 from streams.core.events import ActionHalted, Decision, Fact, Ticked
 from streams.core.fold import REJECTED_BY, Fold
 from streams.core.kinds import SENDING_KINDS
@@ -220,9 +220,14 @@ class DecideEngine:
         return sorted(found, key=lambda saved: -saved.facts_offset)
 
     async def _adopt(self, saved: Saved, decisions: _Bounds) -> bool:
-        """Stand where a snapshot stands; False when it is of another log, epoch or version."""
+        """Stand where a snapshot stands; False when it is damaged or of another log.
+
+        One of another version is raised: its log was decided by other rules, so folding it again would contradict it.
+        """
         try:
             fold = self._fold_factory(saved.fold)
+        except OtherVersionError:
+            raise
         except InputError as error:
             telemetry.snapshot_damaged("decide", f"facts offset {saved.facts_offset}", str(error))
             return False

@@ -7,5 +7,9 @@ class InputError(ValueError):
     """Somebody gave us something wrong: say what to do, in one line, and go on."""
 
 
+class OtherVersionError(InputError):
+    """What was saved is whole, and of another version of Logmend: going on without it is a person's to decide."""
+
+
 class InvariantError(AssertionError):
     """We are wrong, or the log is: stop the process before anything is written on top of it."""

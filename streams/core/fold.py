@@ -13,7 +13,7 @@ import msgspec
 from streams.core.acting import ask_again
 from streams.core.decide import step
 from streams.core.directory import Directory
-from streams.core.errors import InputError, InvariantError
+from streams.core.errors import InputError, InvariantError, OtherVersionError
 from streams.core.events import Decision, Fact
 from streams.core.fleet import Fleet
 from streams.core.incidents import NEVER_MS
@@ -26,13 +26,16 @@ EPOCH: Final = 1
 REJECTED_BY: Final = "logmend: a fact was rejected"
 """Who halted action when it was the fold itself: only its own state knows until that is said in a fact."""
 
-SNAPSHOT_VERSION: Final = 1
+SNAPSHOT_VERSION: Final = 2
+"""Raise it with every change of ``State`` that the bytes of an older one do not fit."""
 
 
 class _Snapshot(msgspec.Struct, array_like=True):
+    """``state`` stays bytes until it is known that they are of our version."""
+
     version: int
     epoch: int
-    state: State
+    state: msgspec.Raw
 
 
 class Fold:
@@ -50,12 +53,16 @@ class Fold:
 
     @classmethod
     def restore(cls, snapshot: bytes, catalogue: Catalogue) -> Fold:
-        """Return the fold that ``snapshot`` was taken of; ``InputError`` when it is damaged or of another epoch."""
-        return cls(catalogue, _decode(snapshot).state)
+        """Return the fold that ``snapshot`` was taken of.
+
+        Raises ``InputError`` when it is damaged, ``OtherVersionError`` when it is of another version or epoch.
+        """
+        return cls(catalogue, _decode(snapshot))
 
     def snapshot(self) -> bytes:
         """Return the whole state as bytes."""
-        return msgspec.msgpack.encode(_Snapshot(SNAPSHOT_VERSION, EPOCH, self._state))
+        state = msgspec.Raw(msgspec.msgpack.encode(self._state))
+        return msgspec.msgpack.encode(_Snapshot(SNAPSHOT_VERSION, EPOCH, state))
 
     def apply(self, fact: Fact, offset: int, append_ms: int) -> list[Decision]:
         """Take the fact at ``offset``, appended at ``append_ms`` (broker clock), and return what is decided.
@@ -125,17 +132,18 @@ class Fold:
 
 
 def directory_of(snapshot: bytes) -> Directory:
-    """Return the directory inside a snapshot; ``InputError`` when it is damaged or of another epoch."""
-    return _decode(snapshot).state.directory
+    """Return the directory inside a snapshot; raises as ``Fold.restore``."""
+    return _decode(snapshot).directory
 
 
-def _decode(snapshot: bytes) -> _Snapshot:
+def _decode(snapshot: bytes) -> State:
     try:
         found = msgspec.msgpack.decode(snapshot, type=_Snapshot)
+        if (found.version, found.epoch) == (SNAPSHOT_VERSION, EPOCH):
+            return msgspec.msgpack.decode(found.state, type=State)
     except msgspec.MsgspecError as error:
         raise InputError(f"not a snapshot: {error}") from error
-    if (found.version, found.epoch) != (SNAPSHOT_VERSION, EPOCH):
-        raise InputError(
-            f"a snapshot of version {found.version}, epoch {found.epoch}; ours is {SNAPSHOT_VERSION}, {EPOCH}"
-        )
-    return found
+    raise OtherVersionError(
+        f"saved state of version {found.version}, epoch {found.epoch}; ours is {SNAPSHOT_VERSION}, {EPOCH}: "
+        "name another data directory (LOGMEND_DATA_DIR), or move this one away; nothing is deleted"
+    )

@@ -10,7 +10,7 @@ from aiokafka.errors import OffsetOutOfRangeError
 from streams import telemetry
 from streams.codec import decode_fact
 from streams.core.directory import Directory
-from streams.core.errors import InputError, InvariantError
+from streams.core.errors import InputError, InvariantError, OtherVersionError
 from streams.core.fold import directory_of
 from streams.core.saved import unpack
 from streams.core.slices import Verdict
@@ -32,7 +32,7 @@ class FactsView:
     async def open(cls, log: Log, topics: Topics) -> FactsView:
         """Start from the newest whole snapshot in the topic (or from the beginning) and read to the end of facts.
 
-        Raises ``InvariantError`` when facts are missing.
+        Raises ``InvariantError`` when facts are missing, ``OtherVersionError`` as ``newest_directory``.
         """
         view = cls(log, topics, await newest_directory(TopicSnapshots(log, topics.snapshots)))
         await view.refresh()
@@ -91,10 +91,15 @@ class FactsView:
 
 
 async def newest_directory(store: SnapshotStore) -> Directory:
-    """Return the directory in the newest snapshot of our epoch; a new one when there is none."""
+    """Return the directory in the newest whole snapshot, a new one when there is none.
+
+    Raises ``OtherVersionError`` when that snapshot is of another version of ours.
+    """
     for snapshot in await store.newest():
         try:
             return directory_of(unpack(snapshot).fold)
+        except OtherVersionError:
+            raise
         except InputError as error:
             telemetry.snapshot_damaged("topic", "newest", str(error))
     return Directory()

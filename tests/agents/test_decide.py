@@ -9,10 +9,10 @@ from streams.agents.decide import DecideEngine, Keeping
 from streams.codec import decode_decision, decode_inbox, encode
 from streams.core.chain import sha256_of
 from streams.core.config import Inventory
-from streams.core.errors import InputError, InvariantError
+from streams.core.errors import InputError, InvariantError, OtherVersionError
 from streams.core.events import ActionHalted, Decision, Fact, Ticked
-from streams.core.fold import Fold
-from streams.core.saved import unpack
+from streams.core.fold import EPOCH, SNAPSHOT_VERSION, Fold
+from streams.core.saved import Saved, unpack
 from streams.ports import Outgoing
 from tests.core.world import World as Story
 from tests.core.world import spec
@@ -122,6 +122,16 @@ def test_a_damaged_snapshot_is_left_out(damage: bytes) -> None:
     stage.places[0].kept.append(damage)
     stage.places[1].kept[:] = [msgspec.msgpack.encode(msgspec.structs.replace(whole, fold=b"not a fold"))]
     assert stage.work(stage.owner("two")) == whole.facts_offset
+
+
+def test_a_snapshot_of_another_version_stops_decide() -> None:
+    """What other rules decided is not folded again: a person is told what to do."""
+    stage = some(Stage())
+    stage.work(stage.owner())
+    old = Saved(1, 0, msgspec.msgpack.encode((SNAPSHOT_VERSION - 1, EPOCH, {})))
+    stage.places[0].kept.append(msgspec.msgpack.encode(old))
+    with pytest.raises(OtherVersionError, match="name another data directory"):
+        stage.work(stage.owner("two"))
 
 
 def test_a_snapshot_of_another_log_is_left_out() -> None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
+import msgspec
 import pytest
 from aiokafka.errors import OffsetOutOfRangeError
 
 from streams.catalogue import strategies
 from streams.codec import encode
-from streams.core.errors import InvariantError
+from streams.core.errors import InvariantError, OtherVersionError
 from streams.core.events import ActionHalted, Fact, Message, Slice, Took
-from streams.core.fold import Fold
+from streams.core.fold import EPOCH, SNAPSHOT_VERSION, Fold
 from streams.core.saved import Saved, pack
 from streams.ports import Outgoing, TopicPartition
 from streams.runtime.snapshots import TopicSnapshots
@@ -96,6 +97,16 @@ async def test_a_view_starts_from_the_newest_snapshot() -> None:
     log.delete_below(FACTS, 3)
     view = await FactsView.open(log, TOPICS)
     assert (view.directory.halted_by, view.directory.facts_offset) == ("author 2", 4)
+
+
+async def test_a_snapshot_of_another_version_stops_the_view() -> None:
+    """The state of another version of ours is not passed over: a person is told what to do."""
+    log = MemoryLog()
+    await _append(log, _took(1))
+    old = Saved(1, -1, msgspec.msgpack.encode((SNAPSHOT_VERSION - 1, EPOCH, {})))
+    await TopicSnapshots(log, TOPICS.snapshots).save(pack(old))
+    with pytest.raises(OtherVersionError, match="name another data directory"):
+        await FactsView.open(log, TOPICS)
 
 
 async def test_missing_facts_stop_the_view() -> None:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from streams.catalogue import strategies
 from streams.core.chain import sha256_of
 from streams.core.commands import command_sha256
 from streams.core.config import Inventory, Policy
-from streams.core.errors import InputError, InvariantError
+from streams.core.errors import InvariantError
 from streams.core.events import Decision, LinesLost, Ticked, Took
-from streams.core.fold import Fold, directory_of
 from tests.core.world import World, kinds, spec
 
 QUICK = Policy(
@@ -276,38 +274,6 @@ def test_repeated_fact_changes_nothing() -> None:
     for fact, offset, append_ms in world.facts:
         assert world.fold.apply(fact, offset, append_ms) == []
     assert world.fold.snapshot() == before
-
-
-def test_snapshot_goes_on_as_the_original() -> None:
-    """A fold restored in the middle decides the same bytes as one that never stopped."""
-    world = a_world("api")
-    command = only(world.detect("api", "process_crash"), "commanded")
-    world.outcome(command.id, ok=False)
-    copy = Fold.restore(world.fold.snapshot(), strategies())
-    cut = len(world.facts)
-    world.wait(10)
-    world.detect("api", "out_of_memory")
-    again = [d for fact, offset, ms in world.facts[cut:] for d in copy.apply(fact, offset, ms)]
-    assert [sha256_of(d) for d in again] == [sha256_of(d) for d in world.decisions[-len(again) :]]
-    assert again
-    assert copy.snapshot() == world.fold.snapshot()
-
-
-def test_damaged_snapshot_is_refused() -> None:
-    """A snapshot that is not ours is an error that says so."""
-    with pytest.raises(InputError, match="not a snapshot"):
-        Fold.restore(b"\x93\x01\x01\xc0", strategies())
-
-
-def test_directory_of_a_snapshot_knows_the_configuration() -> None:
-    """Readers that do not fold find terms, policy and inventory in a snapshot."""
-    world = a_world("api")
-    world.normal("api")
-    found = directory_of(world.fold.snapshot())
-    assert found.policy == QUICK
-    assert found.inventory.services[0].name == "api"
-    assert found.ledger.holding("logs", 0).to_offset == 1
-    assert found.facts_offset == len(world.facts)
 
 
 def test_rejected_fact_halts_action_and_keeps_its_range() -> None:
