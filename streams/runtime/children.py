@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from msgspec import Struct
+from msgspec import MsgspecError, Struct
+from msgspec import json as msgspec_json
 
 from streams import telemetry
 from streams.runtime.readiness import NAME_VARIABLE, read_process, ready_file
@@ -37,6 +38,12 @@ class ChildState(Struct, frozen=True, kw_only=True):
     ready: bool
     restarts: int
     log: Path
+
+
+class _Failed(Struct):
+    """What is told of the log event with which a process ends."""
+
+    error: str
 
 
 class Child:
@@ -136,12 +143,16 @@ class Child:
         self._ready_file.unlink(missing_ok=True)
 
     def last_words(self) -> str:
-        """Return the last line that it wrote, cut to 300 characters."""
+        """Return the error of the last line that it wrote, or else that line; cut to 300 characters."""
         try:
             lines = self.log.read_text(errors="replace").strip().splitlines()
         except FileNotFoundError:
             return ""
-        return lines[-1][:300] if lines else ""
+        last = lines[-1] if lines else ""
+        try:
+            return msgspec_json.decode(last, type=_Failed).error[:300]
+        except MsgspecError:
+            return last[:300]
 
 
 def _command(role: str) -> list[str]:

@@ -120,6 +120,23 @@ async def test_a_role_that_does_not_start_is_named(tmp_path: Path, broker: Setti
     assert supervisor.states[0].pid == 0
 
 
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("", ""),
+        ("error: no such file\n", "error: no such file"),
+        ('one\n{"event": "process_failed", "error": "move it away"}\n', "move it away"),
+        ('{"event": "process_started"}', '{"event": "process_started"}'),
+    ],
+)
+def test_a_childs_last_words_are_its_error(tmp_path: Path, written: str, told: str) -> None:
+    """Of a log event with an error a person is told the error, of any other line the line."""
+    (tmp_path / "run").mkdir()
+    child = Child(Settings(data_dir=tmp_path), "decide", 1, 0)
+    child.log.write_text(written)
+    assert child.last_words() == told
+
+
 def test_a_childs_log_stays_small(tmp_path: Path) -> None:
     """A log beyond its limit is put aside, and one older one is kept."""
     (tmp_path / "run").mkdir()
