@@ -20,6 +20,7 @@ from streams import telemetry
 from streams.core.errors import InvariantError
 from streams.runtime.tether import tethered
 from streams.workers import proc
+from streams.workers.clock import now_ms
 from streams.workers.frames import Answer, Ended, Frames, Hold, Leave, Ping, Pong, Run, pack
 from streams.workers.roles import ROLES, role_of
 
@@ -224,7 +225,7 @@ class Crew:
     async def _live(self, worker: Worker) -> int:
         """Have one process of a worker from start to end; return its status. ``OSError`` when it can't start."""
         process = await _spawn(worker.role)
-        worker.process, worker.started_ms, worker.heard = process, time.time_ns() // 1_000_000, time.monotonic()
+        worker.process, worker.started_ms, worker.heard = process, now_ms(), time.monotonic()
         if isinstance(worker, Guest):
             self._send(worker, pack(worker.hold) + pack(Ping(0)))
             if worker.is_leaving:

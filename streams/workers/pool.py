@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
@@ -25,6 +24,7 @@ from streams.ports import PolledLog, Poller
 from streams.topics import Topics
 from streams.workers.appends import Appends
 from streams.workers.checks import ExpiredError, Moment, check
+from streams.workers.clock import now_ms
 from streams.workers.crew import Crew, Timing
 from streams.workers.frames import Ended, Run
 from streams.workers.intake import Intake
@@ -256,7 +256,7 @@ class Pool:
         directory = self._view.directory
         return Moment(
             host=self._host.name,
-            clock_ms=_now_ms(),
+            clock_ms=now_ms(),
             skew_ms=self._skew_ms(),
             epoch=directory.epoch,
             own_epoch=EPOCH,
@@ -354,7 +354,3 @@ def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
     """Return the first error of nested groups."""
     first = errors.exceptions[0]
     return _first(first) if isinstance(first, BaseExceptionGroup) else first
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

@@ -8,7 +8,6 @@ minute after an action, so that verification has its evidence soon.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
@@ -18,6 +17,7 @@ from streams.core.config import Inventory, canonical
 from streams.core.events import ProbeReported
 from streams.core.inventory import ProbeSpec, ServiceSpec
 from streams.workers import checkpoints
+from streams.workers.clock import now_ms
 from streams.workers.looks import Look, look, missing_tool
 
 SAMPLE_MS: Final = 1_000
@@ -71,7 +71,7 @@ class Probes:
 
     def boost(self, service: str) -> None:
         """Look at a service more often for a while: an action on it has just ended."""
-        self._boosted_until_ms[service] = _now_ms() + BOOST_MS
+        self._boosted_until_ms[service] = now_ms() + BOOST_MS
         self._green_since_ms.pop(service, None)
 
     def follow(self, inventory: Inventory, group: asyncio.TaskGroup) -> None:
@@ -106,7 +106,7 @@ class Probes:
     async def _repeat(self, spec: ServiceSpec, probe: ProbeSpec, number: int) -> None:
         reporter = Reporter(probe.every_ms)
         while True:
-            at_ms = _now_ms()
+            at_ms = now_ms()
             seen = await look(spec, probe, self._tool_path)
             telemetry.probe_made(probe.kind, ok=seen.ok)
             boosted_until_ms = self._boosted_until_ms.get(spec.name, 0)
@@ -116,7 +116,7 @@ class Probes:
             every_ms = (
                 BOOST_EVERY_MS if at_ms < boosted_until_ms else max(min(SAMPLE_MS, probe.every_ms), SAMPLE_MIN_MS)
             )
-            await asyncio.sleep(max(at_ms + every_ms - _now_ms(), 10) / 1000)
+            await asyncio.sleep(max(at_ms + every_ms - now_ms(), 10) / 1000)
 
     def _event(self, spec: ServiceSpec, probe: ProbeSpec, seen: Look, at_ms: int) -> ProbeReported:
         return ProbeReported(
@@ -143,7 +143,3 @@ class Probes:
             await asyncio.to_thread(checkpoints.take_if_good, spec, self._checkpoint_dir)
         except OSError as error:
             telemetry.handled("checkpoint", f"{spec.name}: {error.strerror}")
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

@@ -7,13 +7,13 @@ broker's clock.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from typing import Final
 
 from streams.codec import encode
 from streams.core.beside import Heartbeat
 from streams.ports import Log, Outgoing, TopicPartition
+from streams.workers.clock import now_ms
 from streams.workers.crew import Worker
 
 ROUND_MS_MAX: Final = 500
@@ -37,10 +37,10 @@ class Pulse:
 
     async def beat(self, workers: Iterable[Worker], state: str = "") -> None:
         """Append one heartbeat for each worker (``state`` in place of its own) and measure the skew."""
-        before_ms = _now_ms()
+        before_ms = now_ms()
         records = [self._record(worker, before_ms, state) for worker in workers]
         offsets = await self._log.append(records)
-        after_ms = _now_ms()
+        after_ms = now_ms()
         offset = max(offsets, default=-1)
         if offset < 0:
             return
@@ -71,7 +71,3 @@ class Pulse:
             at_ms=at_ms - (self.skew_ms or 0),
         )
         return Outgoing(topic=self._where.topic, value=encode(event), key=f"{self._host}/{worker.name}".encode())
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

@@ -8,7 +8,6 @@ and the next manager reports them failed.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Iterator
 from typing import Final, Protocol
 
@@ -18,6 +17,7 @@ from msgspec import Struct
 from streams.catalogue.actions import actions
 from streams.core.events import Command
 from streams.core.reports import SpecialistReported
+from streams.workers.clock import now_ms
 from streams.workers.crew import Crew, Guest, Worker
 from streams.workers.frames import Hold
 from streams.workers.journal import Entry, Journal
@@ -229,7 +229,7 @@ class Specialists:
             plan=asked.plan,
             state=state,
             code=code,
-            at_ms=time.time_ns() // 1_000_000 - self._skew_ms(),
+            at_ms=now_ms() - self._skew_ms(),
             cpu_ms=usage.cpu_ms,
             memory_kb=usage.memory_kb,
         )

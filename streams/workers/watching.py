@@ -20,6 +20,7 @@ from streams.codec import encode
 from streams.core.events import ProbeReported
 from streams.ports import Log, Outgoing, TopicPartition
 from streams.topics import Topics
+from streams.workers.clock import now_ms
 from streams.workers.judging import Judge, Judged, Limits, judge_brokers, judge_processes
 from streams.workers.processors import Processors
 from streams.workers.pulse import ROUND_MS_MAX
@@ -91,7 +92,7 @@ class HostWatch:
 
     async def look(self) -> Sight:
         """Look at everything once."""
-        at_ms, began = _now_ms(), time.monotonic()
+        at_ms, began = now_ms(), time.monotonic()
         found, alive, (silent, brokers) = await asyncio.gather(
             asyncio.to_thread(readings, self._processors),
             asyncio.to_thread(own_processes, self._watched.data_dir),
@@ -112,10 +113,10 @@ class HostWatch:
 
     async def _tell(self, sight: Sight) -> None:
         """Append the metrics, learn from the broker's stamp how far our clock is off, append the probes."""
-        before_ms = _now_ms()
+        before_ms = now_ms()
         where = TopicPartition(self._topics.metrics[0], 0)
         (offset,) = await self._log.append([self._metrics(where, sight)])
-        after_ms = _now_ms()
+        after_ms = now_ms()
         if offset >= 0 and after_ms - before_ms < ROUND_MS_MAX:
             for record in await self._log.read(where, offset, offset + 1):
                 self._skew_ms = (before_ms + after_ms) // 2 - record.timestamp
@@ -141,7 +142,3 @@ class HostWatch:
             latency_ms=sight.latency_ms,
         )
         return Outgoing(self._topics.inbox_workers, encode(event), event.service.encode())
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

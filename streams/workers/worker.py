@@ -22,6 +22,7 @@ from streams.catalogue import teams
 from streams.core.commands import command_sha256
 from streams.core.events import Command
 from streams.workers import limits, sandbox
+from streams.workers.clock import now_ms
 from streams.workers.frames import Ended, Frames, Hold, Leave, Ping, Pong, Request, Run, pack
 from streams.workers.orders import Order, RefusedError, order_of
 from streams.workers.results import Result
@@ -105,13 +106,13 @@ class Worker:
         except RefusedError as error:
             self._end(command.id, "refused", Result(ok=False, code=error.code, effect="none", detail=str(error)))
             return
-        if _now_ms() > run.give_up_ms:
+        if now_ms() > run.give_up_ms:
             self._end(command.id, "expired", Result(ok=False, code="expired", effect="none"))
             return
         if run.dry_run:
             self._end(command.id, "refused", Result(ok=False, code="dry_run", effect="none"))
             return
-        started_ms = _now_ms()
+        started_ms = now_ms()
         if order.action.in_process:
             self._finish(order, sandbox.perform(order, run.surroundings), started_ms)
             return
@@ -149,7 +150,7 @@ class Worker:
                 child.kill()
 
     def _end(self, command_id: str, status: str, result: Result, started_ms: int = 0) -> None:
-        finished_ms = _now_ms() if started_ms else 0
+        finished_ms = now_ms() if started_ms else 0
         self._say(pack(Ended(command_id, status, result, started_ms, finished_ms)))
 
     def _say(self, data: bytes) -> None:
@@ -159,10 +160,6 @@ class Worker:
     def _abandon(self) -> None:
         for child, _ in self._children.values():
             child.kill()
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 def main(name: str) -> None:

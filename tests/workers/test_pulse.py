@@ -41,7 +41,7 @@ class SlowLog(FileLog):
 def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SlowLog:
     """Return a log that the pulse goes by."""
     made = SlowLog(tmp_path / "topics")
-    monkeypatch.setattr(pulse, "_now_ms", lambda: made.clock_ms)
+    monkeypatch.setattr(pulse, "now_ms", lambda: made.clock_ms)
     return made
 
 
