@@ -26,6 +26,7 @@ SELECT
     causes,
     options,
     gates,
+    figures,
     command,
     policy_sha256,
     rules_sha256,

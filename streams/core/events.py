@@ -1,7 +1,7 @@
 """What is recorded: facts, inbox events, decisions and commands.
 
-Every struct here is frozen, keyword-only and has an Avro schema of the same name in ``schemas/`` (``Slice`` is
-``slice.v2.avsc``); ``tests/schemas`` holds the two equal. Conventions of the wire:
+Every struct here is frozen, keyword-only and has an Avro schema of the same name in ``schemas/`` (its newest
+version); ``tests/schemas`` holds the two equal. Conventions of the wire:
 
 * ``*_ms`` are milliseconds since 1970 UTC. ``at_ms`` is event time, ``now_ms`` is smoothed append time, ``append_ms``
   is the broker's stamp on a record.
@@ -65,9 +65,6 @@ OUTCOME_STATUSES: Final = ("done", "refused", "expired", "in_doubt")
 
 CAUSES_MAX: Final = 3
 """A detection, an incident and a decision name at most this many lines; the count says how many there were."""
-
-
-# ---------------------------------------------------------------------------------------------------------- inputs
 
 
 class LineAt(Event, frozen=True):
@@ -236,9 +233,6 @@ class Message(Event, frozen=True):
     event: InboxEvent
 
 
-# ----------------------------------------------------------------------------------------------------------- facts
-
-
 class Took(Event, frozen=True):
     """A process takes a source partition: from here on only slices of ``term`` count."""
 
@@ -296,9 +290,6 @@ class Ticked(Event, frozen=True):
 Fact = Took | Slice | LinesLost | Ticked
 
 
-# ------------------------------------------------------------------------------------------------------- decisions
-
-
 class Option(Event, frozen=True):
     """One thing that could have been done: its score, and the probability with which it could have been chosen.
 
@@ -323,6 +314,13 @@ class Gate(Event, frozen=True):
     passed: bool
     value: float
     limit: float
+
+
+class Figure(Event, frozen=True):
+    """A measured or expected number that a decision rests on or tells; ``kinds.FIGURES`` says what the names mean."""
+
+    name: str
+    value: float
 
 
 class Argument(Event, frozen=True):
@@ -397,3 +395,4 @@ class Decision(Event, frozen=True):
     command: Command | None
     refers_to: str
     previous_sha256: str
+    figures: tuple[Figure, ...] = ()

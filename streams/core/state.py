@@ -8,7 +8,7 @@ from streams.core.chain import sha256_of
 from streams.core.clock import Clock, Watermarks
 from streams.core.config import Policy
 from streams.core.directory import Directory
-from streams.core.events import Command, Coordinate, Decision, Gate, Option
+from streams.core.events import Command, Coordinate, Decision, Figure, Gate, Option
 from streams.core.fleet import Fleet
 from streams.core.guardrails import Guard
 from streams.core.incidents import Incident, Incidents
@@ -75,6 +75,7 @@ class Draft(Struct, kw_only=True):
     gates: tuple[Gate, ...] = ()
     command: Command | None = None
     refers_to: str = ""
+    figures: dict[str, float] = {}
 
 
 class Turn:
@@ -160,6 +161,7 @@ class Turn:
             command=draft.command,
             refers_to=draft.refers_to,
             previous_sha256=book.chain_head,
+            figures=tuple(Figure(name=name, value=stored(value)) for name, value in draft.figures.items()),
         )
         book.next_seq += 1
         book.chain_head = sha256_of(decision)
