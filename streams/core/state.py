@@ -18,6 +18,7 @@ from streams.core.num import stored
 from streams.core.roster import Roster
 from streams.core.services import Services
 from streams.core.strategy import Catalogue
+from streams.core.vitals import Vitals
 
 COMMANDS_OPEN_MAX = 10_000
 
@@ -50,6 +51,7 @@ class State(Struct):
     guard: Guard = field(default_factory=Guard)
     lessons: Lessons = field(default_factory=Lessons)
     roster: Roster = field(default_factory=Roster)
+    vitals: Vitals = field(default_factory=Vitals)
     commands_open: dict[str, Awaited] = {}
     """Commands without an outcome, by decision id."""
     book: Book = field(default_factory=Book)

@@ -1,0 +1,162 @@
+"""What is measured of a service: its metrics as tracks, its counters as rates, its lines and probes of this minute.
+
+Samples come in three kinds (``catalogue/metrics.toml``). A gauge goes into its metric's track as it is. Totals and
+deltas are differenced by series and host; a metric of them is the sum of its series' rates, per second or in relation
+to the throughput of the same rule. A counter that starts anew is a new beginning, never a loss.
+
+A metric is measured by one rule at a time: two rules may speak of the same thing in other ways. Where no producer
+reports ``error_rate``, ``availability`` or ``response_time``, lines and probes stand in (rules ``LINES``, ``PROBES``).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from msgspec import Struct
+
+from streams.core.events import Sample
+from streams.core.features import SPANS
+from streams.core.tracks import Track
+
+VITALS_MAX: Final = 2_000
+"""Services that are followed; each more is one of them silent for ``SILENT_MS`` less, or is not followed."""
+SILENT_MS: Final = 900_000
+MINUTE_MS: Final = 60_000
+STALE_MS: Final = 300_000
+"""A series without a value for this long (of event) begins anew; a rule that long silent gives its metric away."""
+FRESH_MINUTES: Final = 3
+"""A metric is known while its newest minute is at most this many back: producers report each minute, and late."""
+SERIES_MAX: Final = 512
+"""Counters of one service; a metric with one more is not known, rather than wrong."""
+SERIES_TOTAL_MAX: Final = 50_000
+"""Counters of all services."""
+LINES: Final = "lines"
+PROBES: Final = "probes"
+STAND_INS: Final = frozenset({LINES, PROBES})
+LINES_LEAST: Final = 10
+"""Lines of a minute below which their share of errors says nothing."""
+
+
+class Counter(Struct, array_like=True):
+    """One series of a counter: ``grown`` since ``before_ms``, up to ``at_ms``, when a total stood at ``last``."""
+
+    at_ms: int
+    before_ms: int
+    last: float
+    grown: float = 0.0
+
+    def hear(self, sample: Sample) -> None:
+        """Take a later sample of the same series into account; earlier ones are too late to change anything."""
+        if sample.at_ms < self.at_ms:
+            return
+        growth = sample.last - self.last if sample.kind == "total" else sample.sum
+        if growth < 0.0 or sample.at_ms - self.at_ms > STALE_MS:
+            self.at_ms = self.before_ms = sample.at_ms
+            self.last, self.grown = sample.last, 0.0
+            return
+        if sample.at_ms > self.at_ms:
+            self.before_ms, self.at_ms, self.grown = self.at_ms, sample.at_ms, 0.0
+        self.last = sample.last
+        self.grown += growth
+
+    @property
+    def rate(self) -> float | None:
+        """Growth per second; None before a second value."""
+        took_ms = self.at_ms - self.before_ms
+        return self.grown * 1000.0 / took_ms if took_ms else None
+
+
+class Flow(Struct, array_like=True):
+    """The counters of one metric and rule, by series and host. ``left_out``: there are more than there is room for."""
+
+    counters: dict[str, Counter] = {}
+    left_out: bool = False
+
+    def per_second(self) -> float | None:
+        """Return the sum of all rates; None when it is not known."""
+        rates = [rate for counter in self.counters.values() if (rate := counter.rate) is not None]
+        return None if self.left_out or not rates else sum(rates)
+
+    def forget(self, before_ms: int) -> int:
+        """Let go of counters that were silent since ``before_ms``; return how many."""
+        silent = [name for name, counter in self.counters.items() if counter.at_ms < before_ms]
+        for name in silent:
+            del self.counters[name]
+        self.left_out = False
+        return len(silent)
+
+
+class Alert(Struct, array_like=True):
+    """What a person is told of. ``level`` indexes ``SEVERITIES``, as do ``lasting``, which it rises to when it lasts.
+
+    ``id`` is that of the decision that raised it first, ``raised_ms`` when it last rose, ``calm`` how many minutes in
+    a row nothing was wrong.
+    """
+
+    id: str
+    level: int
+    lasting: int
+    raised_ms: int
+    calm: int = 0
+
+
+class Vital(Struct):
+    """One followed service. ``minute`` is the event minute under way (``at_ms // MINUTE_MS``), -1 before the first.
+
+    ``score`` is 0..100, -1 while nothing is known; ``status`` one of ``health.STATUSES`` or ``""``. Both are of the
+    last assessment. ``failed_at_ms`` is the event time at which it last became ``failed``, 0 = never.
+    """
+
+    minute: int = -1
+    heard_ms: int = 0
+    tracks: dict[str, Track] = {}
+    rules: dict[str, str] = {}
+    """The rule that each metric is measured by."""
+    flows: dict[str, Flow] = {}
+    """Counters, by ``metric rule``."""
+    lines: int = 0
+    """Lines of this minute, and those of severity error and above; liveness probes, and those that were green."""
+    errors: int = 0
+    probes: int = 0
+    green: int = 0
+    score: float = -1.0
+    status: str = ""
+    failed_at_ms: int = 0
+    alerts: dict[str, Alert] = {}
+
+    def measure(self, metric: str, rule: str, at_ms: int, value: float) -> None:
+        """Take a value of a metric into account, unless another rule speaks for the metric."""
+        if self.rules.get(metric) != rule:
+            if not self._takes_over(metric, rule, at_ms):
+                return
+            self.rules[metric] = rule
+            self.tracks[metric] = Track()
+        self.tracks[metric].add(at_ms, value, SPANS[metric])
+
+    def _takes_over(self, metric: str, rule: str, at_ms: int) -> bool:
+        """Tell whether a rule speaks for a metric from now on: a producer's before a stand-in, else the first."""
+        held = self.rules.get(metric)
+        if held is None or self.tracks[metric].at_ms < at_ms - STALE_MS:
+            return True
+        return held in STAND_INS and rule not in STAND_INS
+
+    def value(self, metric: str) -> float | None:
+        """Return the mean of the metric's newest minute up to this one; None when it is not known."""
+        track = self.tracks.get(metric)
+        if track is None:
+            return None
+        held = [minute for minute in track.minutes if 0 <= self.minute - minute.number <= FRESH_MINUTES]
+        return held[-1].sum / held[-1].count if held else None
+
+
+class Vitals(Struct):
+    """Followed services by name, those whose minute turned longest ago first. ``counters`` are those of all."""
+
+    followed: dict[str, Vital] = {}
+    counters: int = 0
+    full_said_ms: int = 0
+    full_looked_ms: int = 0
+
+    def get(self, service: str) -> Vital | None:
+        """Return what is measured of a service; None when it is not followed."""
+        return self.followed.get(service)
