@@ -1,21 +1,20 @@
-"""The command that measures forecasts of failures."""
+"""The commands that measure forecasts of failures."""
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
+import msgspec
 
 from streams.cli.output import json_option, print_json, print_table
-from streams.core.errors import InputError
+from streams.cli.watching import need_packages
 
 if TYPE_CHECKING:
     from analytics.evaluation.run_to_failure import Foreseen
 
 DIRECTORY: Final = click.Path(exists=True, file_okay=False, path_type=Path)
-NEEDED: Final = ("numpy", "sklearn", "matplotlib")
 
 
 @click.command("run-to-failure")
@@ -33,11 +32,7 @@ def run_to_failure(directory: Path, plot: Path | None, control: Path | None, as_
       logmend score run-to-failure run_to_failure
       logmend score run-to-failure run_to_failure --plot calibration.svg --json
     """
-    missing = [name for name in NEEDED if find_spec(name) is None]
-    if missing:
-        raise InputError(
-            f"{', '.join(missing)} not installed: install the dependency group evaluation of pyproject.toml"
-        )
+    need_packages()
     from analytics.evaluation.run_to_failure import score  # noqa: PLC0415 - needs a dependency group of its own
 
     found = score(directory, control, plot)
@@ -80,5 +75,29 @@ def _tell(found: Foreseen) -> None:
     )
 
 
+@click.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@json_option
+def wear(file: Path, as_json: bool) -> None:  # noqa: FBT001 - click passes it
+    r"""Predict failures 30 s ahead on recorded runs of services that wear out, each by runs it was not learnt from.
+
+    \b
+    Example:
+      logmend score wear wear.jsonl.gz
+      logmend score wear wear.jsonl.gz --json
+    """
+    from analytics.evaluation.wear import score  # noqa: PLC0415 - it loads the whole core
+
+    found = msgspec.to_builtins(score(file))
+    if as_json:
+        print_json(found)
+        return
+    warned = found.pop("warned")
+    rows = [*found.items(), *((f"warned {name}", share) for name, share in warned.items())]
+    print_table(("figure", "value"), [(name, _figure(value)) for name, value in rows])
+
+
 def _figure(value: float) -> str:
+    if isinstance(value, int):
+        return str(value)
     return f"{value:.4f}" if value < 1 else f"{value:.1f}"

@@ -8,8 +8,9 @@ from typing import Final
 import click
 import msgspec
 
-from streams.cli.foreseeing import run_to_failure
+from streams.cli.foreseeing import run_to_failure, wear
 from streams.cli.output import json_option, print_json, print_rows, print_table, printable
+from streams.cli.scoring import everything
 from streams.cli.watching import faults, nab, servers
 from streams.ingest import quiet as quieting
 from streams.ingest import replacing
@@ -114,7 +115,7 @@ def score() -> None:
     """Measure the quality of detection and of forecasts on labelled data."""
 
 
-for _command in (nab, servers, faults, run_to_failure):
+for _command in (nab, servers, faults, run_to_failure, wear, everything):
     score.add_command(_command)
 
 

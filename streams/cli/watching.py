@@ -31,7 +31,7 @@ def nab(directory: Path, plot: Path | None, as_json: bool) -> None:  # noqa: FBT
       logmend score nab nab
       logmend score nab nab --plot nab.png --json
     """
-    _tell(_score("nab", directory, plot), "series", as_json=as_json)
+    _tell(score_of("nab", directory, plot), "series", as_json=as_json)
 
 
 @click.command()
@@ -46,7 +46,7 @@ def servers(directory: Path, plot: Path | None, as_json: bool) -> None:  # noqa:
       logmend score servers server_metrics
       logmend score servers server_metrics --plot servers.png --json
     """
-    _tell(_score("servers", directory, plot), "servers", as_json=as_json)
+    _tell(score_of("servers", directory, plot), "servers", as_json=as_json)
 
 
 @click.command()
@@ -61,15 +61,21 @@ def faults(directory: Path, plot: Path | None, as_json: bool) -> None:  # noqa: 
       logmend score faults nezha
       logmend score faults nezha --plot faults.png --json
     """
-    _tell(_score("faults", directory, plot), "kinds", as_json=as_json)
+    _tell(score_of("faults", directory, plot), "kinds", as_json=as_json)
 
 
-def _score(what: str, directory: Path, plot: Path | None) -> dict[str, Any]:
+def need_packages() -> None:
+    """Raise ``InputError`` naming the packages of the dependency group ``evaluation`` that are not installed."""
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
         raise InputError(
             f"{', '.join(missing)} not installed: install the dependency group evaluation of pyproject.toml"
         )
+
+
+def score_of(what: str, directory: Path, plot: Path | None) -> dict[str, Any]:
+    """Return what ``logmend score nab``, ``servers`` or ``faults`` says of a directory; draw into ``plot``."""
+    need_packages()
     module = import_module(f"analytics.evaluation.scoring_{what}")
     answer: dict[str, Any] = module.score(directory, plot).as_json()
     return answer
