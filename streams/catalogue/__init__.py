@@ -12,19 +12,46 @@ import msgspec
 from msgspec.structs import replace
 
 from streams.catalogue.actions import actions
-from streams.core.strategy import Catalogue
+from streams.catalogue.metrics import metrics, reliefs
+from streams.core.strategy import Bound, Catalogue
 from streams.core.teams import Teams
 
 
 @cache
 def strategies() -> Catalogue:
-    """Return the shipped tables of the core: ``strategies.toml``, ``specialists.toml``, and every action offered."""
+    """Return the shipped tables of the core: strategies, specialists, health, and every action offered."""
     raw = tomllib.loads(files(__name__).joinpath("strategies.toml").read_text("utf-8"))
     raw["teams"] = _raw_teams()
+    raw["health"] = _raw_health()
     raw["fixes"] = [fix for row in raw["fixes"] for fix in _by_type(row)]
     catalogue = msgspec.convert(raw, Catalogue)
     offered = tuple(action.row() for action in actions().values() if action.offered)
-    return replace(catalogue, actions=(*offered, *catalogue.actions))
+    return replace(catalogue, actions=(*offered, *catalogue.actions), reliefs=reliefs(), bounds=_bounds())
+
+
+def _bounds() -> dict[str, Bound]:
+    """Return the limits of the metrics that ``health.toml`` gives one; percentages are capacity."""
+    rows = _raw_health()["metrics"]
+    specs = metrics().metrics
+    return {
+        name: Bound(
+            limit=row["limit"],
+            least=specs[name].least,
+            most=specs[name].most,
+            of=row.get("of", "mean"),
+            capacity=specs[name].unit == "%",
+        )
+        for name, row in rows.items()
+        if "limit" in row
+    }
+
+
+def _raw_health() -> dict[str, Any]:
+    """Return ``health.toml``, each metric with what ``metrics.toml`` divides its totals by."""
+    raw = tomllib.loads(files(__name__).joinpath("health.toml").read_text("utf-8"))
+    for name, spec in metrics().metrics.items():
+        raw["metrics"][name]["per"] = spec.per
+    return raw
 
 
 @cache

@@ -55,18 +55,50 @@ class Policy(Applied, frozen=True):
     action_timeout_ms: int = 30_000
     approval_ttl_ms: int = 900_000
     quiet_close_ms: int = 600_000
+    phase1_ms: int = 30_000
+    """How long an incident stays in phase 1 without an attempt; the clock stands while an action, its verification or a
+    person's answer is awaited, or a guardrail says no. The next two are those of phases 2 and 3."""
+    phase2_ms: int = 300_000
+    phase3_ms: int = 300_000
     grouping_wait_ms: int = 1_000
     """How long a symptom that may come from a dependency waits for that dependency to speak."""
     burst_window_ms: int = 60_000
     """Time (of event) in which a burst of lines raises a severity."""
+    alert_escalate_ms: int = 600_000
+    """An alert that lasts this long rises by a level, up to the highest that its metric's state has."""
+    surge_factor: float = 4.0
+    """How many times its usual rate makes a surge of lines ..."""
+    surge_lines_min: int = 20
+    """... and how many lines within a minute at least."""
     probe_failures: int = 2
     """Failed probes in a row that count as a detection."""
     exploration_rate: float = 0.02
+    """Largest share of choices that are not what is best by all that is known, but may well be better."""
     prior_weight: float = 8.0
     """Pseudo-attempts that a rule's strategy starts with."""
     learned_confidence_min: float = 0.7
+    predicted_confidence_min: float = 0.8
+    forgetting: float = 0.002
+    """Share of all that is known of a pattern on a type of service that each new outcome there takes away: 0.002 leaves
+    half of it after 350 outcomes. 0: nothing is forgotten."""
+    risk_auto_max: float = 0.7
+    """An action that is riskier than this (0..1) is done only when a person approves, whatever the service's mode."""
     cost_weight: float = 0.1
     risk_weight: float = 0.2
+    prediction: bool = True
+    """Off: no failure is predicted, none is learnt from, and no metric is forecast."""
+    prediction_alarm: float = 0.5
+    """The probability from which on a predicted failure is an alarm."""
+    forecast_every_ms: int = 900_000
+    """How often a metric's forecast is recorded, in event time."""
+    exhaustion_within_ms: int = 1_800_000
+    """A metric that reaches its limit within this time is said to be on its way to it."""
+    capacity_target: float = 0.8
+    """The share of a limit that planned capacity keeps the use below."""
+    anomaly_surprise: float = 3.0
+    """-log10 of the rate of episodes from which on a series is abnormal: 3 is one in a thousand spells of 12 values."""
+    tie_surprise: float = 3.0
+    """-log10 of the probability from which on two services' troubles begin together by more than chance."""
     automatic_recovery: bool = True
     """Off: everything is decided and recorded, nothing is acted on."""
     coordination: bool = True
@@ -186,7 +218,15 @@ def _check_policy(policy: Policy) -> None:
             raise InputError(f"policy: {name} is not in 0..{LIMIT_MAX:,}")
     if policy.prior_weight <= 0:
         raise InputError("policy: prior_weight is 0, so there is nothing to begin with; give more than 0")
-    for name in ("blast_radius_share", "exploration_rate", "learned_confidence_min"):
+    if policy.capacity_target <= 0:
+        raise InputError("policy: capacity_target is 0, which no capacity is enough for; give more than 0")
+    for name in (
+        "blast_radius_share",
+        "exploration_rate",
+        "learned_confidence_min",
+        "prediction_alarm",
+        "capacity_target",
+    ):
         if getattr(policy, name) > 1:
             raise InputError(f"policy: {name} is a share; give 0..1")
     if policy.cooldown_factor < 1:

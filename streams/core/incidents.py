@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from streams.core.coordination import Plan
 from streams.core.events import CAUSES_MAX, SEVERITIES, Command, Coordinate
@@ -45,6 +45,26 @@ class Attempt(Struct):
     """The first symptom that came back (or came new) after the action."""
     failed_by_echo: bool = False
     """It may be the echo of a dependency that has not spoken yet."""
+    category: str = ""
+    vector: tuple[float, ...] = ()
+    """The error as it was when the action was chosen, for its strategy to be learnt from."""
+
+
+class Phase(Struct):
+    """The phase that an incident is in, 1 to 4 (``phases.py``), and its clock in ``now_ms``."""
+
+    number: int = 1
+    attempts: int = 0
+    """Actions in it."""
+    limit_ms: int = 0
+    left_ms: int = 0
+    """What was left of its time when its clock was stopped last."""
+    until_ms: int = NEVER_MS
+    """When its time is over, while its clock runs."""
+
+    def left_at_ms(self, now_ms: int) -> int:
+        """Return how much of its time is left."""
+        return self.left_ms if self.until_ms == NEVER_MS else max(self.until_ms - now_ms, 0)
 
 
 class Incident(Struct):
@@ -82,6 +102,7 @@ class Incident(Struct):
     attempt: Attempt | None = None
     withheld: str = ""
     """The gates that said no last time, so that the same answer is recorded once."""
+    phase: Phase = field(default_factory=Phase)
     plan: Plan | None = None
     """What specialists do about it, from when they were called until it is known what came of it."""
 
@@ -91,6 +112,7 @@ class Incidents(Struct):
 
     by_id: dict[str, Incident] = {}
     by_key: dict[str, str] = {}
+    by_service: dict[str, list[str]] = {}
     next_due_ms: int = NEVER_MS
     strangers: int = 0
     full_said_ms: int = -NEVER_MS
@@ -100,17 +122,23 @@ class Incidents(Struct):
         """Return the open incident of a service and group."""
         return self.by_id.get(self.by_key.get(f"{service}|{group}", ""))
 
+    def of_service(self, service: str) -> list[Incident]:
+        """Return the open incidents of a service: one a group of patterns at most."""
+        return [self.by_id[one] for one in self.by_service.get(service, ())]
+
     def add(self, incident: Incident) -> None:
         """Open an incident."""
         self.by_id[incident.id] = incident
         self.strangers += incident.stranger
         self.by_key[f"{incident.service}|{incident.group}"] = incident.id
+        self.by_service.setdefault(incident.service, []).append(incident.id)
         self.wake(incident, incident.due_ms)
 
     def wake(self, incident: Incident, due_ms: int) -> None:
-        """See to it that the incident is looked at when ``now_ms`` reaches ``due_ms``, or its plan's time has come."""
+        """See to it that the incident is looked at when ``now_ms`` reaches ``due_ms``, or its plan's or phase's time has come."""
         if incident.plan is not None:
             due_ms = min(due_ms, incident.plan.due_ms)
+        due_ms = min(due_ms, incident.phase.until_ms)
         incident.due_ms = due_ms
         self.next_due_ms = min(self.next_due_ms, due_ms)
 
@@ -119,6 +147,10 @@ class Incidents(Struct):
         del self.by_id[incident.id]
         self.strangers -= incident.stranger
         self.by_key.pop(f"{incident.service}|{incident.group}", None)
+        left = self.by_service[incident.service]
+        left.remove(incident.id)
+        if not left:
+            del self.by_service[incident.service]
 
     def due(self, now_ms: int) -> Iterator[Incident]:
         """Yield the incidents whose time has come, in order of opening; then the next due time is known again."""

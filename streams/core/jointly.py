@@ -63,11 +63,18 @@ class Group(Struct):
     distance: float = 0.0
     tail: Tail = field(default_factory=Tail)
 
+    def widen(self, count: int) -> None:
+        """Take so many further metrics in, after those that there are; what is known of those is kept."""
+        if not self.states:
+            self.states = [State([], 0.0)]
+        self.tracks += [Track() for _ in range(count)]
+        for state in self.states:
+            state.centre = [*state.centre, *[0.0] * (2 * count)]
+
     def see(self, values: Sequence[float]) -> Standing:
         """Say how abnormal a row is for what was seen before it, then learn it. NaN: not measured, never abnormal."""
         if not self.tracks:
-            self.tracks = [Track() for _ in values]
-            self.states = [State([0.0] * (2 * len(values)), 0.0)]
+            self.widen(len(values))
         row: list[float] = []
         for track, value in zip(self.tracks, values, strict=True):
             row.extend(track.look(value)[-2:] if math.isfinite(value) else (0.0, 0.0))

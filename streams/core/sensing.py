@@ -7,6 +7,7 @@ from msgspec import Struct
 from streams.core.bursts import raised
 from streams.core.echoes import absorb, may_echo, of_dependency, wait_ms
 from streams.core.events import SEVERITIES, Coordinate, Detection, Message, ProbeReported, Slice
+from streams.core.foreseeing import opened, worsened
 from streams.core.incidents import (
     ACTING,
     INCIDENTS_MAX,
@@ -19,6 +20,7 @@ from streams.core.incidents import (
     add_symptom,
     severer,
 )
+from streams.core.phases import first as first_phase
 from streams.core.state import Draft, Turn
 from streams.core.strategy import PatternRow
 
@@ -125,10 +127,12 @@ def _open(turn: Turn, symptom: Symptom, row: PatternRow) -> Incident:
         causes=symptom.causes,
         symptoms={},
         stranger=turn.fleet.spec(symptom.service) is None,
+        phase=first_phase(turn),
     )
     add_symptom(incident, symptom.service, symptom.pattern, symptom.count)
     turn.state.incidents.add(incident)
     turn.write(turn.about(incident, "incident_opened", symptom.burst))
+    opened(turn, incident)
     return incident
 
 
@@ -167,6 +171,7 @@ def _worsen(turn: Turn, incident: Incident, symptom: Symptom) -> None:
     draft = turn.about(incident, "severity_raised", symptom.burst or f"{symptom.service} {symptom.pattern}")
     draft.causes = symptom.causes
     turn.write(draft)
+    worsened(turn, incident)
 
 
 def _leads(turn: Turn, incident: Incident, symptom: Symptom, row: PatternRow) -> bool:

@@ -15,10 +15,13 @@ from streams.core.incidents import Incident, Incidents
 from streams.core.kinds import SENDING_KINDS
 from streams.core.learning import Lessons
 from streams.core.num import stored
+from streams.core.prediction import StrategyPredictor
+from streams.core.outlooks import Outlooks
 from streams.core.roster import Roster
 from streams.core.services import Services
 from streams.core.strategy import Catalogue
 from streams.core.vitals import Vitals
+from streams.core.windows import Windows
 
 COMMANDS_OPEN_MAX = 10_000
 
@@ -50,8 +53,11 @@ class State(Struct):
     incidents: Incidents = field(default_factory=Incidents)
     guard: Guard = field(default_factory=Guard)
     lessons: Lessons = field(default_factory=Lessons)
+    strategist: StrategyPredictor = field(default_factory=StrategyPredictor)
     roster: Roster = field(default_factory=Roster)
     vitals: Vitals = field(default_factory=Vitals)
+    foresight: Outlooks = field(default_factory=Outlooks)
+    windows: Windows = field(default_factory=Windows)
     commands_open: dict[str, Awaited] = {}
     """Commands without an outcome, by decision id."""
     book: Book = field(default_factory=Book)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, insort
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import combinations
 from typing import Final
 
@@ -21,6 +21,10 @@ KEPT: Final = 32
 """Onsets that are remembered of one service: the newest."""
 WINDOW_MS: Final = 300_000
 """Trouble that begins within this time of another's is met with it."""
+SERVICES_MAX: Final = 2_000
+"""Services whose onsets are remembered; the one that was well for the longest is forgotten first."""
+NEAR_MAX: Final = 16
+"""The newest onsets among which those are looked for that a new one meets: in a storm everything meets everything."""
 MEETINGS_LEAST: Final = 3
 LEADS_SHARE: Final = 0.75
 """One leads the other when at least this part of their meetings begins with it."""
@@ -48,17 +52,34 @@ class Onsets(Struct):
 
     since_ms: int
     times: dict[str, list[int]] = {}
+    """The service whose trouble was remembered last comes last."""
+    newest: list[tuple[int, str]] = []
+    """The onsets that were added last, of all services."""
 
-    def add(self, service: str, at_ms: int) -> None:
-        """Remember that trouble of a service began; late ones are put where they belong."""
-        held = self.times.setdefault(service, [])
+    def add(self, service: str, at_ms: int) -> list[str]:
+        """Remember that trouble of a service began, and return the others whose latest onsets it meets.
+
+        Late ones are put where they belong.
+        """
+        held = self.times.pop(service, [])
         insort(held, at_ms)
         del held[:-KEPT]
+        self.times[service] = held
+        if len(self.times) > SERVICES_MAX:
+            del self.times[next(iter(self.times))]
+        near = [name for at, name in self.newest if abs(at - at_ms) <= WINDOW_MS and name != service]
+        self.newest = [*self.newest[1 - NEAR_MAX :], (at_ms, service)]
+        return list(dict.fromkeys(near))
 
-    def ties(self, now_ms: int, surprise_least: float) -> list[Tie]:
-        """Return the ties of at least that surprise, the most surprising first."""
-        pairs = list(combinations(sorted(self.times), 2))
-        found = [self._tie(first, second, now_ms, len(pairs)) for first, second in pairs]
+    def ties(self, now_ms: int, surprise_least: float, pairs: Iterable[tuple[str, str]] | None = None) -> list[Tie]:
+        """Return the ties of at least that surprise, the most surprising first: of some pairs, or else of all.
+
+        Each is judged as one of all pairs that there are, whichever are asked for.
+        """
+        known = self.times
+        asked = combinations(sorted(known), 2) if pairs is None else [pair for pair in pairs if known.keys() >= {*pair}]
+        count = len(known) * (len(known) - 1) // 2
+        found = [self._tie(first, second, now_ms, count) for first, second in asked]
         told = [tie for tie in found if tie.meetings >= MEETINGS_LEAST and tie.surprise >= surprise_least]
         return sorted(told, key=lambda tie: (-tie.surprise, tie.first, tie.second))
 
