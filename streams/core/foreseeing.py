@@ -81,12 +81,12 @@ def _predict(turn: Turn, service: str, outlook: Outlook, vector: tuple[float, ..
     turn.write(draft)
 
 
-def minute(turn: Turn, service: str, vital: Vital) -> None:
-    """Look at the minute ``vital.minute`` of a service, which has just ended; its counts of lines still stand."""
-    outlook, at_ms = turn.state.foresight.of(service), (vital.minute + 1) * MINUTE_MS
+def minute(turn: Turn, service: str, vital: Vital, at_ms: int) -> None:
+    """Look at the minute ``vital.minute`` of a service, whose last millisecond is ``at_ms``; its counts still stand."""
+    outlook, over_ms = turn.state.foresight.of(service), at_ms + 1
     if turn.policy.prediction:
-        look_ahead(turn, service, vital, outlook, at_ms)
-    look(turn, service, vital, outlook, at_ms)
+        look_ahead(turn, service, vital, outlook, over_ms)
+    look(turn, service, vital, outlook, over_ms)
 
 
 def opened(turn: Turn, incident: Incident) -> None:
