@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from streams.core import assessing
 from streams.core.acting import approve, ask_again
 from streams.core.directory import may_say
 from streams.core.events import (
@@ -50,6 +51,9 @@ def _slice(turn: Turn, fact: Slice) -> None:
     if fact.rules_sha256:
         turn.state.book.rules_sha256 = fact.rules_sha256
     hear_lines(turn, fact)
+    hear_rates(turn, fact)
+    assessing.hear_lines(turn, fact.tallies)
+    assessing.hear_samples(turn, fact.samples)
     for message in fact.messages:
         _message(turn, message, fact)
 
@@ -65,6 +69,7 @@ def _message(turn: Turn, message: Message, fact: Slice) -> None:
         case ProbeReported() as probe:
             hear_probe(turn, probe, message, fact)
         case SpecialistReported() as specialist:
+            assessing.hear_probe(turn, probe)
             hear_specialist(turn, specialist)
         case FindingReported() as finding:
             hear_finding(turn, finding)

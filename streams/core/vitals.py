@@ -38,32 +38,33 @@ LINES_LEAST: Final = 10
 
 
 class Counter(Struct, array_like=True):
-    """One series of a counter: ``grown`` since ``before_ms``, up to ``at_ms``, when a total stood at ``last``."""
+    """One series of a counter: ``grown`` from ``before_ms`` to ``at_ms``, when a total stood at ``last``.
+
+    ``rate`` is its growth per second; negative before two values of it are known.
+    """
 
     at_ms: int
     before_ms: int
     last: float
     grown: float = 0.0
+    rate: float = -1.0
 
     def hear(self, sample: Sample) -> None:
         """Take a later sample of the same series into account; earlier ones are too late to change anything."""
         if sample.at_ms < self.at_ms:
             return
         growth = sample.last - self.last if sample.kind == "total" else sample.sum
-        if growth < 0.0 or sample.at_ms - self.at_ms > STALE_MS:
-            self.at_ms = self.before_ms = sample.at_ms
-            self.last, self.grown = sample.last, 0.0
-            return
-        if sample.at_ms > self.at_ms:
-            self.before_ms, self.at_ms, self.grown = self.at_ms, sample.at_ms, 0.0
+        silent = sample.at_ms - self.at_ms > STALE_MS
+        if silent or growth < 0.0:
+            self.before_ms = self.at_ms = sample.at_ms
+            self.grown, self.rate = 0.0, -1.0 if silent else self.rate
+        elif sample.at_ms > self.at_ms:
+            self.before_ms, self.at_ms, self.grown = self.at_ms, sample.at_ms, growth
+        else:
+            self.grown += growth
         self.last = sample.last
-        self.grown += growth
-
-    @property
-    def rate(self) -> float | None:
-        """Growth per second; None before a second value."""
-        took_ms = self.at_ms - self.before_ms
-        return self.grown * 1000.0 / took_ms if took_ms else None
+        if self.at_ms > self.before_ms:
+            self.rate = self.grown * 1000.0 / (self.at_ms - self.before_ms)
 
 
 class Flow(Struct, array_like=True):
@@ -74,7 +75,7 @@ class Flow(Struct, array_like=True):
 
     def per_second(self) -> float | None:
         """Return the sum of all rates; None when it is not known."""
-        rates = [rate for counter in self.counters.values() if (rate := counter.rate) is not None]
+        rates = [counter.rate for counter in self.counters.values() if counter.rate >= 0.0]
         return None if self.left_out or not rates else sum(rates)
 
     def forget(self, before_ms: int) -> int:
@@ -87,15 +88,15 @@ class Flow(Struct, array_like=True):
 
 
 class Alert(Struct, array_like=True):
-    """What a person is told of. ``level`` indexes ``SEVERITIES``, as do ``lasting``, which it rises to when it lasts.
+    """What a person was told of a metric: ``id`` is the decision's that told it first, ``since_ms`` when that was.
 
-    ``id`` is that of the decision that raised it first, ``raised_ms`` when it last rose, ``calm`` how many minutes in
-    a row nothing was wrong.
+    ``level`` indexes ``SEVERITIES``, ``raised_ms`` is when it last rose, ``calm`` how many minutes in a row nothing was
+    wrong.
     """
 
     id: str
     level: int
-    lasting: int
+    since_ms: int
     raised_ms: int
     calm: int = 0
 
@@ -103,8 +104,8 @@ class Alert(Struct, array_like=True):
 class Vital(Struct):
     """One followed service. ``minute`` is the event minute under way (``at_ms // MINUTE_MS``), -1 before the first.
 
-    ``score`` is 0..100, -1 while nothing is known; ``status`` one of ``health.STATUSES`` or ``""``. Both are of the
-    last assessment. ``failed_at_ms`` is the event time at which it last became ``failed``, 0 = never.
+    ``heard_ms`` is ``now_ms`` when its minute last turned. ``score`` is 0..100, -1 while nothing is known; ``status``
+    is one of ``health.STATUSES`` or ``""``. Both are of the last assessment.
     """
 
     minute: int = -1
@@ -115,13 +116,10 @@ class Vital(Struct):
     flows: dict[str, Flow] = {}
     """Counters, by ``metric rule``."""
     lines: int = 0
-    """Lines of this minute, and those of severity error and above; liveness probes, and those that were green."""
+    """Lines of this minute, and those of severity error and above."""
     errors: int = 0
-    probes: int = 0
-    green: int = 0
     score: float = -1.0
     status: str = ""
-    failed_at_ms: int = 0
     alerts: dict[str, Alert] = {}
 
     def measure(self, metric: str, rule: str, at_ms: int, value: float) -> None:
@@ -140,13 +138,36 @@ class Vital(Struct):
             return True
         return held in STAND_INS and rule not in STAND_INS
 
-    def value(self, metric: str) -> float | None:
-        """Return the mean of the metric's newest minute up to this one; None when it is not known."""
+    def value(self, metric: str, of: str = "mean") -> float | None:
+        """Return the mean (or the ``max``) of a metric's newest minute up to this one; None when it is not known."""
         track = self.tracks.get(metric)
-        if track is None:
+        minutes = track.minutes if track is not None else ()
+        held = [one for one in minutes if 0 <= self.minute - one.number <= FRESH_MINUTES]
+        if not held:
             return None
-        held = [minute for minute in track.minutes if 0 <= self.minute - minute.number <= FRESH_MINUTES]
-        return held[-1].sum / held[-1].count if held else None
+        return held[-1].most if of == "max" else held[-1].sum / held[-1].count
+
+    def count(self, sample: Sample, rule: str, room: int) -> int:
+        """Take a sample of a counter into account, when there is ``room`` for one more; return how many are new."""
+        flow = self.flows.setdefault(f"{sample.metric} {rule}", Flow())
+        name = f"{sample.series} {sample.host}"
+        counter = flow.counters.get(name)
+        if counter is not None:
+            counter.hear(sample)
+            return 0
+        if room <= 0 or sum(len(one.counters) for one in self.flows.values()) >= SERIES_MAX:
+            flow.left_out = True
+            return 0
+        flow.counters[name] = Counter(sample.at_ms, sample.at_ms, sample.last)
+        return 1
+
+    def flowing(self, metric: str, rule: str, per: str) -> float | None:
+        """Return what the counters of a metric and rule make: a rate per second, or for each of its throughput."""
+        flow = self.flows[f"{metric} {rule}"]
+        if per == "second":
+            return flow.per_second()
+        amount, base = flow.per_second(), self.flows.get(f"throughput {rule}", Flow()).per_second()
+        return amount / base if amount is not None and base else None
 
 
 class Vitals(Struct):
