@@ -19,6 +19,7 @@ from streams.core.events import (
     Message,
     OutcomeReported,
     ProbeReported,
+    Sample,
     Slice,
     Tally,
     Ticked,
@@ -140,6 +141,27 @@ class World:
         """Append a slice in which a service says that all is well."""
         tally = Tally(at_ms=self.ms, service=service, severity="info", pattern="", template="", count=1)
         return self.slice(tallies=(tally,))
+
+    def sample(self, service: str, **metrics: float) -> list[Decision]:
+        """Append a slice in which a service reports gauges, now."""
+        second_ms = self.ms // 1000 * 1000
+        found = tuple(
+            Sample(
+                at_ms=second_ms,
+                service=service,
+                host="h1",
+                metric=metric,
+                kind="gauge",
+                series=f"{metric}_rule",
+                count=1,
+                sum=value,
+                min=value,
+                max=value,
+                last=value,
+            )
+            for metric, value in metrics.items()
+        )
+        return self.slice("metrics", lines=0, samples=found)
 
     def say(self, event: InboxEvent, inbox: str = "people") -> list[Decision]:
         """Append a slice of an inbox with one message."""

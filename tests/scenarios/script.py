@@ -5,6 +5,8 @@
     detect api process_crash       age=MS makes the line older, count=N is a line N times; severity=WORD
     probe api down | up
     normal api
+    sample api memory=50 cpu=20    gauges, now
+    drift api memory=40..95 minutes=45   a sample a minute, from one value to the other
     outcome api ok | failed | refused | expired | in_doubt
     specialist NAME running | waiting | done | failed | released
     look TOPIC ok | failed | refused  CODE=VALUE is what it found; survey, propose and verify are topics too
@@ -16,7 +18,7 @@ The last line is the head of the hash chain: any change of any byte of any decis
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -24,6 +26,9 @@ from streams.core.config import Inventory, Policy
 from streams.core.events import Decision
 from streams.core.inventory import ServiceSpec
 from tests.core.world import World, spec
+
+QUIET: Final = {"assessed"}
+"""Recorded every minute, whatever happens: not shown, but in the chain."""
 
 
 def run(script: str) -> str:
@@ -35,7 +40,8 @@ def run(script: str) -> str:
             continue
         shown.append(line)
         if line and not line.startswith("#"):
-            shown += [f"  {_show(decision)}" for decision in stage.play(line.split())]
+            decided = stage.play(line.split())
+            shown += [f"  {_show(decision)}" for decision in decided if decision.kind not in QUIET]
     return "\n".join([*shown, f"chain {stage.world.fold.chain_head}"]) + "\n"
 
 
@@ -45,9 +51,15 @@ def _show(decision: Decision) -> str:
         words += [decision.command.action, f"attempt={decision.command.attempt}"]
     if decision.kind in {"planned", "synchronised", "plan_ended"}:
         words.append(decision.strategy)
+    if decision.kind == "exhaustion_expected":
+        words.append(f"in {_figure(decision, 'expected_ms') / 60_000:.0f} min")
     if decision.reason:
         words.append(f"({decision.reason})")
     return " ".join(word for word in words if word)
+
+
+def _figure(decision: Decision, name: str) -> float:
+    return next(figure.value for figure in decision.figures if figure.name == name)
 
 
 class Stage:
@@ -72,6 +84,8 @@ class Stage:
         simple: dict[str, Callable[[], list[Decision]]] = {
             "probe": lambda: self.world.probe(plain[0], ok=plain[1] == "up"),
             "normal": lambda: self.world.normal(plain[0]),
+            "sample": lambda: self.world.sample(plain[0], **{name: float(value) for name, value in given.items()}),
+            "drift": lambda: self._drift(plain[0], int(given.pop("minutes")), given),
             "outcome": lambda: self._outcome(*plain),
             "specialist": lambda: self.world.specialist(*plain),
             "look": lambda: self._look(*plain, found=given),
@@ -82,6 +96,15 @@ class Stage:
             "wait": lambda: self.world.wait(float(plain[0])),
         }
         return simple[verb]()
+
+    def _drift(self, service: str, minutes: int, given: dict[str, str]) -> list[Decision]:
+        decided = []
+        ends = {name: [float(end) for end in value.split("..")] for name, value in given.items()}
+        for minute in range(1, minutes + 1):
+            decided += self.world.wait(60.0)
+            now = {name: first + (last - first) * minute / minutes for name, (first, last) in ends.items()}
+            decided += self.world.sample(service, **now)
+        return decided
 
     def _outcome(self, service: str, how: str) -> list[Decision]:
         status = "done" if how in {"ok", "failed"} else how
