@@ -24,6 +24,7 @@ from streams.core.reports import FindingReported, SpecialistReported
 from streams.core.sensing import hear_lines, hear_probe
 from streams.core.slices import Verdict
 from streams.core.state import Draft, Turn
+from streams.core.surging import hear_rates
 from streams.core.verifying import ended, look
 
 DUE_ROUNDS_MAX = 4
@@ -50,10 +51,10 @@ def step(turn: Turn, fact: Fact, verdict: Verdict) -> None:
 def _slice(turn: Turn, fact: Slice) -> None:
     if fact.rules_sha256:
         turn.state.book.rules_sha256 = fact.rules_sha256
-    hear_lines(turn, fact)
     hear_rates(turn, fact)
     assessing.hear_lines(turn, fact.tallies)
     assessing.hear_samples(turn, fact.samples)
+    hear_lines(turn, fact)
     for message in fact.messages:
         _message(turn, message, fact)
 
@@ -68,8 +69,8 @@ def _message(turn: Turn, message: Message, fact: Slice) -> None:
             ended(turn, outcome)
         case ProbeReported() as probe:
             hear_probe(turn, probe, message, fact)
-        case SpecialistReported() as specialist:
             assessing.hear_probe(turn, probe)
+        case SpecialistReported() as specialist:
             hear_specialist(turn, specialist)
         case FindingReported() as finding:
             hear_finding(turn, finding)
