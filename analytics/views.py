@@ -40,6 +40,8 @@ VIEWS: Final = (
     "probes",
     "changes",
     "incidents",
+    "phases",
+    "phase_statistics",
     "findings",
     "specialists",
     "plans",

@@ -19,7 +19,7 @@ from streams.core.teams import Teams
 
 @cache
 def strategies() -> Catalogue:
-    """Return the shipped tables of the core: strategies, specialists, health, and every action offered."""
+    """Return the shipped tables of the core: ``strategies``, ``specialists`` and ``health.toml``, every action offered."""
     raw = tomllib.loads(files(__name__).joinpath("strategies.toml").read_text("utf-8"))
     raw["teams"] = _raw_teams()
     raw["health"] = _raw_health()

@@ -10,6 +10,7 @@ from streams.core.events import ApprovalGiven, Argument, Command, Gate, Option
 from streams.core.guardrails import TEMPORARY, Situation, ask, failed
 from streams.core.incidents import ACTING, ESCALATED, NEVER_MS, OPEN, PLANNING, WAITING, Attempt, Incident
 from streams.core.inventory import ServiceSpec
+from streams.core.phases import LAST_OF_OURS, enter, figures, give_up, next_number, run, stop
 from streams.core.planning import act_begins, end
 from streams.core.sending import OUTCOME_SLACK_MS, Task, command_for, send
 from streams.core.state import Turn
@@ -25,10 +26,13 @@ def consider(turn: Turn, incident: Incident) -> None:
         incident.not_before_ms = until_ms
         turn.state.incidents.wake(incident, until_ms)
         return
+    run(turn, incident)
     gates = ask(turn.state.guard, turn.policy, _situation(turn, incident, spec, turn.append_ms))
     said_no = failed(gates)
     if "attempts" in said_no:
         escalate(turn, incident, _used_up(turn, incident))
+        return
+    if _phase_failed(turn, incident):
         return
     if spec is None or said_no:
         _withhold(turn, incident, spec, gates, said_no)
@@ -38,9 +42,37 @@ def consider(turn: Turn, incident: Incident) -> None:
         return
     chosen = choose(options, turn.next_id())
     if chosen.strategy == "escalate":
-        escalate(turn, incident, "no action promises more", options=options, gates=gates)
+        pass_on(turn, incident, "no action promises more", options=options, gates=gates)
     else:
         _issue(turn, incident, spec, chosen, options, gates, prior)
+
+
+def _phase_failed(turn: Turn, incident: Incident) -> bool:
+    """Enter the phase that is next after a failed attempt; True when that is a person's."""
+    number = next_number(turn, incident, _attempts(turn, incident))
+    if number > LAST_OF_OURS:
+        escalate(turn, incident, "attempts used up")
+        return True
+    if number > incident.phase.number:
+        enter(turn, incident, number, "after a failed attempt" if incident.attempts else _broke_again(turn))
+    return False
+
+
+def pass_on(
+    turn: Turn,
+    incident: Incident,
+    why: str,
+    *,
+    options: tuple[Option, ...] = (),
+    gates: tuple[Gate, ...] = (),
+) -> None:
+    """Go on in the next phase without an attempt in this one."""
+    number = incident.phase.number + 1
+    if number > LAST_OF_OURS:
+        escalate(turn, incident, why, options=options, gates=gates)
+        return
+    enter(turn, incident, number, why)
+    turn.state.incidents.wake(incident, turn.now_ms)
 
 
 def _situation(turn: Turn, incident: Incident, spec: ServiceSpec | None, by_ms: int) -> Situation:
@@ -64,13 +96,18 @@ def _attempts(turn: Turn, incident: Incident) -> int:
 def _used_up(turn: Turn, incident: Incident) -> str:
     if incident.attempts >= turn.policy.attempts_max:
         return "attempts used up"
-    return f"attempts used up: it broke again within {turn.policy.flapping_ms // 1000} s"
+    return f"attempts used up: {_broke_again(turn)}"
+
+
+def _broke_again(turn: Turn) -> str:
+    return f"it broke again within {turn.policy.flapping_ms // 1000} s"
 
 
 def _withhold(
     turn: Turn, incident: Incident, spec: ServiceSpec | None, gates: tuple[Gate, ...], said_no: tuple[str, ...]
 ) -> None:
     """Record that a gate said no (once per answer), and come back when it may say yes."""
+    stop(turn, incident)
     again_ms = turn.now_ms + _closed_for_ms(gates) if TEMPORARY.issuperset(said_no) else NEVER_MS
     incident.not_before_ms = again_ms
     turn.state.incidents.wake(incident, min(again_ms, incident.last_now_ms + turn.policy.quiet_close_ms))
@@ -103,8 +140,10 @@ def escalate(
     """Ask for a person; the incident stays open until its symptom is gone."""
     end(turn, incident)
     incident.status, incident.attempt = ESCALATED, None
+    told = give_up(turn, incident)
     turn.state.incidents.wake(incident, incident.last_now_ms + turn.policy.quiet_close_ms)
     draft = turn.about(incident, "escalated", reason)
+    draft.figures = told
     draft.strategy, draft.options, draft.gates = "escalate", options, gates
     turn.write(draft)
 
@@ -127,6 +166,8 @@ def _issue(
     draft.strategy, draft.options, draft.gates = chosen.strategy, options, gates
     draft.confidence = chosen.expected_success
     draft.refers_to = incident.plan.id if incident.plan is not None else ""
+    draft.figures |= figures(turn, incident)
+    stop(turn, incident)
     incident.withheld = ""
     incident.status = WAITING if asks else ACTING
     incident.attempt = Attempt(
@@ -147,6 +188,7 @@ def _issue(
 
 def _count(turn: Turn, incident: Incident, spec: ServiceSpec) -> None:
     incident.attempts += 1
+    incident.phase.attempts += 1
     turn.state.guard.count_issued(turn.now_ms, spec, incident.pattern, turn.policy)
 
 
@@ -231,6 +273,7 @@ def approve(turn: Turn, answer: ApprovalGiven) -> None:
     turn.state.incidents.wake(incident, deadline_ms)
     draft = turn.about(incident, "commanded", f"approved by {answer.author}")
     draft.strategy, draft.gates, draft.refers_to = sent.strategy, gates, asked.decision_id
+    draft.figures |= figures(turn, incident)
     _count(turn, incident, spec)
     send(turn, draft, sent)
 

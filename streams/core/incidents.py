@@ -135,7 +135,7 @@ class Incidents(Struct):
         self.wake(incident, incident.due_ms)
 
     def wake(self, incident: Incident, due_ms: int) -> None:
-        """See to it that the incident is looked at when ``now_ms`` reaches ``due_ms``, or its plan's or phase's time has come."""
+        """See to it that it is looked at when ``now_ms`` reaches ``due_ms``, or its plan's or phase's time has come."""
         if incident.plan is not None:
             due_ms = min(due_ms, incident.plan.due_ms)
         due_ms = min(due_ms, incident.phase.until_ms)

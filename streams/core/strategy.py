@@ -16,7 +16,6 @@ from streams.core.inventory import ServiceSpec
 from streams.core.learning import Lessons
 from streams.core.num import draw, stored
 from streams.core.teams import Teams
-from streams.core.health import HealthTable
 
 CATALOGUE_WEIGHT = 2.0
 """Pseudo-attempts behind the catalogue's own figure for an option."""
@@ -139,12 +138,6 @@ class Question(Struct, frozen=True, kw_only=True):
     """What is asked: a pattern on a service, and how often each action has failed in this incident already."""
 
     pattern: str
-    health: HealthTable
-    """SPEC P2: how a service's metrics are judged."""
-    reliefs: Mapping[str, str] = {}
-    """Metric to the strategy that relieves it ..."""
-    bounds: Mapping[str, Bound] = {}
-    """... and to its limit, of those that are forecast."""
     category: str
     severity: str
     spec: ServiceSpec

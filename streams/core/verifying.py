@@ -6,9 +6,10 @@ back in it, and there must be positive evidence: a green probe, or a normal line
 
 from __future__ import annotations
 
-from streams.core.acting import approval_expired, consider, escalate, reopen
+from streams.core.acting import approval_expired, consider, escalate, pass_on, reopen
 from streams.core.events import OutcomeReported
 from streams.core.incidents import ACTING, OPEN, PLANNING, VERIFYING, Attempt, Incident
+from streams.core.phases import figures, is_over
 from streams.core.planning import act_ended, act_failed, act_verified, advance, end, hear_outcome, out_of_time, stop
 from streams.core.state import Draft, Turn
 
@@ -81,6 +82,8 @@ def _look_at_quiet(turn: Turn, incident: Incident) -> None:
     if turn.now_ms >= quiet_ms:
         _close(turn, incident, "subsided")
         return
+    if is_over(turn, incident):
+        pass_on(turn, incident, "its time is over")
     if incident.status == PLANNING:
         if advance(turn, incident):
             consider(turn, incident)
@@ -154,5 +157,7 @@ def _report(turn: Turn, incident: Incident, attempt: Attempt, kind: str, reason:
 
 def _close(turn: Turn, incident: Incident, reason: str) -> None:
     end(turn, incident)
-    turn.write(turn.about(incident, "incident_closed", reason))
+    draft = turn.about(incident, "incident_closed", reason)
+    draft.figures = figures(turn, incident)
+    turn.write(draft)
     turn.state.incidents.close(incident)

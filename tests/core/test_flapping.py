@@ -148,6 +148,19 @@ class Flapping(RuleBasedStateMachine):
             assert len(mine) <= POLICY.attempts_max
 
     @invariant()
+    def phases_of_an_incident_only_rise(self) -> None:
+        told = [
+            (one.incident, figure.value)
+            for one in self.world.decisions
+            for figure in one.figures
+            if figure.name == "phase"
+        ]
+        for incident in {one for one, _ in told}:
+            mine = [phase for one, phase in told if one == incident]
+            assert mine == sorted(mine)
+            assert set(mine) <= {1, 2, 3, 4}
+
+    @invariant()
     def attempts_on_a_pattern_of_a_service_are_limited(self) -> None:
         sent = commands(self.world.decisions)
         for last in sent:

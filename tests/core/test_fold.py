@@ -235,7 +235,7 @@ def test_command_without_outcome_is_tried_again_or_given_to_a_person() -> None:
     """A repeatable command without an outcome is repeated; one that may not be repeated goes to a person."""
     world = a_world("api")
     world.detect("api", "process_crash")
-    assert kinds(world.wait(101))[:3] == ["command_overdue", "planned", "commanded"]
+    assert kinds(world.wait(101))[:4] == ["command_overdue", "phase_entered", "planned", "commanded"]
     other = a_world("api")
     other.detect("api", "port_conflict")
     assert kinds(other.wait(101))[:2] == ["command_overdue", "escalated"]

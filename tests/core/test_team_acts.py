@@ -56,8 +56,8 @@ def test_a_plan_whose_act_did_not_help_has_failed_and_the_next_way_is_tried() ->
     world.outcome(acted(world).id)
     world.wait(5)
     decided = world.detect("api", "database_connection", severity="critical")
-    assert kinds(decided)[:3] == ["verification_failed", "plan_ended", "planned"]
-    assert (decided[1].reason, decided[2].strategy) == ("failed", "parallel")
+    assert kinds(decided)[:4] == ["verification_failed", "plan_ended", "phase_entered", "planned"]
+    assert (decided[1].reason, decided[3].strategy) == ("failed", "parallel")
     assert world.fold._state.lessons.ways == {"database_connection|hierarchical": Lesson(0, 1)}
 
 
@@ -66,7 +66,7 @@ def test_an_act_that_had_no_effect_is_passed_on_inside_a_hierarchy() -> None:
     world = a_world()
     first = explored(world, "host_memory_percent", 95.0, "database_connection")
     decided = world.outcome(first.id, status="expired", ok=False)
-    assert kinds(decided) == ["command_ended", "released", "withheld"]
+    assert kinds(decided) == ["command_ended", "released", "phase_entered", "withheld"]
     assert name_of(decided[1]) == "database-optimizer-001"
     second = of(world.wait(2), "commanded")[0]
     assert second.reason.startswith("passed on to performance-optimizer-001: ")
@@ -78,7 +78,8 @@ def test_any_other_act_that_failed_ends_the_plan(pattern: str, effect: str) -> N
     """After an effect nobody acts on top of it; and only a hierarchy passes on."""
     world = a_world()
     decided = world.outcome(acted(world, pattern=pattern).id, ok=False, effect=effect)
-    assert kinds(decided) == ["command_ended", "released", "released", "released", "plan_ended", "withheld"]
+    ends = ["command_ended", "released", "released", "released", "plan_ended"]
+    assert kinds(decided) == [*ends, "phase_entered", "withheld"]
     assert decided[4].reason == "failed"
 
 
