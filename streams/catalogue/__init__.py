@@ -19,7 +19,7 @@ from streams.core.teams import Teams
 
 @cache
 def strategies() -> Catalogue:
-    """Return the shipped tables of the core: ``strategies``, ``specialists`` and ``health.toml``, every action offered."""
+    """Return the shipped tables of the core: strategies, specialists, health, and every action offered."""
     raw = tomllib.loads(files(__name__).joinpath("strategies.toml").read_text("utf-8"))
     raw["teams"] = _raw_teams()
     raw["health"] = _raw_health()
@@ -47,10 +47,10 @@ def _bounds() -> dict[str, Bound]:
 
 
 def _raw_health() -> dict[str, Any]:
-    """Return ``health.toml``, each metric with what ``metrics.toml`` divides its totals by."""
+    """Return ``health.toml``, each metric with what ``metrics.toml`` divides its totals by, and the most it can be."""
     raw = tomllib.loads(files(__name__).joinpath("health.toml").read_text("utf-8"))
     for name, spec in metrics().metrics.items():
-        raw["metrics"][name]["per"] = spec.per
+        raw["metrics"][name] |= {"per": spec.per, "most": spec.most}
     return raw
 
 

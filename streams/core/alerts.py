@@ -29,9 +29,9 @@ def alert(turn: Turn, service: str, vital: Vital, health: Health, measured: Mapp
         _raise(turn, Draft(kind="alerted", reason=metric, service=service, at_ms=at_ms, figures=figures), vital, row)
     if vital.status == FAILED:
         return
+    calm_ms = turn.now_ms - turn.catalogue.health.calm_ms
     for metric in [metric for metric in vital.alerts if metric not in wanted]:
-        vital.alerts[metric].calm += 1
-        if vital.alerts[metric].calm >= turn.catalogue.health.calm_minutes:
+        if vital.alerts[metric].wrong_ms <= calm_ms:
             _resolve(turn, service, vital, metric, at_ms)
 
 
@@ -56,9 +56,9 @@ def _raise(turn: Turn, draft: Draft, vital: Vital, row: StatusRow) -> None:
     level, lasting = SEVERITIES.index(row.alert), SEVERITIES.index(row.lasting)
     told = vital.alerts.get(draft.reason)
     if told is None:
-        told = vital.alerts[draft.reason] = Alert(turn.next_id(), level, turn.now_ms, turn.now_ms)
+        vital.alerts[draft.reason] = Alert(turn.next_id(), level, turn.now_ms, turn.now_ms, turn.now_ms)
     else:
-        told.calm = 0
+        told.wrong_ms = turn.now_ms
         lasts = turn.now_ms >= told.raised_ms + turn.policy.alert_escalate_ms
         level = max(level, min(told.level + 1, lasting) if lasts else told.level)
         if level <= told.level:

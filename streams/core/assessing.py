@@ -58,23 +58,23 @@ def hear_samples(turn: Turn, samples: tuple[Sample, ...]) -> None:
     grown: dict[str, set[tuple[str, str]]] = {}
     for sample in samples:
         service, at_ms = sample.service, turn.seen_ms(sample.at_ms)
-        vital = _followed(turn, service, measured=True)
-        if vital is None:
+        row = turn.catalogue.health.metrics.get(sample.metric)
+        vital = _followed(turn, service, measured=True) if row is not None else None
+        if row is None or vital is None:
             continue
         if heard.get(service, at_ms) != at_ms:
-            _flow(turn, vital, grown.pop(service, set()), heard[service])
+            _flow(turn, vital, grown.pop(service, set()))
         heard[service] = at_ms
         _reach(turn, service, vital, at_ms)
         rule = sample.series.partition("#")[0]
         if sample.kind == "gauge":
-            worst = turn.catalogue.health.metrics[sample.metric].of == "max"
-            vital.measure(sample.metric, rule, at_ms, sample.max if worst else sample.sum / sample.count)
+            vital.measure(sample.metric, rule, at_ms, sample.max if row.of == "max" else sample.sum / sample.count)
         else:
             counters = turn.state.vitals
             counters.counters += vital.count(sample, rule, SERIES_TOTAL_MAX - counters.counters)
             grown.setdefault(service, set()).add((sample.metric, rule))
     for service, flows in grown.items():
-        _flow(turn, turn.state.vitals.followed[service], flows, heard[service])
+        _flow(turn, turn.state.vitals.followed[service], flows)
     _tell(turn, heard)
 
 
@@ -102,12 +102,11 @@ def _tell(turn: Turn, heard: dict[str, int]) -> None:
             foreseeing.heard(turn, service, vital, at_ms)
 
 
-def _flow(turn: Turn, vital: Vital, flows: set[tuple[str, str]], at_ms: int) -> None:
-    """Take what counters make into their tracks, once all that a service says of one second is in."""
+def _flow(turn: Turn, vital: Vital, flows: set[tuple[str, str]]) -> None:
+    """Measure what counters make, once all that a service says of one second is in."""
     for metric, rule in sorted(flows):
-        value = vital.flowing(metric, rule, turn.catalogue.health.metrics[metric].per)
-        if value is not None:
-            vital.measure(metric, rule, at_ms, min(value, SPANS[metric].most) if metric != "cpu" else value)
+        row = turn.catalogue.health.metrics[metric]
+        vital.flow(metric, rule, row.per, row.most)
 
 
 def _followed(turn: Turn, service: str, *, measured: bool = False) -> Vital | None:
@@ -179,14 +178,15 @@ def _judge(turn: Turn, service: str, vital: Vital, at_ms: int) -> dict[str, Meas
     health = assess(measured)
     table, before = turn.catalogue.health, vital.status
     down = _down(turn, service) or _says_down(vital, measured)
-    if not down and not measured:
+    if down:
+        vital.score, vital.status = 0.0, FAILED
+    elif measured:
+        vital.score, vital.status = health.score, table.settled(health.score, before).id
+    else:
         vital.score, vital.status = -1.0, ""
-        return measured
-    row = table.row(FAILED) if down else table.settled(health.score, before)
-    vital.score, vital.status = (0.0 if down else health.score), row.id
     if down and before != FAILED:
         foreseeing.failed(turn, service, at_ms)
-    if before != vital.status and (before or down):
+    if vital.status not in {"", before} and (before or down):
         _changed(turn, service, vital, health, before, at_ms)
     alert(turn, service, vital, health, measured, at_ms)
     return measured

@@ -40,7 +40,7 @@ class StatusRow(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class MetricRow(Struct, frozen=True, forbid_unknown_fields=True):
-    """How one metric is judged. ``per`` is as in ``metrics.toml``: what a growth of totals is divided by."""
+    """How one metric is judged. ``per`` and ``most`` are those of ``metrics.toml``."""
 
     weight: float
     hint: str
@@ -53,13 +53,14 @@ class MetricRow(Struct, frozen=True, forbid_unknown_fields=True):
     matters: float = 0.0
     limit: float | None = None
     per: str = ""
+    most: float = math.inf
 
 
 class HealthTable(Struct, frozen=True, forbid_unknown_fields=True):
-    """All of ``health.toml``; ``calm_minutes`` in a row resolve an alert."""
+    """All of ``health.toml``; ``calm_ms`` without a fault resolve an alert."""
 
     margin: float
-    calm_minutes: int
+    calm_ms: int
     statuses: tuple[StatusRow, ...]
     metrics: Mapping[str, MetricRow]
 

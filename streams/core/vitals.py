@@ -68,9 +68,13 @@ class Counter(Struct, array_like=True):
 
 
 class Flow(Struct, array_like=True):
-    """The counters of one metric and rule, by series and host. ``left_out``: there are more than there is room for."""
+    """The counters of one metric and rule, by series and host; ``at_ms`` is when the latest was heard.
+
+    ``left_out``: there are more than there is room for.
+    """
 
     counters: dict[str, Counter] = {}
+    at_ms: int = 0
     left_out: bool = False
 
     def per_second(self) -> float | None:
@@ -90,15 +94,15 @@ class Flow(Struct, array_like=True):
 class Alert(Struct, array_like=True):
     """What a person was told of a metric: ``id`` is the decision's that told it first, ``since_ms`` when that was.
 
-    ``level`` indexes ``SEVERITIES``, ``raised_ms`` is when it last rose, ``calm`` how many minutes in a row nothing was
-    wrong.
+    ``level`` indexes ``SEVERITIES``, ``raised_ms`` is when it last rose, ``wrong_ms`` when it was last found wrong. All
+    times are ``now_ms``.
     """
 
     id: str
     level: int
     since_ms: int
     raised_ms: int
-    calm: int = 0
+    wrong_ms: int
 
 
 class Vital(Struct):
@@ -150,6 +154,7 @@ class Vital(Struct):
     def count(self, sample: Sample, rule: str, room: int) -> int:
         """Take a sample of a counter into account, when there is ``room`` for one more; return how many are new."""
         flow = self.flows.setdefault(f"{sample.metric} {rule}", Flow())
+        flow.at_ms = max(flow.at_ms, sample.at_ms)
         name = f"{sample.series} {sample.host}"
         counter = flow.counters.get(name)
         if counter is not None:
@@ -161,13 +166,14 @@ class Vital(Struct):
         flow.counters[name] = Counter(sample.at_ms, sample.at_ms, sample.last)
         return 1
 
-    def flowing(self, metric: str, rule: str, per: str) -> float | None:
-        """Return what the counters of a metric and rule make: a rate per second, or for each of its throughput."""
+    def flow(self, metric: str, rule: str, per: str, most: float) -> None:
+        """Measure what the counters of a metric and rule make: a rate per second, or for each of its throughput."""
         flow = self.flows[f"{metric} {rule}"]
-        if per == "second":
-            return flow.per_second()
-        amount, base = flow.per_second(), self.flows.get(f"throughput {rule}", Flow()).per_second()
-        return amount / base if amount is not None and base else None
+        value, base = flow.per_second(), 1.0 if per == "second" else None
+        if per == "throughput":
+            base = self.flows.get(f"throughput {rule}", Flow()).per_second()
+        if value is not None and base:
+            self.measure(metric, rule, flow.at_ms, min(value / base, most))
 
 
 class Vitals(Struct):

@@ -218,7 +218,7 @@ def test_failed_probes_in_a_row_are_a_symptom() -> None:
     """policy.probe_failures failed probes open an incident; one does not."""
     world = a_world("api")
     assert world.probe("api", ok=False) == []
-    assert kinds(world.probe("api", ok=False)) == ["incident_opened"]
+    assert kinds(world.probe("api", ok=False)) == ["incident_opened", "health_changed", "alerted"]
     assert only(world.wait(1), "commanded").strategy == "restart"
 
 
