@@ -19,6 +19,7 @@ from streams.core.events import (
     Slice,
 )
 from streams.core.fleet import Fleet
+from streams.core.mining import hear_templates
 from streams.core.planning import hear_finding, hear_specialist
 from streams.core.reports import FindingReported, SpecialistReported
 from streams.core.sensing import hear_lines, hear_probe
@@ -49,12 +50,14 @@ def step(turn: Turn, fact: Fact, verdict: Verdict) -> None:
 
 
 def _slice(turn: Turn, fact: Slice) -> None:
+    """Take a slice into account: detections before measures, so that no failure is foretold by its own lines."""
     if fact.rules_sha256:
         turn.state.book.rules_sha256 = fact.rules_sha256
     hear_rates(turn, fact)
+    hear_templates(turn, fact)
+    hear_lines(turn, fact)
     assessing.hear_lines(turn, fact.tallies)
     assessing.hear_samples(turn, fact.samples)
-    hear_lines(turn, fact)
     for message in fact.messages:
         _message(turn, message, fact)
 

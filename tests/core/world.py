@@ -142,9 +142,9 @@ class World:
         tally = Tally(at_ms=self.ms, service=service, severity="info", pattern="", template="", count=1)
         return self.slice(tallies=(tally,))
 
-    def sample(self, service: str, **metrics: float) -> list[Decision]:
-        """Append a slice in which a service reports gauges, now."""
-        second_ms = self.ms // 1000 * 1000
+    def sample(self, service: str, age_s: float = 0.0, **metrics: float) -> list[Decision]:
+        """Append a slice in which a service reports gauges of ``age_s`` seconds ago."""
+        second_ms = (self.ms - int(age_s * 1000)) // 1000 * 1000
         found = tuple(
             Sample(
                 at_ms=second_ms,
@@ -264,3 +264,13 @@ class World:
 def kinds(decisions: list[Decision]) -> list[str]:
     """Return the kinds of decisions, in order."""
     return [decision.kind for decision in decisions]
+
+
+def of_kind(decisions: list[Decision], kind: str) -> list[Decision]:
+    """Return the decisions of one kind."""
+    return [decision for decision in decisions if decision.kind == kind]
+
+
+def figure(decision: Decision, name: str) -> float:
+    """Return a figure of a decision."""
+    return next(one.value for one in decision.figures if one.name == name)
