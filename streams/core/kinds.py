@@ -45,6 +45,10 @@ DECISION_KINDS: Final = {
     "tie_found": "trouble of the service and of the one that reason names begins together; it leads, or neither does",
     "rate_surged": "within a minute came many more lines than usual of what reason names: count lines",
     "rate_subsided": "that surge is over; refers_to is the decision that told of it",
+    "template_joined": "the template that reason names differs from others in names only: refers_to is their parent",
+    "template_new": "lines of a template (reason) never seen of a service came, or came again after it was missed",
+    "template_surging": "within a minute came many more lines than usual of the template that reason names",
+    "template_vanished": "a template (reason) that came regularly has stayed away while its service went on",
     "lines_late": "count lines were too late for every window that is held; the last were the service's",
     "assessed": "the minute of a service that begins at at_ms: reason is its status, category its type, figures what was judged",
     "health_changed": "a service's status became another one: reason says from what to what, and the metric that takes most",
@@ -101,6 +105,8 @@ FIGURES: Final = {
     "session_ms": "of rate_surged: for how long errors of the service have come without a pause of a minute",
     "peak_a_minute": "of rate_subsided: lines of its largest minute",
     "lasted_ms": "of rate_subsided: from its begin to its end, in event time; of alerted and alert_resolved: since the first alert",
+    "away_ms": "of template_vanished, and of template_new when it came again: how long no line of it came",
+    "unsaid": "of template_*: how many of the same kind were not told of before this one, because there were so many",
     "behind_ms": "of lines_late: how much older than the newest line they were at most",
 }
 """The figures of decisions: what each one means, and its unit."""

@@ -20,6 +20,7 @@ from streams.core.outlooks import Outlooks
 from streams.core.roster import Roster
 from streams.core.services import Services
 from streams.core.strategy import Catalogue
+from streams.core.templates import Templates
 from streams.core.vitals import Vitals
 from streams.core.windows import Windows
 
@@ -58,6 +59,7 @@ class State(Struct):
     vitals: Vitals = field(default_factory=Vitals)
     foresight: Outlooks = field(default_factory=Outlooks)
     windows: Windows = field(default_factory=Windows)
+    templates: Templates = field(default_factory=Templates)
     commands_open: dict[str, Awaited] = {}
     """Commands without an outcome, by decision id."""
     book: Book = field(default_factory=Book)

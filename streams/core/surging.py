@@ -38,12 +38,12 @@ def hear_rates(turn: Turn, fact: Slice) -> None:
         at_ms = min(tally.at_ms, append_ms)
         newest_ms = max(newest_ms, at_ms)
         windows.count(tally, at_ms, category_of.get(tally.pattern, ""), touched)
-    for key, (rate, pane) in touched.items():
-        if rate.settled and key not in windows.surges:
-            _judge(turn, key, rate, pane)
     before, windows.pane = windows.pane, max(windows.pane, newest_ms // PANE_MS)
     if windows.surges and windows.pane // MINUTE_PANES > before // MINUTE_PANES:
         _subside(turn)
+    for key, (rate, pane) in touched.items():
+        if rate.settled and key not in windows.surges:
+            _judge(turn, key, rate, pane)
     if windows.late.lines:
         _tell_late(turn)
 

@@ -1,9 +1,17 @@
-"""Template ids: lines that differ only in numbers, ids, addresses, paths and quoted values share one."""
+"""Template ids: lines that differ only in numbers, ids, addresses, paths and quoted values share one.
+
+An id is a hash of the masked line and, behind a dot, its shape: two characters for each word, ``**`` for what was
+masked. Words that say what happened begin with a capital there, others with a small letter. So the fold can tell that
+two templates differ in a name only, and give them a parent, without seeing a word: many words share two characters.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import re
+import string
+import zlib
+from functools import lru_cache
 from typing import Final
 
 TEXT_BYTES_MAX: Final = 512
@@ -29,6 +37,42 @@ def mask(text: bytes) -> bytes:
     return b" ".join(_VARIABLE.sub(b"*", _STAMP.sub(b"", line)).split())
 
 
+SHAPE_WORDS_MAX: Final = 24
+"""Words that a shape has two characters for; all that follow them share two more."""
+_HAPPENED: Final = re.compile(
+    rb"\W*(?:[a-z]{2,}(?:ed|ing)|up|down|on|off|opens?|closes?|start|stop|pause|resume|begin|end|read|write|lost|sent"
+    rb"|send|not?|ok|yes|true|false|success|fail(?:s|ure)?|error|timeout|kill|dead|alive|enter|leave|exit|connect"
+    rb"|disconnect|bind|unbind|add|remove|get|set|put|create|delete|login|logout|in|out|to|from|by|for|with|at|of"
+    rb"|and|or|is|was)\W*",
+    re.IGNORECASE,
+)
+"""Words that say what happened, or hold a sentence together: where two lines differ in one, they are two events."""
+_SECOND: Final = string.digits + string.ascii_letters + "-_"
+_WORDS_CACHED: Final = 4_096
+
+
+def shape(masked: bytes) -> str:
+    """Return the shape of a masked line; masked words that follow each other are one."""
+    words = [_two(word) for word in masked.split()]
+    held = [word for place, word in enumerate(words) if word != "**" or not place or words[place - 1] != "**"]
+    if len(held) > SHAPE_WORDS_MAX:
+        held[SHAPE_WORDS_MAX:] = [_letters("".join(held[SHAPE_WORDS_MAX:]).encode(), string.ascii_uppercase)]
+    return "".join(held)
+
+
+@lru_cache(_WORDS_CACHED)
+def _two(word: bytes) -> str:
+    if b"*" in word:
+        return "**"
+    return _letters(word, string.ascii_uppercase if _HAPPENED.fullmatch(word) else string.ascii_lowercase)
+
+
+def _letters(word: bytes, first: str) -> str:
+    high, low = divmod(zlib.crc32(word), len(_SECOND))
+    return first[high % len(first)] + _SECOND[low]
+
+
 def template_id(text: bytes) -> str:
-    """Return 16 hex digits that are equal for equal masked lines."""
-    return hashlib.blake2b(mask(text), digest_size=8).hexdigest()
+    """Return what is equal for equal masked lines: 16 hex digits, a dot and the shape."""
+    masked = mask(text)
+    return f"{hashlib.blake2b(masked, digest_size=8).hexdigest()}.{shape(masked)}"

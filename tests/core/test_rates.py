@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -138,4 +139,4 @@ def test_sessions_do_not_depend_on_the_order(times: list[int]) -> None:
     assert all(extend(here, at_ms, 1) for at_ms in times)
     assert all(extend(there, at_ms, 1) for at_ms in sorted(times))
     assert here == there
-    assert all(left.end_ms + SESSION_GAP_MS < right.begin_ms for left, right in zip(here, here[1:], strict=False))
+    assert all(left.end_ms + SESSION_GAP_MS < right.begin_ms for left, right in pairwise(here))
