@@ -18,6 +18,8 @@ STATUSES: Final = ("excellent", "good", "fair", "poor", "critical", "failed")
 FAILED: Final = "failed"
 DEVIATIONS: Final = 3.0
 """What differs from the usual by up to so many deviations is usual ..."""
+ALLOWED: Final = 0.1
+"""... and by this part of the way from fine to worst: a metric that never moved is not to be taken at its word ..."""
 SETTLED: Final = Span().settle
 """... once the history has so many minutes."""
 
@@ -130,9 +132,10 @@ def badness(row: MetricRow, value: float, track: Track) -> float:
 
 def _moved(row: MetricRow, fine: float, usual: float, reach: float) -> float:
     """Return up to where a value is no fault, given what is usual."""
-    sign = 1.0 if row.worst > fine else -1.0
+    width = row.worst - fine
+    sign = math.copysign(1.0, width)
     most = math.inf if row.never is None else sign * (row.never - fine)
-    return fine + sign * min(max(sign * (usual - fine) + reach, 0.0), most)
+    return fine + sign * min(max(sign * (usual - fine) + max(reach, ALLOWED * abs(width)), 0.0), most)
 
 
 def _between(value: float, fine: float, worst: float, width: float) -> float:
