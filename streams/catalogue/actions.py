@@ -92,7 +92,6 @@ class ActionSpec(Struct, frozen=True, forbid_unknown_fields=True):
     strategy: str
     success: float
     cost: float
-    risk: float
     repeatable: bool
     reversible: bool
     blast_radius: Literal["none", "service", "host"]
@@ -114,8 +113,9 @@ class ActionSpec(Struct, frozen=True, forbid_unknown_fields=True):
             strategy=self.strategy,
             success=self.success,
             cost=self.cost,
-            risk=self.risk,
             repeatable=self.repeatable,
+            reversible=self.reversible,
+            blast_radius=self.blast_radius,
             requires=self.requires,
             patterns=self.patterns,
         )

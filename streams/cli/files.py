@@ -103,7 +103,14 @@ def _lint_policy(policy: Policy) -> Iterator[str]:
             yield f"{field.name} is {number}, and must be a number from 0"
     if policy.cooldown_factor < 1:
         yield f"cooldown_factor is {policy.cooldown_factor}, and must be at least 1"
-    for name in ("blast_radius_share", "exploration_rate", "learned_confidence_min"):
+    for name in (
+        "blast_radius_share",
+        "exploration_rate",
+        "learned_confidence_min",
+        "predicted_confidence_min",
+        "forgetting",
+        "risk_auto_max",
+    ):
         if getattr(policy, name) > 1:
             yield f"{name} is {getattr(policy, name)}, and must be at most 1"
 

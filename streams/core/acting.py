@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-from streams.core.calling import begin, question_of
+from streams.core.asking import question_of
+from streams.core.calling import begin
+from streams.core.choosing import choose
 from streams.core.echoes import speaks_until_ms
 from streams.core.events import ApprovalGiven, Argument, Command, Gate, Option
 from streams.core.guardrails import TEMPORARY, Situation, ask, failed
@@ -12,9 +14,10 @@ from streams.core.incidents import ACTING, ESCALATED, NEVER_MS, OPEN, PLANNING, 
 from streams.core.inventory import ServiceSpec
 from streams.core.phases import LAST_OF_OURS, enter, figures, give_up, next_number, run, stop
 from streams.core.planning import act_begins, end
+from streams.core.risk import impact
 from streams.core.sending import OUTCOME_SLACK_MS, Task, command_for, send
 from streams.core.state import Turn
-from streams.core.strategy import choose, score_options
+from streams.core.strategy import Answer, Question, risk_of, score_options
 
 ASK_AGAIN_MS = 5_000
 
@@ -37,14 +40,15 @@ def consider(turn: Turn, incident: Incident) -> None:
     if spec is None or said_no:
         _withhold(turn, incident, spec, gates, said_no)
         return
-    options, prior = score_options(question_of(incident, spec), turn.catalogue, turn.state.lessons, turn.policy)
-    if incident.plan is None and begin(turn, incident, spec, options):
+    question = question_of(turn, incident, spec)
+    answer = score_options(question, turn.catalogue, turn.state.lessons, turn.policy)
+    if incident.plan is None and begin(turn, incident, spec, answer.options):
         return
-    chosen = choose(options, turn.next_id())
+    chosen = choose(answer.options, turn.next_id())
     if chosen.strategy == "escalate":
-        pass_on(turn, incident, "no action promises more", options=options, gates=gates)
+        pass_on(turn, incident, "no action promises more", options=answer.options, gates=gates)
     else:
-        _issue(turn, incident, spec, chosen, options, gates, prior)
+        _issue(turn, incident, spec, chosen, question, answer, gates)
 
 
 def _phase_failed(turn: Turn, incident: Incident) -> bool:
@@ -118,7 +122,8 @@ def _withhold(
     draft = turn.about(incident, "withheld", answer)
     draft.gates = gates
     if spec is not None:
-        draft.options, _ = score_options(question_of(incident, spec), turn.catalogue, turn.state.lessons, turn.policy)
+        question = question_of(turn, incident, spec)
+        draft.options = score_options(question, turn.catalogue, turn.state.lessons, turn.policy).options
         draft.strategy = choose(draft.options, turn.next_id()).strategy
     turn.write(draft)
 
@@ -153,18 +158,23 @@ def _issue(
     incident: Incident,
     spec: ServiceSpec,
     chosen: Option,
-    options: tuple[Option, ...],
+    question: Question,
+    answer: Answer,
     gates: tuple[Gate, ...],
-    prior: str,
 ) -> None:
-    command = _command(turn, incident, spec, chosen)
-    asks = spec.mode == "approve"
+    command, why = _command(turn, incident, spec, chosen), answer.why(chosen)
+    risk = risk_of(chosen.action, question, turn.catalogue)
+    too_risky = risk.overall > turn.policy.risk_auto_max
+    if too_risky:
+        why += f", risk {risk.overall:g} above {turn.policy.risk_auto_max:g}"
+    asks = spec.mode == "approve" or too_risky
     if incident.plan is not None:
-        prior = act_begins(turn, incident.plan, chosen.action) + prior
+        why = act_begins(turn, incident.plan, chosen.action) + why
     ttl_ms = turn.policy.approval_ttl_ms if asks else command.timeout_ms + turn.policy.command_ttl_ms + OUTCOME_SLACK_MS
-    draft = turn.about(incident, "approval_requested" if asks else "commanded", prior)
-    draft.strategy, draft.options, draft.gates = chosen.strategy, options, gates
+    draft = turn.about(incident, "approval_requested" if asks else "commanded", why)
+    draft.strategy, draft.options, draft.gates = chosen.strategy, answer.options, gates
     draft.confidence = chosen.expected_success
+    draft.figures = risk.figures() | impact(turn.catalogue.risk, incident.severity, question.standing.reach)
     draft.refers_to = incident.plan.id if incident.plan is not None else ""
     draft.figures |= figures(turn, incident)
     stop(turn, incident)
@@ -176,6 +186,8 @@ def _issue(
         command=command,
         issued_at_ms=turn.append_ms,
         deadline_ms=turn.now_ms + ttl_ms,
+        category=incident.category,
+        vector=question.vector,
     )
     turn.state.incidents.wake(incident, incident.attempt.deadline_ms)
     if asks:
@@ -269,6 +281,8 @@ def approve(turn: Turn, answer: ApprovalGiven) -> None:
         command=sent,
         issued_at_ms=turn.append_ms,
         deadline_ms=deadline_ms,
+        category=asked.category,
+        vector=asked.vector,
     )
     turn.state.incidents.wake(incident, deadline_ms)
     draft = turn.about(incident, "commanded", f"approved by {answer.author}")

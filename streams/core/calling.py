@@ -6,16 +6,18 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from streams.core.choosing import best_of, choose, with_probabilities
 from streams.core.coordination import Member, Plan, members_of, severe_enough, spawn_arguments, steps_of
 from streams.core.events import Decision, Gate, Option
 from streams.core.guardrails import ask_room, failed
 from streams.core.incidents import PLANNING, Incident
 from streams.core.inventory import ServiceSpec
+from streams.core.learning import mean, variance
 from streams.core.num import stored
 from streams.core.roster import RELEASED_AFTER_MS, Held
 from streams.core.sending import OUTCOME_SLACK_MS, Task, command_for, send
 from streams.core.state import Draft, Turn
-from streams.core.strategy import CATALOGUE_WEIGHT, Question, best_of, choose, has, with_probabilities
+from streams.core.strategy import CATALOGUE_WEIGHT, has
 from streams.core.teams import SpecialistRow, TeamRow
 
 HELD_MAX_MS: Final = 3_600_000
@@ -24,18 +26,6 @@ NO_PLAN: Final = "no_plan"
 FIRST_WAY_SUCCESS: Final = 0.8
 NEXT_WAY_LESS: Final = 0.05
 """The catalogue names the ways of a pattern best first: the share of success that each begins with."""
-
-
-def question_of(incident: Incident, spec: ServiceSpec) -> Question:
-    """Return what is asked about an incident, with what its specialists found."""
-    return Question(
-        pattern=incident.pattern,
-        category=incident.category,
-        severity=incident.severity,
-        spec=spec,
-        failed=incident.failed,
-        findings=incident.plan.findings if incident.plan is not None else {},
-    )
 
 
 def begin(turn: Turn, incident: Incident, spec: ServiceSpec, options: tuple[Option, ...]) -> bool:
@@ -85,15 +75,17 @@ def _ways(
     memory_mb = sum(row.memory_mb for row in members)
     cost = stored(min(1.0, memory_mb / max(turn.policy.specialists_memory_max_mb, 1)))
     names = "+".join(row.name for row in members)
-    ways = []
+    ways, variances = [], []
     for number, way in enumerate(team.ways):
         success = FIRST_WAY_SUCCESS - NEXT_WAY_LESS * number
         prior = (CATALOGUE_WEIGHT * success, CATALOGUE_WEIGHT * (1.0 - success))
-        expected = turn.state.lessons.expected_way(incident.pattern, way, prior)
+        belief = turn.state.lessons.posterior_way(incident.pattern, way, prior)
+        expected = mean(belief)
+        variances.append(variance(belief))
         ways.append(_option(way, names, expected, cost, stored(expected - turn.policy.cost_weight * cost), barred))
     if barred:
         return (*ways, _option(NO_PLAN, "", 0.0, 0.0, 0.0, "", probability=1.0)), gates
-    return with_probabilities(ways, turn.policy.exploration_rate), gates
+    return with_probabilities(ways, variances, turn.policy.exploration_rate), gates
 
 
 def _option(

@@ -1,4 +1,4 @@
-"""The identity of what is asked for: an approval names it, and the worker recomputes it before acting."""
+"""What is asked for, and the identity of it: an approval names it, and the worker recomputes it before acting."""
 
 from __future__ import annotations
 
@@ -19,3 +19,8 @@ def command_sha256(command: Command) -> str:
         command, id="", seq=0, previous_seq=0, expires_ms=0, approved_by="", sha256="", epoch=0
     )
     return hashlib.sha256(msgspec.msgpack.encode(bare)).hexdigest()
+
+
+def verb_of(action: str) -> str:
+    """Return what an action does: ``restart`` of ``process.restart``, ``escalate`` of itself."""
+    return action.partition(".")[2] or action

@@ -226,6 +226,9 @@ def _check_policy(policy: Policy) -> None:
         "learned_confidence_min",
         "prediction_alarm",
         "capacity_target",
+        "predicted_confidence_min",
+        "forgetting",
+        "risk_auto_max",
     ):
         if getattr(policy, name) > 1:
             raise InputError(f"policy: {name} is a share; give 0..1")

@@ -316,11 +316,6 @@ def may_do(plan: Plan, teams: Teams, index: int, verb: str) -> bool:
     return plan.members[index].state in UP and row is not None and verb in row.verbs
 
 
-def verb_of(action: str) -> str:
-    """Return the verb of ``<type>.<verb>``."""
-    return action.partition(".")[2]
-
-
 # ------------------------------------------------------------------------------------------------------------ in words
 
 

@@ -1,7 +1,18 @@
-"""What verified outcomes teach: one Beta posterior per (pattern, service type, action).
+"""What verified outcomes teach: one Beta posterior per (pattern, service type, action), in shared and fading evidence.
 
-Success is only what was verified; an action that ran but could not be verified counts for neither side.
-Source of the estimate: mean of a Beta distribution, (a + successes) / (a + b + attempts).
+Success is only what was verified; an action that ran but could not be verified counts for neither side. Three rules:
+
+* **Shared where thin.** An action on which little is known of its own borrows what its verb did for the same pattern on
+  other types of services, and for other patterns of the same category, up to a capped weight. What is known of itself
+  takes the place of what is borrowed, one outcome for one.
+* **Forgetting is slow and explicit.** Each outcome of a pattern on a type of service takes the share
+  ``policy.forgetting`` from everything that is known there, of all actions: so an action that failed long ago becomes
+  uncertain again, and is tried again.
+* **A changed world is noticed.** When outcomes no longer fit what an action did before, by the test of E. Page,
+  "Continuous inspection schemes", 1954, most of its evidence is put away at once.
+
+Source of the estimate: mean and variance of a Beta distribution with a successes and b failures, a / (a + b) and
+mean (1 - mean) / (a + b + 1).
 """
 
 from __future__ import annotations
@@ -10,54 +21,169 @@ from typing import Final
 
 from msgspec import Struct
 
-from streams.core.num import stored
+from streams.core.commands import verb_of
+from streams.core.num import log, stored
 
-LESSONS_MAX: Final = 50_000
+CONTEXTS_MAX: Final = 10_000
+"""Pairs of pattern and service type; what is beyond is not learnt, and decided by the catalogue."""
+BORROWED_OF_VERB_MAX: Final = 4.0
+"""Pseudo-outcomes that an action borrows from its verb on other types of services at most ..."""
+BORROWED_OF_CATEGORY_MAX: Final = 2.0
+"""... and from its verb for other patterns of the category."""
+SHIFT: Final = 0.25
+"""By how much a share of success has to differ, for the world to have changed."""
+SETTLED: Final = 20.0
+"""Outcomes that must be known of an action before it can be told that they changed."""
+ALARM: Final = 7.0
+"""Log-likelihood for a change against none at which it is believed: in an unchanged world, one false alarm in more than
+e^7 = 1 100 outcomes (G. Lorden, "Procedures for reacting to a change in distribution", 1971)."""
+LEFT_AFTER_CHANGE: Final = 4.0
+"""Outcomes that evidence from before a change weighs at most."""
+
+
+class Where(Struct, frozen=True, kw_only=True):
+    """What is learnt about: a pattern, its category, and the type of the service that has it."""
+
+    pattern: str
+    category: str
+    service_type: str
 
 
 class Lesson(Struct, array_like=True):
-    """Verified successes and failures of one action for one pattern and service type."""
+    """Successes and failures, each weighing less the older it is; ``outcomes`` counts them all.
 
-    successes: int = 0
-    failures: int = 0
+    ``better`` and ``worse`` are the log-likelihood that the share of success rose or fell lately.
+    """
+
+    successes: float = 0.0
+    failures: float = 0.0
+    outcomes: int = 0
+    better: float = 0.0
+    worse: float = 0.0
+
+    @property
+    def weight(self) -> float:
+        """How many outcomes what is known is worth."""
+        return self.successes + self.failures
+
+    def fade(self, share: float) -> None:
+        """Forget a share of what is known."""
+        self.successes *= 1.0 - share
+        self.failures *= 1.0 - share
+
+    def add(self, *, success: bool) -> None:
+        """Count an outcome."""
+        self.outcomes += 1
+        if success:
+            self.successes += 1.0
+        else:
+            self.failures += 1.0
+
+    def changed(self, *, success: bool) -> bool:
+        """Tell whether the outcome that comes now shows that the world has changed; then start over with little."""
+        if self.weight < SETTLED:
+            return False
+        usual = (self.successes + 1.0) / (self.weight + 2.0)
+        self.better = max(0.0, self.better + _likelihood(min(usual + SHIFT, 0.99), usual, success=success))
+        self.worse = max(0.0, self.worse + _likelihood(max(usual - SHIFT, 0.01), usual, success=success))
+        if max(self.better, self.worse) < ALARM:
+            return False
+        self.fade(1.0 - LEFT_AFTER_CHANGE / self.weight)
+        self.better = self.worse = 0.0
+        return True
+
+
+class Learnt(Struct, frozen=True):
+    """What an outcome changed: the lesson after it, and what was expected before it if the world has changed."""
+
+    lesson: Lesson
+    changed: bool
+    usual: float
 
 
 class Lessons(Struct):
-    """All lessons, keyed ``pattern|service type|action``; bounded by the catalogue's size times service types."""
+    """All lessons, bounded by ``CONTEXTS_MAX`` and the catalogue's actions for each."""
 
-    known: dict[str, Lesson] = {}
+    known: dict[str, dict[str, Lesson]] = {}
+    """By ``pattern|service type``, then by action."""
+    verbs: dict[str, Lesson] = {}
+    """Over all types of services, by ``pattern|verb``."""
+    categories: dict[str, Lesson] = {}
+    """Over all types of services and patterns, by ``category|verb``."""
     ways: dict[str, Lesson] = {}
-    """Of the ways of coordination, keyed ``pattern|way``."""
+    """Of the ways of coordination, by ``pattern|way``."""
 
-    def learn(self, pattern: str, service_type: str, action: str, *, success: bool) -> None:
-        """Count one verified outcome."""
-        _count(self.known, f"{pattern}|{service_type}|{action}", success=success)
+    def learn(self, where: Where, action: str, *, success: bool, forgetting: float) -> Learnt | None:
+        """Count one verified outcome, after a share ``forgetting`` was taken from what is known; None: no room."""
+        actions = self.known.get(f"{where.pattern}|{where.service_type}")
+        if actions is None:
+            if len(self.known) >= CONTEXTS_MAX:
+                return None
+            actions = self.known[f"{where.pattern}|{where.service_type}"] = {}
+        for lesson in actions.values():
+            lesson.fade(forgetting)
+        lesson = actions.setdefault(action, Lesson())
+        usual = lesson.successes / lesson.weight if lesson.weight else 0.0
+        changed = lesson.changed(success=success)
+        lesson.add(success=success)
+        for pool, key in self._pools(where, action):
+            one = pool.setdefault(key, Lesson())
+            one.fade(forgetting)
+            one.add(success=success)
+        return Learnt(lesson, changed, usual)
 
-    def learn_way(self, pattern: str, way: str, *, success: bool) -> None:
+    def learn_way(self, pattern: str, way: str, *, success: bool, forgetting: float) -> None:
         """Count one verified outcome of what specialists did together."""
-        _count(self.ways, f"{pattern}|{way}", success=success)
+        key = f"{pattern}|{way}"
+        if key in self.ways or len(self.ways) < CONTEXTS_MAX:
+            lesson = self.ways.setdefault(key, Lesson())
+            lesson.fade(forgetting)
+            lesson.add(success=success)
 
-    def expected(self, pattern: str, service_type: str, action: str, prior: tuple[float, float]) -> float:
-        """Return the posterior mean in 0..1 under a Beta(``prior``)."""
-        return _mean(self.known.get(f"{pattern}|{service_type}|{action}", Lesson()), prior)
+    def lesson(self, where: Where, action: str) -> Lesson:
+        """Return what is known of an action itself."""
+        return self.known.get(f"{where.pattern}|{where.service_type}", {}).get(action, _NOTHING)
 
-    def expected_way(self, pattern: str, way: str, prior: tuple[float, float]) -> float:
-        """Return the posterior mean of a way of coordination, as ``expected`` does."""
-        return _mean(self.ways.get(f"{pattern}|{way}", Lesson()), prior)
+    def posterior(self, where: Where, action: str, prior: tuple[float, float]) -> tuple[float, float]:
+        """Return successes and failures under a Beta(``prior``), with what is borrowed while little is known."""
+        own = self.lesson(where, action)
+        successes, failures = prior[0] + own.successes, prior[1] + own.failures
+        (verbs, verb_key), (categories, category_key) = self._pools(where, action)
+        verb, category = verbs.get(verb_key, _NOTHING), categories.get(category_key, _NOTHING)
+        for pool, inner, most in ((verb, own, BORROWED_OF_VERB_MAX), (category, verb, BORROWED_OF_CATEGORY_MAX)):
+            good, bad = max(pool.successes - inner.successes, 0.0), max(pool.failures - inner.failures, 0.0)
+            weight = min(good + bad, most - own.weight)
+            if weight > 0.0:
+                successes += weight * good / (good + bad)
+                failures += weight * bad / (good + bad)
+        return successes, failures
+
+    def posterior_way(self, pattern: str, way: str, prior: tuple[float, float]) -> tuple[float, float]:
+        """Return successes and failures of a way of coordination under a Beta(``prior``)."""
+        lesson = self.ways.get(f"{pattern}|{way}", _NOTHING)
+        return prior[0] + lesson.successes, prior[1] + lesson.failures
+
+    def _pools(self, where: Where, action: str) -> tuple[tuple[dict[str, Lesson], str], tuple[dict[str, Lesson], str]]:
+        verb = verb_of(action)
+        return (self.verbs, f"{where.pattern}|{verb}"), (self.categories, f"{where.category}|{verb}")
 
 
-def _count(lessons: dict[str, Lesson], key: str, *, success: bool) -> None:
-    lesson = lessons.get(key)
-    if lesson is None:
-        if len(lessons) >= LESSONS_MAX:
-            return
-        lesson = lessons[key] = Lesson()
-    if success:
-        lesson.successes += 1
-    else:
-        lesson.failures += 1
+_NOTHING: Final = Lesson()
+"""What is known of what was never tried; nobody changes it."""
 
 
-def _mean(lesson: Lesson, prior: tuple[float, float]) -> float:
-    successes, failures = prior[0] + lesson.successes, prior[1] + lesson.failures
-    return stored(successes / (successes + failures))
+def mean(posterior: tuple[float, float]) -> float:
+    """Return the expected share of success."""
+    return stored(posterior[0] / (posterior[0] + posterior[1]))
+
+
+def variance(posterior: tuple[float, float]) -> float:
+    """Return how uncertain the share of success is."""
+    total = posterior[0] + posterior[1]
+    share = posterior[0] / total
+    return share * (1.0 - share) / (total + 1.0)
+
+
+def _likelihood(one: float, other: float, *, success: bool) -> float:
+    """Return by how much an outcome speaks for the first share of success against the second."""
+    return log(one / other) if success else log((1.0 - one) / (1.0 - other))

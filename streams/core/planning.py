@@ -9,7 +9,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from streams.core.calling import looking_ms, question_of, send_for, spawn
+from streams.core.asking import question_of
+from streams.core.calling import looking_ms, send_for, spawn
+from streams.core.choosing import best_of
+from streams.core.commands import verb_of
 from streams.core.coordination import (
     GONE,
     NOBODY,
@@ -28,7 +31,6 @@ from streams.core.coordination import (
     share_done,
     sum_of,
     support_for,
-    verb_of,
     wanted,
 )
 from streams.core.events import Argument, OutcomeReported
@@ -38,7 +40,8 @@ from streams.core.inventory import ServiceSpec
 from streams.core.reports import SPECIALIST_STATES, FindingReported, SpecialistReported
 from streams.core.sending import Task
 from streams.core.state import Turn
-from streams.core.strategy import best_of, score_options
+from streams.core.strategy import score_options
+from streams.core.teaching import learn_way
 
 SILENT_MS: Final = 5_000
 """A specialist that nothing was heard of for this long after it was asked for counts as lost."""
@@ -186,7 +189,7 @@ def act_begins(turn: Turn, plan: Plan, action: str) -> str:
 def act_verified(turn: Turn, incident: Incident) -> None:
     """Learn that a way of working together led to what helped."""
     if incident.plan is not None:
-        turn.state.lessons.learn_way(incident.plan.pattern, incident.plan.way, success=True)
+        learn_way(turn, incident.plan, success=True)
 
 
 def act_ended(turn: Turn, incident: Incident) -> None:
@@ -213,7 +216,7 @@ def act_failed(turn: Turn, incident: Incident, *, effect: str, teaches: bool) ->
         pass_on(plan, support)
         return
     if teaches:
-        turn.state.lessons.learn_way(plan.pattern, plan.way, success=False)
+        learn_way(turn, plan, success=False)
     end(turn, incident, is_failure=True)
 
 
@@ -222,8 +225,8 @@ def _support(turn: Turn, incident: Incident, plan: Plan) -> int:
     spec = turn.fleet.spec(incident.service)
     if plan.way != "hierarchical" or spec is None:
         return NOBODY
-    options, _ = score_options(question_of(incident, spec), turn.catalogue, turn.state.lessons, turn.policy)
-    return support_for(plan, turn.catalogue.teams, verb_of(best_of(options).action))
+    answer = score_options(question_of(turn, incident, spec), turn.catalogue, turn.state.lessons, turn.policy)
+    return support_for(plan, turn.catalogue.teams, verb_of(best_of(answer.options).action))
 
 
 # -------------------------------------------------------------------------------------------------------------- ending

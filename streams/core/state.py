@@ -15,8 +15,8 @@ from streams.core.incidents import Incident, Incidents
 from streams.core.kinds import SENDING_KINDS
 from streams.core.learning import Lessons
 from streams.core.num import stored
-from streams.core.prediction import StrategyPredictor
 from streams.core.outlooks import Outlooks
+from streams.core.prediction import StrategyPredictor
 from streams.core.roster import Roster
 from streams.core.services import Services
 from streams.core.strategy import Catalogue

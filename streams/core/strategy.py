@@ -1,32 +1,41 @@
-"""Which strategy: options, their scores, and a choice whose probability is known.
+"""Which strategy: the tables that are asked, and the options with their scores.
 
 SPEC C2 is the prior of the score, not a branch around it: the option that its rule names starts with
-``policy.prior_weight`` pseudo-successes. Only guardrails are hard.
+``policy.prior_weight`` pseudo-successes. Only guardrails are hard. All rules of C2 and all numbers of C3 are rows of
+``catalogue/strategies.toml``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from typing import Final, Literal
 
 from msgspec import Struct
 
+from streams.core.choosing import best_of, with_probabilities
+from streams.core.commands import verb_of
 from streams.core.config import Policy
 from streams.core.events import Option
+from streams.core.health import HealthTable
 from streams.core.inventory import ServiceSpec
-from streams.core.learning import Lessons
-from streams.core.num import draw, stored
+from streams.core.learning import Lessons, Where, mean, variance
+from streams.core.num import stored
+from streams.core.prediction import Prediction
+from streams.core.risk import Risk, RiskTable, Standing, assess
 from streams.core.teams import Teams
 
-CATALOGUE_WEIGHT = 2.0
+CATALOGUE_WEIGHT: Final = 2.0
 """Pseudo-attempts behind the catalogue's own figure for an option."""
-INCIDENT_FAILURE_WEIGHT = 4.0
-"""Pseudo-failures for each time that the action failed in this very incident."""
-EXPLORATION_RISK_MAX = 0.5
-LEARNED_FIX = "learned"
+INCIDENT_FAILURE_WEIGHT: Final = 4.0
+"""Pseudo-failures for each time that the action failed in this very incident ..."""
+INCIDENT_EVIDENCE_MAX: Final = 10.0
+"""... beside all other evidence, which counts as so many outcomes at most: of what failed a minute ago, a thousand
+successes elsewhere say little."""
+LEARNED, PREDICTED, RULE = "learned", "predicted", "rule"
 
 
 class ActionRow(Struct, frozen=True, forbid_unknown_fields=True):
-    """An action as the core sees it. ``success``, ``cost`` and ``risk`` are in 0..1, before any evidence.
+    """An action as the core sees it. ``success`` and ``cost`` are in 0..1, before any evidence.
 
     ``requires`` are parts of the service's inventory entry that must be there (see ``has``); ``patterns`` limits the
     action to these patterns (empty: any).
@@ -37,8 +46,9 @@ class ActionRow(Struct, frozen=True, forbid_unknown_fields=True):
     strategy: str
     success: float
     cost: float
-    risk: float
     repeatable: bool
+    reversible: bool = False
+    blast_radius: str = "host"
     requires: tuple[str, ...] = ()
     patterns: tuple[str, ...] = ()
 
@@ -50,6 +60,26 @@ class FixRow(Struct, frozen=True, forbid_unknown_fields=True):
     service_type: str
     action: str
     confidence: float
+
+
+class RuleRow(Struct, frozen=True, forbid_unknown_fields=True):
+    """A rule of SPEC C2; the first that fits a severity and category, and has something to name, is the prior.
+
+    ``name``: ``strategy`` (that of the row), ``learned`` (the fix with the highest confidence, when that is above
+    ``policy.learned_confidence_min``) or ``predicted`` (the strategy that the vector of the error speaks for, when that
+    prediction is valid and its confidence above ``policy.predicted_confidence_min``). No severities or categories: any.
+    """
+
+    name: Literal["strategy", "learned", "predicted"]
+    severities: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    strategy: str = ""
+
+    def fits(self, severity: str, category: str) -> bool:
+        """Tell whether the rule is for such an error."""
+        return (not self.severities or severity in self.severities) and (
+            not self.categories or category in self.categories
+        )
 
 
 class PatternRow(Struct, frozen=True, forbid_unknown_fields=True):
@@ -83,6 +113,20 @@ class ProbeRow(Struct, frozen=True, forbid_unknown_fields=True):
     severity: str
 
 
+class Bound(Struct, frozen=True, forbid_unknown_fields=True):
+    """The limit of a metric that is forecast, in its unit; values lie in ``least`` .. ``most``.
+
+    ``of`` a minute counts the ``mean`` or the ``max``. ``capacity``: it is a share of something that there can be more
+    or less of.
+    """
+
+    limit: float
+    least: float
+    most: float
+    of: str
+    capacity: bool
+
+
 class Catalogue(Struct, frozen=True, forbid_unknown_fields=True):
     """The shipped tables that the fold depends on. A change of them is a change of epoch."""
 
@@ -90,9 +134,17 @@ class Catalogue(Struct, frozen=True, forbid_unknown_fields=True):
     fixes: tuple[FixRow, ...]
     patterns: tuple[PatternRow, ...]
     probes: tuple[ProbeRow, ...]
-    rules: Mapping[str, str]
-    """Category to strategy for critical and fatal severities (SPEC C2)."""
+    rules: tuple[RuleRow, ...]
+    """SPEC C2, in order."""
+    risk: RiskTable
+    """SPEC C3."""
     teams: Teams
+    health: HealthTable
+    """SPEC P2: how a service's metrics are judged."""
+    reliefs: Mapping[str, str] = {}
+    """Metric to the strategy that relieves it ..."""
+    bounds: Mapping[str, Bound] = {}
+    """... and to its limit, of those that are forecast."""
 
     def pattern(self, pattern_id: str) -> PatternRow:
         """Return the row of a pattern, or the default one."""
@@ -144,118 +196,166 @@ class Question(Struct, frozen=True, kw_only=True):
     failed: Mapping[str, int]
     findings: Mapping[str, float]
     """What specialists found on the service, by code."""
+    standing: Standing = Standing()
+    vector: tuple[float, ...] = ()
+    """The error as ``features.ERROR_FEATURES``, for what becomes of it to be learnt."""
+    predicted: Prediction | None = None
+    """The best strategy by the vector."""
+
+    @property
+    def where(self) -> Where:
+        """What is learnt from the answer is about this."""
+        return Where(pattern=self.pattern, category=self.category, service_type=self.spec.type)
 
 
-def prior_of(question: Question, catalogue: Catalogue, lessons: Lessons, policy: Policy) -> tuple[str, str]:
-    """Return what SPEC C2 would do, as (strategy, action); no action (``""``) where its rule names a strategy only."""
-    if question.severity in {"critical", "fatal"}:
-        ruled = catalogue.rules.get(question.category)
-        if ruled:
-            return ruled, ""
-    best = ("", 0.0)
-    possible = {row.id for row in catalogue.actions_for(question.spec, question.pattern)}
-    for fix in catalogue.fixes_for(question.pattern, question.spec.type):
-        if fix.action not in possible:
+class Prior(Struct, frozen=True):
+    """What SPEC C2 would do: by which rule, the strategy, and the action where the rule names one."""
+
+    rule: str
+    strategy: str
+    action: str = ""
+
+    def names(self, strategy: str, action: str) -> bool:
+        """Tell whether this is what the rule names."""
+        return action == self.action if self.action else strategy == self.strategy
+
+    def __str__(self) -> str:
+        return f"{self.rule}:{self.action or self.strategy}"
+
+
+def prior_of(question: Question, catalogue: Catalogue, lessons: Lessons, policy: Policy) -> Prior:
+    """Return what the first rule of SPEC C2 that applies would do."""
+    for rule in catalogue.rules:
+        if not rule.fits(question.severity, question.category):
             continue
-        confidence = lessons.expected(
-            question.pattern, question.spec.type, fix.action, _shipped(fix.confidence, policy)
-        )
-        if confidence > best[1]:
-            best = (fix.action, confidence)
-    if best[1] > policy.learned_confidence_min:
-        return LEARNED_FIX, best[0]
-    return ("rollback" if question.severity in {"critical", "fatal"} else "retry"), ""
+        match rule.name:
+            case "strategy":
+                return Prior(RULE, rule.strategy)
+            case "learned":
+                found = _learned(question, catalogue, lessons, policy)
+            case "predicted":
+                found = _predicted(question, policy)
+        if found is not None:
+            return found
+    return Prior(RULE, "retry")
 
 
-def _shipped(confidence: float, policy: Policy) -> tuple[float, float]:
-    return policy.prior_weight * confidence, policy.prior_weight * (1.0 - confidence)
-
-
-def score_options(
-    question: Question, catalogue: Catalogue, lessons: Lessons, policy: Policy
-) -> tuple[tuple[Option, ...], str]:
-    """Return every option with its score and probability, in catalogue order, and the reason of the prior.
-
-    The reason names the findings that spoke for an option too. An action whose risk is above ``EXPLORATION_RISK_MAX``
-    is never explored.
-    """
-    strategy, action = prior_of(question, catalogue, lessons, policy)
-    hints = [hint for hint in catalogue.teams.hints if hint.speaks(question.findings)] if question.findings else []
-    spoke = {}
-    fixes = {row.action: row.confidence for row in catalogue.fixes_for(question.pattern, question.spec.type)}
-    scored = []
+def _learned(question: Question, catalogue: Catalogue, lessons: Lessons, policy: Policy) -> Prior | None:
+    best, most = None, policy.learned_confidence_min
     for row in catalogue.actions_for(question.spec, question.pattern):
-        favoured = row.id == action if action else row.strategy == strategy
+        confidence = mean(posterior_of(catalogue, lessons, policy, question.where, row.id))
+        if row.strategy != "escalate" and confidence > most:
+            best, most = Prior(LEARNED, row.strategy, row.id), confidence
+    return best
+
+
+def _predicted(question: Question, policy: Policy) -> Prior | None:
+    found = question.predicted
+    if found is None or not found.valid or found.confidence <= policy.predicted_confidence_min:
+        return None
+    return Prior(PREDICTED, found.strategy)
+
+
+def posterior_of(
+    catalogue: Catalogue, lessons: Lessons, policy: Policy, where: Where, action: str
+) -> tuple[float, float]:
+    """Return successes and failures of an action under its shipped prior, without any rule's favour.
+
+    The mean is the confidence of a fix (``learning.mean``). A shipped fix begins with ``policy.prior_weight`` outcomes
+    at its shipped confidence, any other action with ``CATALOGUE_WEIGHT`` at the catalogue's share of success.
+    """
+    fixes = catalogue.fixes_for(where.pattern, where.service_type)
+    shipped = next((fix.confidence for fix in fixes if fix.action == action), None)
+    if shipped is not None:
+        weight, share = policy.prior_weight, shipped
+    else:
+        row = catalogue.action(action)
+        weight, share = CATALOGUE_WEIGHT, row.success if row is not None else 0.0
+    return lessons.posterior(where, action, (weight * share, weight * (1.0 - share)))
+
+
+class Answer(Struct, frozen=True, kw_only=True):
+    """All options of a question, in the catalogue's order, what SPEC C2 says, and the findings that spoke for one."""
+
+    options: tuple[Option, ...]
+    prior: Prior
+    spoke: str
+
+    def why(self, chosen: Option) -> str:
+        """Return the reason of a choice: the rule, what spoke for it, and why it departs from the rule if it does."""
+        named = self.prior.names(chosen.strategy, chosen.action)
+        departed = "" if named else f"departed to {chosen.action}: {self._departed(chosen)}"
+        return ", ".join(part for part in (str(self.prior), self.spoke, departed) if part)
+
+    def _departed(self, chosen: Option) -> str:
+        if chosen is not best_of(self.options):
+            return f"explored with probability {chosen.probability:.2g}"
+        named = [option for option in self.options if self.prior.names(option.strategy, option.action)]
+        if not named:
+            return "nothing that the rule names can be done"
+        return f"score {chosen.score:.2f} against {best_of(named).score:.2f}"
+
+
+def score_options(question: Question, catalogue: Catalogue, lessons: Lessons, policy: Policy) -> Answer:
+    """Return every option with its score and probability."""
+    prior = prior_of(question, catalogue, lessons, policy)
+    hints = [hint for hint in catalogue.teams.hints if hint.speaks(question.findings)] if question.findings else []
+    fixes = {row.action: row.confidence for row in catalogue.fixes_for(question.pattern, question.spec.type)}
+    options, variances = [], []
+    spoke: dict[str, float] = {}
+    for row in catalogue.actions_for(question.spec, question.pattern):
         base = fixes.get(row.id, row.success)
-        favour = policy.prior_weight if favoured else 0.0
+        favour = policy.prior_weight if prior.names(row.strategy, row.id) else 0.0
         for hint in hints:
-            if hint.verb == row.id.partition(".")[2]:
+            if hint.verb == verb_of(row.id):
                 favour += hint.weight
                 spoke[hint.finding] = question.findings[hint.finding]
-        prior = (
-            CATALOGUE_WEIGHT * base + favour,
-            CATALOGUE_WEIGHT * (1.0 - base) + INCIDENT_FAILURE_WEIGHT * question.failed.get(row.id, 0),
+        belief = lessons.posterior(
+            question.where, row.id, (CATALOGUE_WEIGHT * base + favour, CATALOGUE_WEIGHT * (1.0 - base))
         )
-        expected = lessons.expected(question.pattern, question.spec.type, row.id, prior)
-        scored.append(_option(row, expected, policy))
-    reasons = [f"{strategy}:{action}" if action else f"rule:{strategy}", *(f"{code}={spoke[code]:g}" for code in spoke)]
-    return with_probabilities(scored, policy.exploration_rate), ", ".join(reasons)
+        left = _left_after(question.failed.get(row.id, 0), belief)
+        options.append(_option(row, stored(mean(belief) * left), question, catalogue, policy))
+        variances.append(variance(belief) * left * left)
+    return Answer(
+        options=with_probabilities(options, variances, policy.exploration_rate),
+        prior=prior,
+        spoke=", ".join(f"{code}={value:g}" for code, value in spoke.items()),
+    )
 
 
-def _option(row: ActionRow, expected: float, policy: Policy) -> Option:
-    score = expected - policy.cost_weight * row.cost - policy.risk_weight * row.risk
+def _left_after(failures: int, belief: tuple[float, float]) -> float:
+    """Return what is left of the expected success after failures in this very incident."""
+    weight = min(belief[0] + belief[1], INCIDENT_EVIDENCE_MAX)
+    return weight / (weight + INCIDENT_FAILURE_WEIGHT * failures)
+
+
+def _option(row: ActionRow, expected: float, question: Question, catalogue: Catalogue, policy: Policy) -> Option:
+    risk = _risk(row, question, catalogue).overall
     return Option(
         strategy=row.strategy,
         action=row.id,
         expected_success=expected,
         cost=row.cost,
-        risk=row.risk,
-        score=stored(score),
+        risk=risk,
+        score=stored(expected - policy.cost_weight * row.cost - policy.risk_weight * risk),
         probability=0.0,
         barred="",
     )
 
 
-def with_probabilities(options: Sequence[Option], rate: float) -> tuple[Option, ...]:
-    """Spread ``rate`` evenly over the best option and those that may be explored; the best takes the rest."""
-    if not options:
-        return ()
-    best = best_of(options)
-    open_to = [option for option in options if option is best or _explorable(option)]
-    share = rate / len(open_to)
-    return tuple(
-        _replace(option, stored(share + (1.0 - rate if option is best else 0.0)) if option in open_to else 0.0)
-        for option in options
+def risk_of(action: str, question: Question, catalogue: Catalogue) -> Risk:
+    """Return the risk of an action on the service that is asked about; the highest for one that no table has."""
+    row = catalogue.action(action) or ActionRow(
+        id=action, service_type="", strategy="", success=0.0, cost=1.0, repeatable=False
     )
+    return _risk(row, question, catalogue)
 
 
-def _explorable(option: Option) -> bool:
-    return option.risk <= EXPLORATION_RISK_MAX and option.strategy != "escalate"
-
-
-def _replace(option: Option, probability: float) -> Option:
-    return Option(
-        strategy=option.strategy,
-        action=option.action,
-        expected_success=option.expected_success,
-        cost=option.cost,
-        risk=option.risk,
-        score=option.score,
-        probability=probability,
-        barred=option.barred if probability else option.barred or "not_explored",
+def _risk(row: ActionRow, question: Question, catalogue: Catalogue) -> Risk:
+    return assess(
+        catalogue.risk,
+        verb_of(row.id),
+        reversible=row.reversible,
+        blast_radius=row.blast_radius,
+        standing=question.standing,
     )
-
-
-def best_of(options: Sequence[Option]) -> Option:
-    """Return the option with the highest score; of equals the one listed first."""
-    return max(options, key=lambda option: option.score)
-
-
-def choose(options: Sequence[Option], identity: str) -> Option:
-    """Return the option that the decision ``identity`` draws: same identity, same choice, on every host."""
-    left = draw(identity)
-    for option in options:
-        if left < option.probability:
-            return option
-        left -= option.probability
-    return best_of(options)

@@ -12,6 +12,7 @@ from streams.core.incidents import ACTING, OPEN, PLANNING, VERIFYING, Attempt, I
 from streams.core.phases import figures, is_over
 from streams.core.planning import act_ended, act_failed, act_verified, advance, end, hear_outcome, out_of_time, stop
 from streams.core.state import Draft, Turn
+from streams.core.teaching import learn
 
 LOOK_EVERY_MS = 1_000
 
@@ -29,6 +30,8 @@ def ended(turn: Turn, outcome: OutcomeReported) -> None:
     draft.refers_to = outcome.command_id
     if acted and acted.attempt:
         draft.strategy = acted.attempt.command.strategy
+        if acted.status == ACTING and outcome.status == "done" and not outcome.ok and outcome.effect != "unknown":
+            draft.figures = learn(turn, acted, acted.attempt, success=False)
     turn.write(draft)
     if acted is not None and acted.attempt is not None and acted.status == ACTING:
         _follow_up(turn, acted, acted.attempt, outcome)
@@ -50,11 +53,10 @@ def _follow_up(turn: Turn, incident: Incident, attempt: Attempt, outcome: Outcom
 
 
 def _failed(turn: Turn, incident: Incident, attempt: Attempt, *, effect: str, teaches: bool) -> None:
-    """Count a failure (what was never run teaches nothing) and go on with the next attempt."""
+    """Count a failure and go on with the next attempt; what was never run says nothing of the action or the way."""
     action = attempt.command.action
     incident.failed[action] = incident.failed.get(action, 0) + 1
     if teaches:
-        turn.state.lessons.learn(attempt.pattern, attempt.command.service_type, action, success=False)
         turn.state.guard.count_failure(turn.now_ms, turn.policy)
     act_failed(turn, incident, effect=effect, teaches=teaches)
     reopen(turn, incident)
@@ -124,7 +126,7 @@ def _verify(turn: Turn, incident: Incident) -> None:
     if attempt is None:
         return
     if attempt.failed_at_ms:
-        _report(turn, incident, attempt, "verification_failed", "the symptom came back")
+        _report(turn, incident, attempt, "verification_failed", "the symptom came back", success=False)
         _failed(turn, incident, attempt, effect="once", teaches=True)
         return
     turn.state.incidents.wake(incident, turn.now_ms + LOOK_EVERY_MS)
@@ -142,16 +144,19 @@ def _verify(turn: Turn, incident: Incident) -> None:
 
 
 def _healed(turn: Turn, incident: Incident, attempt: Attempt) -> None:
-    turn.state.lessons.learn(attempt.pattern, attempt.command.service_type, attempt.command.action, success=True)
     act_verified(turn, incident)
     turn.state.guard.count_success(turn.now_ms, incident.service)
-    _report(turn, incident, attempt, "verified", "the symptom stopped and stayed away")
+    _report(turn, incident, attempt, "verified", "the symptom stopped and stayed away", success=True)
     _close(turn, incident, "healed")
 
 
-def _report(turn: Turn, incident: Incident, attempt: Attempt, kind: str, reason: str) -> None:
+def _report(
+    turn: Turn, incident: Incident, attempt: Attempt, kind: str, reason: str, *, success: bool | None = None
+) -> None:
+    """Write down how a verification ended, and learn from it unless ``success`` is not known."""
+    learnt = {} if success is None else learn(turn, incident, attempt, success=success)
     draft = turn.about(incident, kind, reason)
-    draft.refers_to, draft.strategy = attempt.decision_id, attempt.command.strategy
+    draft.refers_to, draft.strategy, draft.figures = attempt.decision_id, attempt.command.strategy, learnt
     turn.write(draft)
 
 

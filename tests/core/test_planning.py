@@ -30,9 +30,12 @@ def test_a_finding_changes_the_choice() -> None:
     speaking = explored(a_world(), "configuration_changed", 1.0)
     assert without.command is not None
     assert speaking.command is not None
-    assert (without.command.action, without.reason) == ("process.restart", "rule:scale_down")
+    assert (without.command.action, without.reason) == (
+        "process.restart",
+        "rule:scale_down, departed to process.restart: nothing that the rule names can be done",
+    )
     assert speaking.command.action == "process.rollback_config"
-    assert speaking.reason == "rule:scale_down, configuration_changed=1"
+    assert speaking.reason.startswith("rule:scale_down, configuration_changed=1, departed to process.rollback_config: ")
     for action in ("process.rollback_config", "process.restart"):
         rises = option(speaking, action).expected_success - option(without, action).expected_success
         assert (rises > 0) == (action == "process.rollback_config")

@@ -47,7 +47,7 @@ def test_a_verified_plan_is_done_and_teaches_its_way() -> None:
     decided = heal(world)
     assert kinds(decided) == ["verified", "plan_ended", "incident_closed"]
     assert (decided[1].reason, decided[1].strategy, decided[1].confidence) == ("done", "hierarchical", 1.0)
-    assert world.fold._state.lessons.ways == {"database_connection|hierarchical": Lesson(1, 0)}
+    assert world.fold._state.lessons.ways == {"database_connection|hierarchical": Lesson(1, 0, 1)}
 
 
 def test_a_plan_whose_act_did_not_help_has_failed_and_the_next_way_is_tried() -> None:
@@ -58,7 +58,7 @@ def test_a_plan_whose_act_did_not_help_has_failed_and_the_next_way_is_tried() ->
     decided = world.detect("api", "database_connection", severity="critical")
     assert kinds(decided)[:4] == ["verification_failed", "plan_ended", "phase_entered", "planned"]
     assert (decided[1].reason, decided[3].strategy) == ("failed", "parallel")
-    assert world.fold._state.lessons.ways == {"database_connection|hierarchical": Lesson(0, 1)}
+    assert world.fold._state.lessons.ways == {"database_connection|hierarchical": Lesson(0, 1, 1)}
 
 
 def test_an_act_that_had_no_effect_is_passed_on_inside_a_hierarchy() -> None:
