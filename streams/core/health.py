@@ -21,7 +21,9 @@ DEVIATIONS: Final = 3.0
 ALLOWED: Final = 0.1
 """... and by this part of the way from fine to worst: a metric that never moved is not to be taken at its word ..."""
 SETTLED: Final = Span().settle
-"""... once the history has so many minutes."""
+"""... once the history has so many minutes. To move a limit takes more of them ..."""
+LEARNT: Final = 360
+"""... six hours, so that a fault which is there from the first minute on is not usual before somebody looked at it."""
 
 
 class StatusRow(Struct, frozen=True, forbid_unknown_fields=True):
@@ -117,13 +119,11 @@ def assess(measured: Mapping[str, Measured]) -> Health:
 
 def badness(row: MetricRow, value: float, track: Track) -> float:
     """Return how bad a value is, 0..1: by the row's limits, and by what is usual for the track."""
-    settled = track.known >= SETTLED
-    reach = DEVIATIONS * math.sqrt(track.square) if settled else 0.0
-    bad = 0.0
+    reach, bad = DEVIATIONS * math.sqrt(track.square), 0.0
     if row.fine is not None:
-        moved = _moved(row, row.fine, track.usual, reach) if settled else row.fine
+        moved = _moved(row, row.fine, track.usual, reach) if track.known >= LEARNT else row.fine
         bad = _between(value, moved, row.worst, row.worst - row.fine)
-    if settled and row.times_fine:
+    if track.known >= SETTLED and row.times_fine:
         sign = 1.0 if row.times_worst > row.times_fine else -1.0
         slack = max(abs(row.times_fine - 1.0) * track.usual, reach, row.matters)
         bad = max(bad, _between(value, track.usual + sign * slack, track.usual * row.times_worst, sign * slack))

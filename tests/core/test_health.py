@@ -8,7 +8,7 @@ from streams.catalogue import strategies
 from streams.catalogue.metrics import metrics
 from streams.core.events import HEALTH_METRICS, SEVERITIES
 from streams.core.features import SPANS
-from streams.core.health import STATUSES, Measured, assess, badness
+from streams.core.health import LEARNT, STATUSES, Measured, assess, badness
 from streams.core.tracks import Track
 
 TABLE = strategies().health
@@ -19,7 +19,7 @@ def history(metric: str, *values: float) -> Track:
     """Return a track that knows these minutes, and one more."""
     track = Track()
     for number, value in enumerate((*values, values[-1])):
-        track.add(number * MINUTE_MS, value, SPANS[metric])
+        track.add(number * MINUTE_MS, value, SPANS["error_rate" if metric == "error_lines" else metric])
     return track
 
 
@@ -123,7 +123,7 @@ def test_what_is_left_is_multiplied() -> None:
 )
 def test_the_usual_is_no_fault(metric: str, usual: float, value: float) -> None:
     """What a service always did is not held against it."""
-    assert judged(metric, value, *[usual] * 10) == 0.0
+    assert judged(metric, value, *[usual] * LEARNT) == 0.0
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_the_usual_is_no_fault(metric: str, usual: float, value: float) -> None:
 )
 def test_absolute_limits_stay(metric: str, usual: float, value: float) -> None:
     """What no service should do is a fault, however usual it is."""
-    assert judged(metric, value, *[usual] * 10) > 0.2
+    assert judged(metric, value, *[usual] * LEARNT) > 0.2
 
 
 @pytest.mark.parametrize(
@@ -164,11 +164,16 @@ def test_history_needs_five_minutes() -> None:
     assert judged("response_time", 500.0, *[20.0] * 5) == 1.0
 
 
+def test_limits_move_after_six_hours() -> None:
+    """A fault that was there from the first minute on is one for six hours, and usual from then on."""
+    assert judged("cpu", 100.0, *[100.0] * (LEARNT - 1)) == 1.0
+    assert judged("cpu", 100.0, *[100.0] * LEARNT) == 0.0
+
+
 def test_a_restless_metric_is_allowed_more() -> None:
     """What lies within three deviations of a restless history is usual; the same value is a fault for a calm one."""
-    restless = [100.0, 900.0] * 20
-    assert judged("response_time", 1_500.0, *restless) == 0.0
-    assert judged("response_time", 1_500.0, *[500.0] * 40) > 0.0
+    assert judged("response_time", 1_500.0, *[100.0, 900.0] * LEARNT) == 0.0
+    assert judged("response_time", 1_500.0, *[500.0] * LEARNT) > 0.0
 
 
 def test_a_small_difference_does_not_matter() -> None:
