@@ -18,6 +18,7 @@ import polars as pl
 
 from analytics.manifest import MANIFEST, SEGMENTS, Manifest, load
 from analytics.tables import SCHEMAS
+from streams.catalogue import hints
 from streams.catalogue.codes import refusals
 from streams.core.errors import InputError
 
@@ -40,14 +41,19 @@ VIEWS: Final = (
     "probes",
     "changes",
     "incidents",
+    "service_health",
+    "alerts",
     "phases",
     "phase_statistics",
     "findings",
     "specialists",
     "plans",
     "coordination",
+    "templates",
 )
 """Every view, in the order in which they can be made."""
+MACROS: Final = ("rates", "sessions")
+"""Tables that take arguments."""
 RETRIES_MAX: Final = 5
 """How often a query is asked again because a merge removed a file under it."""
 _TOO_FAST: Final = "the log's files are replaced faster than they can be read: ask again"
@@ -75,8 +81,8 @@ class EventLog:
         self.connection = _connected(self.directory)
         try:
             self._lay()
-            for view in VIEWS:
-                self.connection.execute(files("analytics").joinpath("sql", f"{view}.sql").read_text("utf-8"))
+            for name in (*VIEWS, *MACROS):
+                self.connection.execute(files("analytics").joinpath("sql", f"{name}.sql").read_text("utf-8"))
         except BaseException:
             self.close()
             raise
@@ -176,6 +182,8 @@ def _connected(directory: Path) -> duckdb.DuckDBPyConnection:
     connection.execute(files("analytics").joinpath("sql", "macros.sql").read_text("utf-8"))
     connection.execute("CREATE TABLE segments.codes (code VARCHAR, meaning VARCHAR)")
     connection.executemany("INSERT INTO segments.codes VALUES (?, ?)", [list(row) for row in refusals().items()])
+    connection.execute("CREATE TABLE segments.hints (metric VARCHAR, hint VARCHAR)")
+    connection.executemany("INSERT INTO segments.hints VALUES (?, ?)", [list(row) for row in hints().items()])
     connection.execute(f"SET allowed_directories = [{_literal(f'{directory / SEGMENTS}/')}]")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")

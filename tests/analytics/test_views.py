@@ -314,7 +314,7 @@ async def test_a_damaged_manifest_says_so(told: tuple[History, EventLog]) -> Non
     """A reader does not trust a manifest with a wrong bit."""
     _, log = told
     path = log.directory / MANIFEST
-    path.write_bytes(path.read_bytes().replace(b'"rows": 14', b'"rows": 15'))
+    path.write_bytes(path.read_bytes().replace(b'"rows": ', b'"rows": 1', 1))
     with pytest.raises(InputError, match=r"manifest\.json is damaged"):
         log.query("FROM decisions")
 
