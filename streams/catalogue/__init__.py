@@ -55,6 +55,12 @@ def _raw_health() -> dict[str, Any]:
 
 
 @cache
+def hints() -> dict[str, str]:
+    """Return what may resolve an alert, by metric."""
+    return {name: row["hint"] for name, row in _raw_health()["metrics"].items()}
+
+
+@cache
 def teams() -> Teams:
     """Return the table of specialists alone, for those who need no other."""
     return msgspec.convert(_raw_teams(), Teams)
