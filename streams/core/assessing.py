@@ -90,7 +90,8 @@ def hear_probe(turn: Turn, probe: ProbeReported) -> None:
     vital.measure("availability", PROBES, at_ms, 100.0 if probe.ok else 0.0)
     if probe.ok and probe.kind in ANSWERING_KINDS:
         vital.measure("response_time", PROBES, at_ms, float(probe.latency_ms))
-    if _down(turn, probe.service) != (vital.status == FAILED):
+    vital.down = _down(turn, probe.service)
+    if vital.down != (vital.status == FAILED):
         _judge(turn, probe.service, vital, at_ms)
     foreseeing.heard(turn, probe.service, vital, at_ms)
 
@@ -167,6 +168,7 @@ def _turn_minute(turn: Turn, service: str, vital: Vital) -> None:
         spec = turn.fleet.spec(service)
         draft.host, draft.category = (spec.host, spec.type) if spec else ("", "")
         turn.write(draft)
+    vital.down = _down(turn, service)
     foreseeing.minute(turn, service, vital, end_ms)
     before_ms = end_ms - STALE_MS
     turn.state.vitals.counters -= sum(flow.forget(before_ms) for flow in vital.flows.values())
@@ -177,7 +179,7 @@ def _judge(turn: Turn, service: str, vital: Vital, at_ms: int) -> dict[str, Meas
     measured = _measured(turn, vital)
     health = assess(measured)
     table, before = turn.catalogue.health, vital.status
-    down = _down(turn, service) or _says_down(vital, measured)
+    down = vital.down or _says_down(vital, measured)
     if down:
         vital.score, vital.status = 0.0, FAILED
     elif measured:

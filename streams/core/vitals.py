@@ -122,6 +122,8 @@ class Vital(Struct):
     lines: int = 0
     """Lines of this minute, and those of severity error and above."""
     errors: int = 0
+    down: bool = False
+    """A liveness probe fails as often as counts as a symptom."""
     score: float = -1.0
     status: str = ""
     alerts: dict[str, Alert] = {}

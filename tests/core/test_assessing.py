@@ -198,6 +198,29 @@ def test_a_failed_service_is_assessed_as_failed() -> None:
     assert (found.reason, figures(found)["score"]) == ("failed", 0.0)
 
 
+def test_the_last_minute_of_a_failure_is_failed() -> None:
+    """A probe that is green again ends the failure with its own minute, not with the one before it."""
+    world = a_world("api")
+    for _ in range(3):
+        world.probe("api", ok=False)
+    minute(world)
+    decided = world.probe("api", ok=True)
+    assert only(decided, "assessed").reason == "failed"
+    assert only(decided, "health_changed").reason == "failed to excellent"
+
+
+def test_a_failure_ends_with_its_probes() -> None:
+    """A service whose probes are taken out of the inventory is not down for ever."""
+    world = a_world("api")
+    for _ in range(3):
+        world.probe("api", ok=False)
+    world.apply("inventory", Inventory(services=(spec("api", port=9),)))
+    for _ in range(6):
+        world.sample("api", cpu=1.0)
+        minute(world)
+    assert told(world, "health_changed")[-1].endswith(" to excellent")
+
+
 def test_a_producer_may_say_that_a_service_is_down() -> None:
     """An availability of 0 for a whole minute is failure; a part of it is not."""
     world = a_world("api")

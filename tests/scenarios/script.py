@@ -51,6 +51,8 @@ def _show(decision: Decision) -> str:
         words += [decision.command.action, f"attempt={decision.command.attempt}"]
     if decision.kind in {"planned", "synchronised", "plan_ended"}:
         words.append(decision.strategy)
+    if decision.kind == "alerted":
+        words.append(decision.severity)
     if decision.kind == "exhaustion_expected":
         words.append(f"in {_figure(decision, 'expected_ms') / 60_000:.0f} min")
     if decision.reason:
