@@ -49,6 +49,13 @@ VIEWS: Final = (
     "specialists",
     "plans",
     "coordination",
+    "failures",
+    "predictions",
+    "prediction_quality",
+    "forecasts",
+    "exhaustions",
+    "anomalies",
+    "ties",
     "templates",
 )
 """Every view, in the order in which they can be made."""

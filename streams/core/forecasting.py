@@ -79,11 +79,11 @@ def _draft(course: Course, kind: str) -> Draft:
 
 
 def _tell(turn: Turn, course: Course) -> None:
-    """Record a forecast, as far ahead as the history allows."""
+    """Record a forecast, as far ahead as the history allows; a trend that is proved for 15 minutes only is not lost."""
     bound, at_ms = course.bound, course.at_ms
     course.series.said_at_ms = at_ms
     further = forecast(course.series.trend, at_ms, FAR_MS, bound.least, bound.most)
-    said = further if further.valid else course.said
+    said = further if further.valid and (further.slope or not course.said.slope) else course.said
     course = course._replace(said=said)
     draft = _draft(course, "forecast")
     draft.figures |= {"value": said.value, "low": said.low, "high": said.high, "ahead_ms": said.at_ms - at_ms}

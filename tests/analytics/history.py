@@ -181,15 +181,15 @@ class History:
             self.fact(self.slice_of("logs", 4, tallies=(tally,), rejects=(reject,)))
             self.fact(Ticked(owner="o"))
 
-    def measure(self, service: str, *numbers: float) -> None:
-        """Append a slice of metrics: one gauge of the service's processor, and one point that nobody knows."""
+    def measure(self, service: str, *numbers: float, metric: str = "cpu") -> None:
+        """Append a slice of metrics: one gauge of the service, and one point that nobody knows."""
         sample = Sample(
             at_ms=self.now_ms - self.now_ms % 1000,
             service=service,
             host="h1",
-            metric="cpu",
+            metric=metric,
             kind="gauge",
-            series="cpu",
+            series=metric,
             count=len(numbers),
             sum=sum(numbers),
             min=min(numbers),

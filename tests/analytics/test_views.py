@@ -17,6 +17,7 @@ from analytics.manifest import MANIFEST, SEGMENTS, load
 from analytics.views import VIEWS, EventLog, connect
 from analytics.writer import EventLogWriter
 from streams.core.errors import InputError
+from tests.analytics.ahead import see_coming
 from tests.analytics.archive import Clock, archive
 from tests.analytics.crew import work_together
 from tests.analytics.history import History, story, wander
@@ -29,6 +30,7 @@ async def test_an_empty_log_has_every_column(tmp_path: Path) -> None:
     assert all(frame.is_empty() for frame in empty.values())
     history = History()
     history.begin()
+    see_coming(history)
     work_together(history, "shop", "database_connection")
     for _ in range(2):
         history.measure("shop", 100.0)

@@ -72,6 +72,7 @@ def test_a_metric_that_comes_later_joins_the_others() -> None:
     outlook = world.fold._state.foresight.by_service["api"]
     assert outlook.metrics == ("cpu", "throughput", "power")
     assert outlook.group is rows
+    assert outlook.group is not None
     assert outlook.group.rows > 110
 
 
