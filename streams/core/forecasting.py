@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from streams.core.forecast import BUCKET_MS, Forecast, Until, capacity, forecast, until
+from streams.core.forecast import BUCKET_MS, LEVEL_BUCKETS, Forecast, Until, capacity, forecast, until
 from streams.core.outlooks import TRENDS_MAX, Expected, Outlook, Series
 from streams.core.state import Draft, Turn
 from streams.core.strategy import Bound
@@ -49,11 +49,13 @@ def look_ahead(turn: Turn, service: str, vital: Vital, outlook: Outlook, at_ms: 
                 _feed(series, track, vital.minute, bound)
         if series is None or turn.append_ms - at_ms > turn.policy.old_evidence_ms:
             continue
-        said = forecast(series.trend, at_ms, NEAR_MS, bound.least, bound.most)
-        course = Course(service, metric, series, bound, at_ms, said)
-        _watch_limit(turn, course)
-        if said.valid and at_ms >= series.said_at_ms + turn.policy.forecast_every_ms:
-            _tell(turn, course)
+        is_due = at_ms >= series.said_at_ms + turn.policy.forecast_every_ms
+        if is_due or series.expected is not None or _may_reach(series, bound, turn.policy.exhaustion_within_ms):
+            said = forecast(series.trend, at_ms, NEAR_MS, bound.least, bound.most)
+            course = Course(service, metric, series, bound, at_ms, said)
+            _watch_limit(turn, course)
+            if is_due and said.valid:
+                _tell(turn, course)
 
 
 def _begin(turn: Turn, outlook: Outlook, metric: str) -> Series | None:
@@ -70,6 +72,18 @@ def _feed(series: Series, track: Track, last: int, bound: Bound) -> None:
         if fed < minute.number <= last:
             value = minute.most if bound.of == "max" else minute.sum / minute.count
             series.trend.add(minute.number * BUCKET_MS, value)
+
+
+def _may_reach(series: Series, bound: Bound, within_ms: int) -> bool:
+    """Tell whether a series can be on its way to its limit at all: most are not, and a forecast takes its time.
+
+    No slope of a forecast is steeper than the whole range over half of the minutes; two times ``LEVEL_BUCKETS`` are
+    what its level may be carried along.
+    """
+    means = [bucket.sum / bucket.count for bucket in series.trend.buckets]
+    high, half = max(means, default=bound.least), max((len(means) - LEVEL_BUCKETS) // 2, 1)
+    steepest = (high - min(means, default=bound.least)) / half
+    return high + steepest * (within_ms / BUCKET_MS + 2 * LEVEL_BUCKETS) >= bound.limit
 
 
 def _draft(course: Course, kind: str) -> Draft:

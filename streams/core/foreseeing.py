@@ -29,11 +29,13 @@ UNKNOWN: Final = "no longer followed"
 def heard(turn: Turn, service: str, vital: Vital, at_ms: int) -> None:
     """Predict a failure of a service that said something at event time ``at_ms``, at most every ten seconds of it.
 
-    Of a service that is broken nothing is predicted: it has failed already.
+    Of a service that is broken nothing is predicted: it has failed already. Of one that nothing is measured of neither.
     """
     foresight, at_ms = turn.state.foresight, turn.seen_ms(at_ms)
     if not turn.policy.prediction:
         foresight.predictor.forget(service)
+        return
+    if not vital.tracks:
         return
     outlook = foresight.of(service)
     if at_ms < outlook.looked_at_ms + FORESIGHT.every_ms:

@@ -193,3 +193,13 @@ def test_figures_are_numbers_with_names() -> None:
     assert [one.name for one in said.figures] == ["probability", "horizon_ms", "alarm"]
     assert said.figures[1:] == (Figure(name="horizon_ms", value=30_000.0), Figure(name="alarm", value=0.25))
     assert said.at_ms > START_MS
+
+
+def test_of_what_nothing_is_measured_nothing_is_predicted() -> None:
+    """A service that only writes lines, too few to make a metric, teaches nothing."""
+    world = a_world()
+    world.apply("inventory", Inventory(services=(spec("api"),)))
+    for _ in range(10):
+        world.normal("api")
+        world.wait(EVERY_S)
+    assert predictor(world).waiting_count == predictor(world).regression.examples == 0
