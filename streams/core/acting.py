@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import msgspec
 
 from streams.core.asking import question_of
-from streams.core.calling import begin
+from streams.core.calling import begin, leader_called
 from streams.core.choosing import choose
 from streams.core.echoes import speaks_until_ms
 from streams.core.events import ApprovalGiven, Argument, Command, Gate, Option
 from streams.core.guardrails import TEMPORARY, Situation, ask, failed
 from streams.core.incidents import ACTING, ESCALATED, NEVER_MS, OPEN, PLANNING, WAITING, Attempt, Incident
-from streams.core.inventory import ServiceSpec
+from streams.core.inventory import ServiceSpec, may_act
+from streams.core.judging import why_asked
 from streams.core.phases import LAST_OF_OURS, enter, figures, give_up, next_number, run, stop
 from streams.core.planning import act_begins, end
 from streams.core.risk import impact
 from streams.core.sending import OUTCOME_SLACK_MS, Task, command_for, send
 from streams.core.state import Turn
 from streams.core.strategy import Answer, Question, risk_of, score_options
+from streams.core.stuck import of_pattern, of_specialist, of_strategy
 
 ASK_AGAIN_MS = 5_000
 
@@ -35,20 +40,48 @@ def consider(turn: Turn, incident: Incident) -> None:
     if "attempts" in said_no:
         escalate(turn, incident, _used_up(turn, incident))
         return
+    if spec is not None and may_act(spec) and _stuck(turn, incident, of_pattern(incident.service, incident.pattern)):
+        return
     if _phase_failed(turn, incident):
         return
     if spec is None or said_no:
         _withhold(turn, incident, spec, gates, said_no)
-        return
+    else:
+        _decide(turn, incident, spec, gates)
+
+
+def _decide(turn: Turn, incident: Incident, spec: ServiceSpec, gates: tuple[Gate, ...]) -> None:
+    """Decide on an incident that may be acted on."""
     question = question_of(turn, incident, spec)
     answer = score_options(question, turn.catalogue, turn.state.lessons, turn.policy)
-    if incident.plan is None and begin(turn, incident, spec, answer.options):
-        return
+    if incident.plan is None:
+        leader = leader_called(turn, incident, answer.options)
+        if leader and _stuck(turn, incident, of_specialist(leader)):
+            return
+        if begin(turn, incident, spec, answer.options):
+            return
     chosen = choose(answer.options, turn.next_id())
     if chosen.strategy == "escalate":
         pass_on(turn, incident, "no action promises more", options=answer.options, gates=gates)
-    else:
+    elif not _stuck(turn, incident, of_strategy(chosen.strategy), options=answer.options, gates=gates):
         _issue(turn, incident, spec, chosen, question, answer, gates)
+
+
+def _stuck(
+    turn: Turn,
+    incident: Incident,
+    name: str,
+    *,
+    options: tuple[Option, ...] = (),
+    gates: tuple[Gate, ...] = (),
+) -> bool:
+    """Ask for a person, with the evidence, if what comes next for an incident is stuck; True when it is."""
+    record = turn.state.stuck.stuck(name)
+    if record is None:
+        return False
+    evidence = record.figures(turn.now_ms)
+    escalate(turn, incident, f"stuck: {name}", options=options, gates=gates, evidence=evidence)
+    return True
 
 
 def _phase_failed(turn: Turn, incident: Incident) -> bool:
@@ -141,6 +174,7 @@ def escalate(
     *,
     options: tuple[Option, ...] = (),
     gates: tuple[Gate, ...] = (),
+    evidence: Mapping[str, float] = MappingProxyType({}),
 ) -> None:
     """Ask for a person; the incident stays open until its symptom is gone."""
     end(turn, incident)
@@ -148,7 +182,7 @@ def escalate(
     told = give_up(turn, incident)
     turn.state.incidents.wake(incident, incident.last_now_ms + turn.policy.quiet_close_ms)
     draft = turn.about(incident, "escalated", reason)
-    draft.figures = told
+    draft.figures = {**told, **evidence}
     draft.strategy, draft.options, draft.gates = "escalate", options, gates
     turn.write(draft)
 
@@ -167,7 +201,9 @@ def _issue(
     too_risky = risk.overall > turn.policy.risk_auto_max
     if too_risky:
         why += f", risk {risk.overall:g} above {turn.policy.risk_auto_max:g}"
-    asks = spec.mode == "approve" or too_risky
+    if unproven := why_asked(turn, question.where, chosen.action):
+        why += f", {unproven}"
+    asks = spec.mode == "approve" or too_risky or bool(unproven)
     if incident.plan is not None:
         why = act_begins(turn, incident.plan, chosen.action) + why
     ttl_ms = turn.policy.approval_ttl_ms if asks else command.timeout_ms + turn.policy.command_ttl_ms + OUTCOME_SLACK_MS

@@ -7,6 +7,8 @@ from typing import Final
 from streams.core.features import SPANS, Trouble, of_error
 from streams.core.incidents import Incident
 from streams.core.inventory import LIVENESS_KINDS, ServiceSpec
+from streams.core.judging import in_shadow
+from streams.core.learning import Where
 from streams.core.prediction import Foresight, Prediction
 from streams.core.risk import Standing
 from streams.core.state import Turn
@@ -20,6 +22,8 @@ PERCENT: Final = 100.0
 def question_of(turn: Turn, incident: Incident, spec: ServiceSpec) -> Question:
     """Return what is asked about an incident, with what its specialists found."""
     vector = vector_of(turn, incident, spec)
+    where = Where(pattern=incident.pattern, category=incident.category, service_type=spec.type)
+    actions = [row.id for row in turn.catalogue.actions_for(spec, incident.pattern) if row.strategy != "escalate"]
     return Question(
         pattern=incident.pattern,
         category=incident.category,
@@ -27,6 +31,7 @@ def question_of(turn: Turn, incident: Incident, spec: ServiceSpec) -> Question:
         spec=spec,
         failed=incident.failed,
         findings=incident.plan.findings if incident.plan is not None else {},
+        barred=in_shadow(turn, where, actions),
         standing=standing_of(turn, spec),
         vector=vector,
         predicted=_predicted(turn, incident, spec, vector),

@@ -54,6 +54,14 @@ def begin(turn: Turn, incident: Incident, spec: ServiceSpec, options: tuple[Opti
     return True
 
 
+def leader_called(turn: Turn, incident: Incident, options: tuple[Option, ...]) -> str:
+    """Return which specialist would lead a plan that is made for an incident now; ``""`` when none is."""
+    team = turn.catalogue.teams.team(incident.pattern)
+    if not turn.policy.coordination or not _why(turn, incident, team, options):
+        return ""
+    return turn.catalogue.teams.leader(incident.category).name
+
+
 def _why(turn: Turn, incident: Incident, team: TeamRow, options: tuple[Option, ...]) -> str:
     if severe_enough(team, incident.severity):
         return "team at once"

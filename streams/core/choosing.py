@@ -29,7 +29,7 @@ def with_probabilities(options: Sequence[Option], variances: Sequence[float], ra
     """Return the options with their probabilities; ``variances`` are those of their scores, in the same order."""
     if not options:
         return ()
-    first = max(range(len(options)), key=lambda place: options[place].score)
+    first = max(range(len(options)), key=lambda place: (is_open(options[place]), options[place].score))
     chances = [
         0.0
         if place == first or not _explorable(option)
@@ -54,9 +54,14 @@ def _chance(apart: float, variance: float) -> float:
     return 0.5 * exp(-apart * apart / (2.0 * max(variance, TINY)))
 
 
+def is_open(option: Option) -> bool:
+    """Tell whether an option may be chosen: no hard gate takes it out."""
+    return option.barred in {"", NOT_EXPLORED}
+
+
 def best_of(options: Sequence[Option]) -> Option:
-    """Return the option with the highest score; of equals the one listed first."""
-    return max(options, key=lambda option: option.score)
+    """Return the option with the highest score of those that may be chosen; of equals the one listed first."""
+    return max(options, key=lambda option: (is_open(option), option.score))
 
 
 def choose(options: Sequence[Option], identity: str) -> Option:

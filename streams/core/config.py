@@ -18,6 +18,8 @@ from streams.core.inventory import ServiceSpec, check_service
 
 SERVICES_MAX: Final = 10_000
 ZONES_MAX: Final = 1_000
+STUCK_FAILURES_MAX: Final = 100
+"""Failures that are remembered of what may be stuck."""
 LIMIT_MAX: Final = 10_000_000_000
 """Largest value of a policy's limit: 115 days in milliseconds."""
 
@@ -99,6 +101,21 @@ class Policy(Applied, frozen=True):
     """-log10 of the rate of episodes from which on a series is abnormal: 3 is one in a thousand spells of 12 values."""
     tie_surprise: float = 3.0
     """-log10 of the probability from which on two services' troubles begin together by more than chance."""
+    stuck_failures: int = 10
+    """Failed attempts, over all incidents, with which a pattern of a service, a specialist or a strategy may be stuck
+    (0: none ever is) ..."""
+    stuck_success_max: float = 0.1
+    """... and the share of attempts since the first of them that helped, below which it is."""
+    stuck_window_ms: int = 604_800_000
+    """Failures older than this no longer count."""
+    autonomy: bool = True
+    """Off: what may be done without asking is the inventory's mode alone."""
+    autonomy_auto_min: float = 0.35
+    """The lower bound of an action's success from which on it is done without asking, where the mode is auto ..."""
+    autonomy_approve_min: float = 0.2
+    """... and from which on a person is asked for it. Below that it is not even proposed ..."""
+    autonomy_trial_ms: int = 86_400_000
+    """... but for one trial after this time."""
     automatic_recovery: bool = True
     """Off: everything is decided and recorded, nothing is acted on."""
     coordination: bool = True
@@ -220,11 +237,16 @@ def _check_policy(policy: Policy) -> None:
         raise InputError("policy: prior_weight is 0, so there is nothing to begin with; give more than 0")
     if policy.capacity_target <= 0:
         raise InputError("policy: capacity_target is 0, which no capacity is enough for; give more than 0")
+    if policy.stuck_failures > STUCK_FAILURES_MAX:
+        raise InputError(f"policy: stuck_failures is not in 0..{STUCK_FAILURES_MAX}")
     for name in (
         "blast_radius_share",
         "exploration_rate",
         "learned_confidence_min",
         "prediction_alarm",
+        "stuck_success_max",
+        "autonomy_auto_min",
+        "autonomy_approve_min",
         "capacity_target",
         "predicted_confidence_min",
         "forgetting",

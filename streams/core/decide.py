@@ -19,6 +19,7 @@ from streams.core.events import (
     Slice,
 )
 from streams.core.fleet import Fleet
+from streams.core.judging import release_all
 from streams.core.mining import hear_templates
 from streams.core.planning import hear_finding, hear_specialist
 from streams.core.reports import FindingReported, SpecialistReported
@@ -92,10 +93,13 @@ def _said_by_people(turn: Turn, message: Message, fact: Slice) -> None:
                 turn.state.services.forget_probes()
             reason = f"{applied.kind} {'by' if in_force else 'refused, from'} {applied.author}"
             _people(turn, message, fact, "config_applied", reason)
+            if in_force:
+                release_all(turn, reason)
         case ActionHalted() as halt:
             _people(turn, message, fact, "halted", f"by {halt.author}: {halt.reason}")
         case ActionResumed() as resume:
             _people(turn, message, fact, "resumed", f"by {resume.author}: {resume.reason}")
+            release_all(turn, f"resumed by {resume.author}")
 
 
 def _people(turn: Turn, message: Message, fact: Slice, kind: str, reason: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct, field
 
+from streams.core.autonomy import Autonomy
 from streams.core.chain import sha256_of
 from streams.core.clock import Clock, Watermarks
 from streams.core.config import Policy
@@ -20,6 +21,7 @@ from streams.core.prediction import StrategyPredictor
 from streams.core.roster import Roster
 from streams.core.services import Services
 from streams.core.strategy import Catalogue
+from streams.core.stuck import Stuck
 from streams.core.templates import Templates
 from streams.core.vitals import Vitals
 from streams.core.windows import Windows
@@ -60,6 +62,8 @@ class State(Struct):
     foresight: Outlooks = field(default_factory=Outlooks)
     windows: Windows = field(default_factory=Windows)
     templates: Templates = field(default_factory=Templates)
+    stuck: Stuck = field(default_factory=Stuck)
+    autonomy: Autonomy = field(default_factory=Autonomy)
     commands_open: dict[str, Awaited] = {}
     """Commands without an outcome, by decision id."""
     book: Book = field(default_factory=Book)

@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
-from streams.core.choosing import best_of, with_probabilities
+from streams.core.choosing import best_of, is_open, with_probabilities
 from streams.core.commands import verb_of
 from streams.core.config import Policy
 from streams.core.events import Option
@@ -196,6 +196,8 @@ class Question(Struct, frozen=True, kw_only=True):
     failed: Mapping[str, int]
     findings: Mapping[str, float]
     """What specialists found on the service, by code."""
+    barred: Mapping[str, str] = {}
+    """Actions that must not be chosen, each with why."""
     standing: Standing = Standing()
     vector: tuple[float, ...] = ()
     """The error as ``features.ERROR_FEATURES``, for what becomes of it to be learnt."""
@@ -290,7 +292,8 @@ class Answer(Struct, frozen=True, kw_only=True):
     def _departed(self, chosen: Option) -> str:
         if chosen is not best_of(self.options):
             return f"explored with probability {chosen.probability:.2g}"
-        named = [option for option in self.options if self.prior.names(option.strategy, option.action)]
+        open_to = [option for option in self.options if is_open(option)]
+        named = [option for option in open_to if self.prior.names(option.strategy, option.action)]
         if not named:
             return "nothing that the rule names can be done"
         return f"score {chosen.score:.2f} against {best_of(named).score:.2f}"
@@ -339,7 +342,7 @@ def _option(row: ActionRow, expected: float, question: Question, catalogue: Cata
         risk=risk,
         score=stored(expected - policy.cost_weight * row.cost - policy.risk_weight * risk),
         probability=0.0,
-        barred="",
+        barred=question.barred.get(row.id, ""),
     )
 
 

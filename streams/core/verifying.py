@@ -9,6 +9,7 @@ from __future__ import annotations
 from streams.core.acting import approval_expired, consider, escalate, pass_on, reopen
 from streams.core.events import OutcomeReported
 from streams.core.incidents import ACTING, OPEN, PLANNING, VERIFYING, Attempt, Incident
+from streams.core.judging import judge
 from streams.core.phases import figures, is_over
 from streams.core.planning import act_ended, act_failed, act_verified, advance, end, hear_outcome, out_of_time, stop
 from streams.core.state import Draft, Turn
@@ -58,6 +59,7 @@ def _failed(turn: Turn, incident: Incident, attempt: Attempt, *, effect: str, te
     incident.failed[action] = incident.failed.get(action, 0) + 1
     if teaches:
         turn.state.guard.count_failure(turn.now_ms, turn.policy)
+    judge(turn, incident, attempt, success=False, ran=teaches)
     act_failed(turn, incident, effect=effect, teaches=teaches)
     reopen(turn, incident)
 
@@ -147,6 +149,7 @@ def _healed(turn: Turn, incident: Incident, attempt: Attempt) -> None:
     act_verified(turn, incident)
     turn.state.guard.count_success(turn.now_ms, incident.service)
     _report(turn, incident, attempt, "verified", "the symptom stopped and stayed away", success=True)
+    judge(turn, incident, attempt, success=True, ran=True)
     _close(turn, incident, "healed")
 
 
