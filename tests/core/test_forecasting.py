@@ -6,9 +6,13 @@ from itertools import pairwise
 
 import pytest
 
+from streams.catalogue import strategies
 from streams.core import forecasting, outlooks
 from streams.core.config import Policy
 from streams.core.events import Decision
+from streams.core.forecast import forecast, until
+from streams.core.num import draw
+from streams.core.outlooks import Series
 from tests.core.world import World, figure, of_kind
 
 
@@ -157,3 +161,24 @@ def test_the_policy_says_how_often_and_how_near() -> None:
     (expected,) = of_kind(decided, "exhaustion_expected")
     assert figure(expected, "expected_ms") <= 600_000
     assert {later.at_ms - one.at_ms for one, later in pairwise(of_kind(decided, "forecast"))} == {300_000}
+
+
+def test_what_is_not_forecast_can_not_be_near_its_limit() -> None:
+    """Of 400 ramps with noise each one that would be expected to reach its limit is one that is looked at."""
+    bound, near, spared = strategies().bounds["disk"], 0, 0
+    for number in range(400):
+        series, slope = Series(), 3.0 * draw(f"slope {number}") - 1.0
+        first = 20.0 + 60.0 * draw(f"first {number}")
+        for minute in range(15 + int(46 * draw(f"length {number}"))):
+            noise = 8.0 * (draw(f"{number} {minute}") - 0.5)
+            series.trend.add(minute * 60_000, max(min(first + slope * minute + noise, 100.0), 0.0))
+        now_ms = (minute + 1) * 60_000
+        said = forecast(series.trend, now_ms, forecasting.NEAR_MS, bound.least, bound.most)
+        found = until(said, now_ms, bound.limit)
+        looked_at = forecasting._may_reach(series, bound, 1_800_000)
+        if found.valid and (0 <= found.expected_ms <= 1_800_000 or said.level >= bound.limit):
+            near += 1
+            assert looked_at
+        spared += not looked_at
+    assert near > 20
+    assert spared > 80
