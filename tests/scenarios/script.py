@@ -7,6 +7,7 @@
     normal api
     sample api memory=50 cpu=20    gauges, now
     drift api memory=40..95 minutes=45   a sample a minute, from one value to the other
+    speak api,web error=10 info=90 minutes=12   so many lines of each a minute; saying=SOME_WORDS: what the errors say
     outcome api ok | failed | refused | expired | in_doubt
     specialist NAME running | waiting | done | failed | released
     look TOPIC ok | failed | refused  CODE=VALUE is what it found; survey, propose and verify are topics too
@@ -23,8 +24,9 @@ from typing import Any, Final
 import msgspec
 
 from streams.core.config import Inventory, Policy
-from streams.core.events import Decision
+from streams.core.events import Decision, Tally
 from streams.core.inventory import ServiceSpec
+from streams.ingest.masking import template_id
 from tests.core.world import World, spec
 
 QUIET: Final = {"assessed"}
@@ -53,6 +55,8 @@ def _show(decision: Decision) -> str:
         words.append(decision.strategy)
     if decision.kind == "alerted":
         words.append(decision.severity)
+    if decision.kind in {"rate_surged", "template_surging"}:
+        words.append(f"{decision.count} lines, usually {_figure(decision, 'usual_a_minute'):.0f}")
     if decision.kind == "exhaustion_expected":
         words.append(f"in {_figure(decision, 'expected_ms') / 60_000:.0f} min")
     if decision.reason:
@@ -88,6 +92,7 @@ class Stage:
             "normal": lambda: self.world.normal(plain[0]),
             "sample": lambda: self.world.sample(plain[0], **{name: float(value) for name, value in given.items()}),
             "drift": lambda: self._drift(plain[0], int(given.pop("minutes")), given),
+            "speak": lambda: self._speak(plain[0].split(","), given),
             "outcome": lambda: self._outcome(*plain),
             "specialist": lambda: self.world.specialist(*plain),
             "look": lambda: self._look(*plain, found=given),
@@ -106,6 +111,27 @@ class Stage:
             decided += self.world.wait(60.0)
             now = {name: first + (last - first) * minute / minutes for name, (first, last) in ends.items()}
             decided += self.world.sample(service, **now)
+        return decided
+
+    def _speak(self, services: list[str], given: dict[str, str]) -> list[Decision]:
+        decided = []
+        minutes, said = int(given.pop("minutes", "1")), given.pop("saying", "").replace("_", " ")
+        template = template_id(said.encode()) if said else ""
+        for _ in range(minutes):
+            decided += self.world.wait(60.0)
+            tallies = tuple(
+                Tally(
+                    at_ms=self.world.ms,
+                    service=service,
+                    severity=severity,
+                    pattern="",
+                    template=template if severity == "error" else "",
+                    count=int(count),
+                )
+                for service in services
+                for severity, count in given.items()
+            )
+            decided += self.world.slice(tallies=tallies)
         return decided
 
     def _outcome(self, service: str, how: str) -> list[Decision]:
