@@ -176,7 +176,16 @@ def parent_id(shape: Shape) -> str:
 
 
 def _covers(parent: Shape, shape: Shape) -> bool:
-    return len(parent) == len(shape) and all(word in {MASKED, other} for word, other in zip(parent, shape, strict=True))
+    """Tell whether a template is a case of a parent: it has names only where that is masked, and enough words left."""
+    if len(parent) != len(shape):
+        return False
+    names = 0
+    for word, other in zip(parent, shape, strict=True):
+        if word != other:
+            if word != MASKED or other[0].isupper():
+                return False
+            names += 1
+    return _enough_left(sum(word != MASKED for word in shape), names)
 
 
 def _differing(shape: Shape, other: Shape, most: int) -> tuple[int, ...] | None:

@@ -1,8 +1,9 @@
 """Template ids: lines that differ only in numbers, ids, addresses, paths and quoted values share one.
 
-An id is a hash of the masked line and, behind a dot, its shape: two characters for each word, ``**`` for what was
-masked. Words that say what happened begin with a capital there, others with a small letter. So the fold can tell that
-two templates differ in a name only, and give them a parent, without seeing a word: many words share two characters.
+An id is a hash of the masked line and, behind a dot, its shape: two characters for each word, ``**`` for one that is
+masked as a whole. Words that say what happened begin with a capital there, others with a small letter. So the fold can
+tell that two templates differ in a name only, and give them a parent, without seeing a word: many words share two
+characters.
 """
 
 from __future__ import annotations
@@ -48,6 +49,8 @@ _HAPPENED: Final = re.compile(
 )
 """Words that say what happened, or hold a sentence together: where two lines differ in one, they are two events."""
 _SECOND: Final = string.digits + string.ascii_letters + "-_"
+_LETTERS: Final = re.compile(rb"[A-Za-z]{2}")
+"""A word with so many letters beside what is masked in it is still a word (``logger.go:*``)."""
 _WORDS_CACHED: Final = 4_096
 
 
@@ -62,7 +65,7 @@ def shape(masked: bytes) -> str:
 
 @lru_cache(_WORDS_CACHED)
 def _two(word: bytes) -> str:
-    if b"*" in word:
+    if b"*" in word and not _LETTERS.search(word):
         return "**"
     return _letters(word, string.ascii_uppercase if _HAPPENED.fullmatch(word) else string.ascii_lowercase)
 

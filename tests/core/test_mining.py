@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from streams.core.events import Decision, Tally
 from streams.core.mining import SIGNALS_PER_HOUR_MAX
 from streams.core.templates import CHILDREN_MAX, TEMPLATES_MAX, Mined, shape_of
@@ -78,6 +81,17 @@ def test_short_lines_are_not_joined() -> None:
     assert len(set(placed(*(f"{name} odd" for name in NAMES))[1])) == 4
 
 
+def test_lines_without_words_take_nothing_in() -> None:
+    """Lines of which nothing but masked values is left are no parent of lines of one word."""
+    assert len(set(placed("7", "8 9", "suspended", "halted", "odd", "warp")[1])) == 5
+
+
+def test_a_parent_takes_in_names_only() -> None:
+    """Where a parent is masked, a word that says what happened is another event."""
+    texts = [f"could not mount home of {name} for reading" for name in (*NAMES, "not")]
+    assert len(set(placed(*texts)[1])) == 2
+
+
 def test_lists_of_any_length_are_one() -> None:
     """Lines that differ in how many masked values follow each other are one template as soon as two are seen."""
     assert len(set(placed("no updates for 1 2 3 left", "no updates for 7 8 9 10 11 left")[1])) == 1
@@ -96,6 +110,19 @@ def test_templates_of_a_service_have_a_limit() -> None:
     assert len(mined.templates) <= TEMPLATES_MAX
     for number in range(200):
         mined.place(line(f"could not mount home of {word(number)} for reading"), 0)
+    assert len(mined.children) <= CHILDREN_MAX
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.text(max_size=80), max_size=60))
+def test_any_id_is_taken(ids: list[str]) -> None:
+    """Whatever stands in a template's id, it gets a place, is known from then on, and the limits hold."""
+    mined = Mined()
+    for one in ids:
+        if not mined.known(one):
+            unit, _ = mined.place(one, 0)
+            assert mined.known(one) == unit
+    assert len(mined.templates) <= TEMPLATES_MAX
     assert len(mined.children) <= CHILDREN_MAX
 
 
