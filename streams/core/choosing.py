@@ -32,7 +32,7 @@ def with_probabilities(options: Sequence[Option], variances: Sequence[float], ra
     first = max(range(len(options)), key=lambda place: (is_open(options[place]), options[place].score))
     chances = [
         0.0
-        if place == first or not _explorable(option)
+        if place == first or not may_be_explored(option)
         else _chance(options[first].score - option.score, variance + variances[first])
         for place, (option, variance) in enumerate(zip(options, variances, strict=True))
     ]
@@ -46,7 +46,8 @@ def with_probabilities(options: Sequence[Option], variances: Sequence[float], ra
     )
 
 
-def _explorable(option: Option) -> bool:
+def may_be_explored(option: Option) -> bool:
+    """Tell whether an option may be chosen to learn something, although another one is better by all that is known."""
     return option.risk <= EXPLORATION_RISK_MAX and option.strategy != "escalate" and not option.barred
 
 

@@ -80,9 +80,9 @@ class Policy(Applied, frozen=True):
     """Pseudo-attempts that a rule's strategy starts with."""
     learned_confidence_min: float = 0.7
     predicted_confidence_min: float = 0.8
-    forgetting: float = 0.002
-    """Share of all that is known of a pattern on a type of service that each new outcome there takes away: 0.002 leaves
-    half of it after 350 outcomes. 0: nothing is forgotten."""
+    forgetting: float = 0.001
+    """Share of all that is known of a pattern on a type of service that each new outcome there takes away: 0.001 leaves
+    half of it after 690 outcomes. 0: nothing is forgotten."""
     risk_auto_max: float = 0.7
     """An action that is riskier than this (0..1) is done only when a person approves, whatever the service's mode."""
     cost_weight: float = 0.1

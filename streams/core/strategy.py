@@ -290,7 +290,7 @@ class Answer(Struct, frozen=True, kw_only=True):
         return ", ".join(part for part in (str(self.prior), self.spoke, departed) if part)
 
     def _departed(self, chosen: Option) -> str:
-        if chosen is not best_of(self.options):
+        if chosen.action != best_of(self.options).action:
             return f"explored with probability {chosen.probability:.2g}"
         open_to = [option for option in self.options if is_open(option)]
         named = [option for option in open_to if self.prior.names(option.strategy, option.action)]
