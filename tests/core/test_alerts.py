@@ -83,6 +83,17 @@ def test_a_service_that_stays_down_is_fatal() -> None:
     assert [one.severity for one in world.decisions if one.kind == "alerted"] == ["critical", "fatal"]
 
 
+def test_failure_resolves_nothing() -> None:
+    """While a service is down nobody knows whether its other faults are over."""
+    world = a_world("api")
+    minutes(world, 2, cpu=100.0)
+    for _ in range(12):
+        world.probe("api", ok=False)
+        world.ms += 30_000
+    world.sample("api", cpu=20.0)
+    assert (told(world, "alerted"), told(world, "alert_resolved")) == (["cpu", "availability"], [])
+
+
 def test_an_alert_names_the_incident() -> None:
     """An alert of a service with an open incident refers to it, so that both are one matter."""
     world = a_world("api")

@@ -13,6 +13,7 @@ from streams.core.chain import sha256_of
 from streams.core.config import Inventory
 from streams.core.events import Decision, ProbeReported, Sample, Tally
 from streams.core.fold import Fold
+from streams.core.state import State
 from tests.core.test_fold import QUICK, a_world, only
 from tests.core.world import World, kinds, spec
 
@@ -36,6 +37,11 @@ def lines(world: World, service: str, *, age_ms: int = 0, **by_severity: int) ->
 def figures(decision: Decision) -> dict[str, float]:
     """Return a decision's figures by name."""
     return {one.name: one.value for one in decision.figures}
+
+
+def state_of(world: World) -> State:
+    """Return what the fold remembers."""
+    return world.fold._state
 
 
 def told(world: World, kind: str) -> list[str]:
@@ -94,6 +100,16 @@ def test_error_lines_stand_in_for_an_error_rate() -> None:
     minute(world)
     assert figures(only(lines(world, "api", info=1), "assessed"))["error_rate"] == 20.0
     assert kinds(lines(world, "db", info=1)) == []
+
+
+def test_every_minute_counts_its_own_lines() -> None:
+    """A minute of errors does not weigh on the next one."""
+    world = a_world("api")
+    lines(world, "api", error=100)
+    minute(world)
+    lines(world, "api", info=10)
+    minute(world)
+    assert figures(only(lines(world, "api", info=1), "assessed"))["error_rate"] == 0.0
 
 
 def test_lines_count_a_minute_late() -> None:
@@ -228,7 +244,9 @@ def test_a_producer_may_say_that_a_service_is_down() -> None:
         world.sample("api", availability=value)
         minute(world)
     world.sample("api", availability=30.0)
-    assert [one.reason for one in world.decisions if one.kind == "assessed"] == ["excellent", "failed", "critical"]
+    found = [one for one in world.decisions if one.kind == "assessed"]
+    assert [one.reason for one in found] == ["excellent", "failed", "critical"]
+    assert state_of(world).foresight.by_service["api"].failed_at_ms == found[1].at_ms + MINUTE_MS - 1
 
 
 def test_an_unknown_metric_is_skipped() -> None:
@@ -253,13 +271,16 @@ def test_the_longest_silent_service_is_followed_no_longer(monkeypatch: pytest.Mo
     """Where there is no room, one that was silent for a quarter of an hour makes room; what it alerted is resolved."""
     monkeypatch.setattr(assessing, "VITALS_MAX", 2)
     world = a_world()
-    for _ in range(20):
-        if world.ms % 1_200_000 < 2 * MINUTE_MS:
-            world.sample("old", cpu=100.0)
+    for number in range(20):
         world.sample("busy", cpu=1.0)
+        if number < 2:
+            world.sample("old", cpu=100.0)
+            world.slice("metrics", lines=0, samples=(total(world, "network", 1.0, service="old"),))
         minute(world)
     decided = world.sample("new", cpu=1.0)
     assert [(one.kind, one.service) for one in decided] == [("alert_resolved", "old"), ("unfollowed", "old")]
+    assert set(state_of(world).foresight.by_service) == {"busy", "new"}
+    assert state_of(world).vitals.counters == 0
     minute(world)
     assert only(world.sample("new", cpu=1.0), "assessed").service == "new"
 
