@@ -28,6 +28,10 @@ ANOMALIES_PER_HOUR_MAX: Final = 500
 """Anomalies that are said to begin in one hour of ``now_ms``; what is abnormal beyond that is not recorded."""
 
 
+LEARNT_PER_SECOND_MAX: Final = 25
+"""Examples that are learnt in one second of ``now_ms``: as many as 250 services make, 0.3 ms each."""
+
+
 class Abnormal(Struct, array_like=True):
     """An anomaly that goes on: the decision that said so, since when, its largest surprise, calm minutes since."""
 
@@ -86,6 +90,9 @@ class Outlooks(Struct):
     """The services that each service is tied to, both ways ..."""
     ties: list[tuple[str, str]] = []
     """... and the pairs, in the order in which they were found."""
+    second: int = 0
+    learnt: int = 0
+    """Examples learnt in the second ``second`` of ``now_ms``."""
     hour: int = 0
     anomalies_said: int = 0
     """Anomalies recorded in the hour ``hour`` of ``now_ms``."""
@@ -123,6 +130,15 @@ class Outlooks(Struct):
             self.tied[one].remove(other)
             if not self.tied[one]:
                 del self.tied[one]
+
+    def may_learn(self, now_ms: int, most: int) -> int:
+        """Return how many examples may be learnt now, up to ``most``, and count them."""
+        second = now_ms // 1_000
+        if second != self.second:
+            self.second, self.learnt = second, 0
+        count = min(most, LEARNT_PER_SECOND_MAX - self.learnt, len(self.predictor.ripe))
+        self.learnt += count
+        return count
 
     def may_say_anomaly(self, now_ms: int) -> bool:
         """Count an anomaly that is to be recorded; False when this hour has had enough."""

@@ -77,11 +77,15 @@ class Onsets(Struct):
         Each is judged as one of all pairs that there are, whichever are asked for.
         """
         known = self.times
-        asked = combinations(sorted(known), 2) if pairs is None else [pair for pair in pairs if known.keys() >= {*pair}]
         count = len(known) * (len(known) - 1) // 2
-        found = [self._tie(first, second, now_ms, count) for first, second in asked]
+        asked = combinations(sorted(known), 2) if pairs is None else pairs
+        found = [self._tie(*pair, now_ms, count) for pair in asked if all(self._often(name) for name in pair)]
         told = [tie for tie in found if tie.meetings >= MEETINGS_LEAST and tie.surprise >= surprise_least]
         return sorted(told, key=lambda tie: (-tie.surprise, tie.first, tie.second))
+
+    def _often(self, service: str) -> bool:
+        """Tell whether a service was in trouble often enough for a tie at all."""
+        return len(self.times.get(service, ())) >= MEETINGS_LEAST
 
     def _tie(self, first: str, second: str, now_ms: int, pairs: int) -> Tie:
         mine, theirs = self.times[first], self.times[second]
