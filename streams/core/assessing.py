@@ -106,8 +106,7 @@ def _tell(turn: Turn, heard: dict[str, int]) -> None:
 def _flow(turn: Turn, vital: Vital, flows: set[tuple[str, str]]) -> None:
     """Measure what counters make, once all that a service says of one second is in."""
     for metric, rule in sorted(flows):
-        row = turn.catalogue.health.metrics[metric]
-        vital.flow(metric, rule, row.per, row.most)
+        vital.flow(metric, rule, turn.catalogue.health.metrics[metric])
 
 
 def _followed(turn: Turn, service: str, *, measured: bool = False) -> Vital | None:

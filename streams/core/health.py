@@ -24,6 +24,7 @@ SETTLED: Final = Span().settle
 """... once the history has so many minutes. To move a limit takes more of them ..."""
 LEARNT: Final = 360
 """... six hours, so that a fault which is there from the first minute on is not usual before somebody looked at it."""
+ONE_CORE: Final = 100.0
 
 
 class StatusRow(Struct, frozen=True, forbid_unknown_fields=True):
@@ -44,11 +45,13 @@ class StatusRow(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class MetricRow(Struct, frozen=True, forbid_unknown_fields=True):
-    """How one metric is judged. ``per`` and ``most`` are those of ``metrics.toml``."""
+    """How one metric is judged: see ``health.toml``. ``per`` and ``most`` are those of ``metrics.toml``."""
 
     weight: float
     hint: str
     of: str = "mean"
+    adds: bool = True
+    cores: bool = False
     fine: float | None = None
     worst: float = 0.0
     never: float | None = None
@@ -120,7 +123,7 @@ def assess(measured: Mapping[str, Measured]) -> Health:
 def badness(row: MetricRow, value: float, track: Track) -> float:
     """Return how bad a value is, 0..1: by the row's limits, and by what is usual for the track."""
     reach, bad = DEVIATIONS * math.sqrt(track.square), 0.0
-    if row.fine is not None:
+    if row.fine is not None and not (row.cores and value > ONE_CORE):
         moved = _moved(row, row.fine, track.usual, reach) if track.known >= LEARNT else row.fine
         bad = _between(value, moved, row.worst, row.worst - row.fine)
     if track.known >= SETTLED and row.times_fine:

@@ -1,8 +1,9 @@
 """What is measured of a service: its metrics as tracks, its counters as rates, its lines and probes of this minute.
 
 Samples come in three kinds (``catalogue/metrics.toml``). A gauge goes into its metric's track as it is. Totals and
-deltas are differenced by series and host; a metric of them is the sum of its series' rates, per second or in relation
-to the throughput of the same rule. A counter that starts anew is a new beginning, never a loss.
+deltas are differenced by series and host; a metric of them is the sum of its series' rates (of processors: the mean),
+per second or in relation to the throughput of the same rule. A counter that starts anew is a new beginning, never a
+loss.
 
 A metric is measured by one rule at a time: two rules may speak of the same thing in other ways. Where no producer
 reports ``error_rate``, ``availability`` or ``response_time``, lines and probes stand in (rules ``LINES``, ``PROBES``).
@@ -16,6 +17,7 @@ from msgspec import Struct
 
 from streams.core.events import Sample
 from streams.core.features import SPANS
+from streams.core.health import MetricRow
 from streams.core.tracks import Track
 
 VITALS_MAX: Final = 2_000
@@ -77,10 +79,12 @@ class Flow(Struct, array_like=True):
     at_ms: int = 0
     left_out: bool = False
 
-    def per_second(self) -> float | None:
-        """Return the sum of all rates; None when it is not known."""
+    def per_second(self, *, adds: bool = True) -> float | None:
+        """Return the sum of all rates, or their mean; None when it is not known."""
         rates = [counter.rate for counter in self.counters.values() if counter.rate >= 0.0]
-        return None if self.left_out or not rates else sum(rates)
+        if self.left_out or not rates:
+            return None
+        return sum(rates) if adds else sum(rates) / len(rates)
 
     def forget(self, before_ms: int) -> int:
         """Let go of counters that were silent since ``before_ms``; return how many."""
@@ -168,14 +172,14 @@ class Vital(Struct):
         flow.counters[name] = Counter(sample.at_ms, sample.at_ms, sample.last)
         return 1
 
-    def flow(self, metric: str, rule: str, per: str, most: float) -> None:
+    def flow(self, metric: str, rule: str, row: MetricRow) -> None:
         """Measure what the counters of a metric and rule make: a rate per second, or for each of its throughput."""
         flow = self.flows[f"{metric} {rule}"]
-        value, base = flow.per_second(), 1.0 if per == "second" else None
-        if per == "throughput":
+        value, base = flow.per_second(adds=row.adds), 1.0 if row.per == "second" else None
+        if row.per == "throughput":
             base = self.flows.get(f"throughput {rule}", Flow()).per_second()
         if value is not None and base:
-            self.measure(metric, rule, flow.at_ms, min(value / base, most))
+            self.measure(metric, rule, flow.at_ms, min(value / base, row.most))
 
 
 class Vitals(Struct):

@@ -170,6 +170,13 @@ def test_limits_move_after_six_hours() -> None:
     assert judged("cpu", 100.0, *[100.0] * LEARNT) == 0.0
 
 
+def test_a_process_on_several_cores_is_judged_by_its_history() -> None:
+    """Two busy cores are no fault, and eight are for a service that usually has two."""
+    assert judged("cpu", 200.0) == 0.0
+    assert judged("cpu", 200.0, *[190.0] * 10) == 0.0
+    assert judged("cpu", 800.0, *[200.0] * 10) == 1.0
+
+
 def test_a_restless_metric_is_allowed_more() -> None:
     """What lies within three deviations of a restless history is usual; the same value is a fault for a calm one."""
     assert judged("response_time", 1_500.0, *[100.0, 900.0] * LEARNT) == 0.0
@@ -187,7 +194,9 @@ def test_badness_is_a_share_and_monotone(metric: str) -> None:
     row = TABLE.metrics[metric]
     falls = (row.worst < row.fine) if row.fine is not None else row.times_worst < row.times_fine
     usual = 1.0 if metric == "error_rate" else 60.0
-    values = [usual * step / 20 for step in range(20, -1, -1)] if falls else [usual * 1.5**step for step in range(40)]
+    most = 100.0 if row.cores else 1e9
+    rising = [min(usual * 1.5**step, most) for step in range(40)]
+    values = [usual * step / 20 for step in range(20, -1, -1)] if falls else rising
     found = [judged(metric, value, *[usual] * 10) for value in values]
     assert found == sorted(found)
     assert 0.0 <= found[0] < found[-1] <= 1.0

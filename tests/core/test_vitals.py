@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from streams.catalogue import strategies
 from streams.core.events import Sample
 from streams.core.vitals import LINES, PROBES, SERIES_MAX, STALE_MS, Vital
 
@@ -21,9 +22,9 @@ def delta(metric: str, at_ms: int, grown: float) -> Sample:
     return total(metric, at_ms, grown, series="rule", kind="delta")
 
 
-def flowing(vital: Vital, metric: str, per: str = "second", most: float = 1e9) -> float | None:
-    """Return what the counters make of a metric now."""
-    vital.flow(metric, "rule", per, most)
+def flowing(vital: Vital, metric: str) -> float | None:
+    """Return what the counters make of a metric now, by the shipped table."""
+    vital.flow(metric, "rule", strategies().health.metrics[metric])
     track = vital.tracks.get(metric)
     return track.last if track else None
 
@@ -57,6 +58,16 @@ def test_series_and_hosts_add_up() -> None:
         total("throughput", 10_000, 800.0, host="h2"),
     )
     assert flowing(vital, "throughput") == pytest.approx(60.0)
+
+
+def test_processors_are_averaged() -> None:
+    """A host with one busy core of four is busy by a quarter, however many counters it has."""
+    cores = [
+        total("cpu", at_ms, at_ms / 10 * (core == 0), series=f"rule#{core}")
+        for at_ms in (0, 10_000)
+        for core in range(4)
+    ]
+    assert flowing(counted(*cores), "cpu") == 25.0
 
 
 def test_a_counter_that_starts_anew_is_no_loss() -> None:
@@ -104,9 +115,9 @@ def test_errors_are_a_share_of_throughput() -> None:
         total("error_rate", 10_000, 1_000.0),
     )
     vital.count(total("throughput", 10_000, 1.0, series="other#a"), "other", 100)
-    assert flowing(vital, "error_rate", "throughput", 100.0) == 5.0
+    assert flowing(vital, "error_rate") == 5.0
     vital.count(total("error_rate", 20_000, 1e6), "rule", 100)
-    assert flowing(vital, "error_rate", "throughput", 100.0) == 100.0
+    assert flowing(vital, "error_rate") == 100.0
 
 
 def test_a_share_of_nothing_is_not_known() -> None:
@@ -117,7 +128,7 @@ def test_a_share_of_nothing_is_not_known() -> None:
         total("throughput", 10_000, 0.0),
         total("error_rate", 10_000, 0.0),
     )
-    assert flowing(vital, "error_rate", "throughput", 100.0) is None
+    assert flowing(vital, "error_rate") is None
 
 
 def test_too_many_counters_make_a_metric_unknown() -> None:
