@@ -54,11 +54,15 @@ class Course(Struct, frozen=True, kw_only=True):
 
 
 class Recorded(Struct, frozen=True, kw_only=True):
-    """A run: the service's type of wear, its course, when it failed (ms since 1970, 0: never), and what was told."""
+    """A run: the service's type of wear, its course, when it failed (ms since 1970, 0: never), and what was told.
+
+    ``queue_limit`` is what the inventory would say of it.
+    """
 
     name: str
     wear: str
     course: str
+    queue_limit: int
     failed_ms: int
     records: tuple[dict[str, float | int | str], ...]
 
@@ -81,6 +85,7 @@ class Wear(ABC):
 
     name: ClassVar[str]
     service: ClassVar[str]
+    queue_limit: ClassVar[int] = 0
 
     def __init__(self, site: Site) -> None:
         self.site = site
@@ -153,6 +158,7 @@ class Sessions(Wear):
     """Sessions of the database that a client opens and never ends."""
 
     name, service = "sessions", DB
+    queue_limit = SESSIONS_MAX
 
     def __init__(self, site: Site) -> None:
         super().__init__(site)
@@ -240,7 +246,14 @@ def record(site: Site, kind: type[Wear], course: Course, name: str, chance: rand
                 failed_ms = records[-FAILED_LOOKS]["ts"]
             if broken >= FAILED_LOOKS + AFTERWARDS_S:
                 break
-    return Recorded(name=name, wear=kind.name, course=course.name, failed_ms=failed_ms, records=tuple(records))
+    return Recorded(
+        name=name,
+        wear=kind.name,
+        course=course.name,
+        queue_limit=kind.queue_limit,
+        failed_ms=failed_ms,
+        records=tuple(records),
+    )
 
 
 def _second(worn: Wear, requests_per_s: float, chance: random.Random, *, works: bool) -> dict[str, float]:

@@ -51,6 +51,7 @@ class Run(Struct, frozen=True, kw_only=True):
     name: str
     wear: str
     course: str
+    queue_limit: int
     failed_ms: int
     records: tuple[dict[str, float | int | str], ...]
 
@@ -71,11 +72,15 @@ class Said(Struct, frozen=True, kw_only=True):
 
 
 class Warned(Struct, frozen=True, kw_only=True):
-    """A run that failed: by which wear, and how long before (ms) the alarm that lasted was raised, -1 = none."""
+    """A run that failed: by which wear, and how long before (ms) the alarm that lasted was raised, -1 = none.
+
+    ``degraded``: something was said to be wrong with it before.
+    """
 
     run: str
     wear: str
     lead_ms: int
+    degraded: bool
 
 
 class Scored(Struct, frozen=True, kw_only=True):
@@ -92,6 +97,8 @@ class Scored(Struct, frozen=True, kw_only=True):
     brier: float
     brier_base: float
     warned: dict[str, float]
+    degraded: float
+    """Share of the failures before which anything said that something was wrong: an alert, or an alarm."""
     lead_seconds_median: float
     vectors_to_85: int
     """Vectors learnt after which the balanced accuracy of all later predictions is 0.85 or more, -1 = never."""
@@ -100,11 +107,11 @@ class Scored(Struct, frozen=True, kw_only=True):
 class Pipeline:
     """A fold whose inventory has all runs' services, observed only, and the positions of what it is fed."""
 
-    def __init__(self, names: Sequence[str]) -> None:
+    def __init__(self, runs: Sequence[Run]) -> None:
         self.fold = Fold.new(strategies())
         self._at: dict[str, int] = {}
         self._offset = 0
-        services = tuple(ServiceSpec(name=name, host="recorder", mode="observe") for name in names)
+        services = tuple(ServiceSpec(name=run.name, host="recorder", queue_limit=run.queue_limit) for run in runs)
         body = canonical(Inventory(services=services))
         applied = ConfigApplied(kind="inventory", sha256=sha256(body), author="score", body=body)
         self._slice(PEOPLE, BEGIN_MS, event=applied)
@@ -193,19 +200,20 @@ def load(path: Path) -> tuple[Run, ...]:
 def score(path: Path) -> Scored:
     """Return the figures of a file of recorded runs, each predicted by runs that it was not learnt from."""
     runs = load(path)
-    names = [run.name for run in runs]
     said: list[Said] = []
     warned: list[Warned] = []
     for part in range(FOLDS):
-        learnt = Pipeline(names)
+        learnt = Pipeline(runs)
         train = [run for place, run in enumerate(runs) if place % FOLDS != part]
         for place, run in enumerate(train):
             learnt.live(run, place)
         for run in runs[part::FOLDS]:
-            known = foretold(run, learnt.copy().live(run, len(train)), len(train))
+            decided = learnt.copy().live(run, len(train))
+            known = foretold(run, decided, len(train))
             said += known
             if run.failed_ms:
-                warned.append(Warned(run=run.name, wear=run.wear, lead_ms=lead_ms(run, known)))
+                degraded = is_degraded(run, decided, len(train))
+                warned.append(Warned(run=run.name, wear=run.wear, lead_ms=lead_ms(run, known), degraded=degraded))
     return _scored(runs, said, warned)
 
 
@@ -238,6 +246,17 @@ def lead_ms(run: Run, said: Sequence[Said]) -> int:
     return before_ms if since >= 0 and before_ms >= WARNED_MS else -1
 
 
+def is_degraded(run: Run, decided: Sequence[Decision], place: int) -> bool:
+    """Tell whether an alert or an alarm was raised on a run's service before it failed."""
+    failed_ms = run.failed_ms - run.begin_ms + BEGIN_MS + APART_MS * (place + 1)
+    before = [one for one in decided if one.service == run.name and one.at_ms < failed_ms]
+    return any(one.kind == "alerted" or (one.kind == "predicted" and _alarms(one)) for one in before)
+
+
+def _alarms(predicted: Decision) -> bool:
+    return any(one.name == "probability" and one.value >= Policy().prediction_alarm for one in predicted.figures)
+
+
 def _scored(runs: Sequence[Run], said: Sequence[Said], warned: Sequence[Warned]) -> Scored:
     if not said:
         raise InputError("nothing was predicted: the runs are too few, or none of them failed")
@@ -261,6 +280,7 @@ def _scored(runs: Sequence[Run], said: Sequence[Said], warned: Sequence[Warned])
         brier=sum((one.probability - one.fails) ** 2 for one in said) / len(said),
         brier_base=base * (1.0 - base),
         warned=shares,
+        degraded=sum(one.degraded for one in warned) / max(len(warned), 1),
         lead_seconds_median=median([one.lead_ms / 1000 for one in warned if one.lead_ms >= 0] or [0.0]),
         vectors_to_85=_vectors_to_85(runs),
     )
@@ -268,7 +288,7 @@ def _scored(runs: Sequence[Run], said: Sequence[Said], warned: Sequence[Warned])
 
 def _vectors_to_85(runs: Sequence[Run]) -> int:
     """Live through all runs once; see after how many vectors (one in 10 s) the predictions to come are good."""
-    pipeline, vectors = Pipeline([run.name for run in runs]), 0
+    pipeline, vectors = Pipeline(runs), 0
     after: list[tuple[int, list[Said]]] = []
     for place, run in enumerate(runs):
         after.append((vectors, foretold(run, pipeline.live(run, place), place)))

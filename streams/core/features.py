@@ -94,6 +94,11 @@ def of_service(
     return tuple(values)
 
 
+def spans_of(queue_limit: int) -> Mapping[str, Span]:
+    """Return ``SPANS`` of a service whose queue may become so deep; 0: it is compared with its own history."""
+    return {**SPANS, "queue_depth": Span(least=0.0, most=float(queue_limit))} if queue_limit else SPANS
+
+
 def of_error(trouble: Trouble) -> tuple[float, ...]:
     """Return ``ERROR_FEATURES``; a component, severity or category that there is not sets none."""
     return (

@@ -11,7 +11,7 @@ from typing import Final
 
 from streams.core.anomalies import look, over
 from streams.core.events import SEVERITIES
-from streams.core.features import Situation, of_service
+from streams.core.features import Situation, of_service, spans_of
 from streams.core.forecasting import averted, look_ahead
 from streams.core.incidents import Incident
 from streams.core.outlooks import Outlook
@@ -20,7 +20,9 @@ from streams.core.state import Draft, Turn
 from streams.core.ties import in_trouble, trouble_began
 from streams.core.vitals import MINUTE_MS, Vital
 
-FORESIGHT: Final = Foresight()
+FORESIGHT: Final = Foresight(at_once=False)
+LEARNT_AT_ONCE: Final = 2
+"""Examples that are learnt with a vector of a service that works: an error is acted on first, and learnt from later."""
 FAILING: Final = frozenset(SEVERITIES[2:])
 """An open incident this severe is a failure of its service."""
 UNKNOWN: Final = "no longer followed"
@@ -43,7 +45,10 @@ def heard(turn: Turn, service: str, vital: Vital, at_ms: int) -> None:
     outlook.looked_at_ms = at_ms
     foresight.predictor.pass_to(service, at_ms - turn.policy.lateness_ms, FORESIGHT)
     if not _broken(turn, service, vital):
-        vector = of_service(vital.tracks, _situation(turn, service, vital, outlook, at_ms), at_ms)
+        foresight.predictor.digest(foresight.may_learn(turn.now_ms, LEARNT_AT_ONCE))
+        spec = turn.fleet.spec(service)
+        spans = spans_of(spec.queue_limit if spec is not None else 0)
+        vector = of_service(vital.tracks, _situation(turn, service, vital, outlook, at_ms), at_ms, spans)
         foresight.predictor.watch(service, at_ms, vector, FORESIGHT)
         if turn.append_ms - at_ms <= turn.policy.old_evidence_ms:
             _predict(turn, service, outlook, vector, at_ms)

@@ -84,7 +84,8 @@ class ServiceSpec(Applied, frozen=True):
 
     Of any type: ``port`` and ``lock_files`` that a blocker may hold, ``config_files`` that a checkpoint covers and
     ``checkpoint_dir``, ``reload_signal``, ``switches`` by name, ``caches`` (directories that may be emptied),
-    ``tools`` (jobs of ``TOOLS`` to command lines), ``rotate_log`` (whether ``log_file`` may be moved away).
+    ``tools`` (jobs of ``TOOLS`` to command lines), ``rotate_log`` (whether ``log_file`` may be moved away),
+    ``queue_limit`` (how deep its queue, or how large its pool, may become before it turns work away; 0: not known).
     """
 
     name: str
@@ -115,6 +116,7 @@ class ServiceSpec(Applied, frozen=True):
     rotate_log: bool = False
     base_url: str = ""
     calls: dict[str, str] = field(default_factory=dict)
+    queue_limit: int = 0
     probes: tuple[ProbeSpec, ...] = ()
 
     def switch(self, kind: str) -> str:
@@ -133,6 +135,8 @@ def check_service(spec: ServiceSpec) -> None:
     one_of(f"{what}: type", spec.type, SERVICE_TYPES)
     one_of(f"{what}: mode", spec.mode, MODES)
     one_of(f"{what}: reload_signal", spec.reload_signal, SIGNALS)
+    if spec.queue_limit < 0:
+        raise InputError(f"{what}: queue_limit is below 0; leave it out where there is none")
     if not spec.name or not spec.host:
         raise InputError(f"service {spec.name!r}: name and host must not be empty")
     missing = [name for name in NEEDED.get(spec.type, ()) if not getattr(spec, name)]

@@ -18,8 +18,8 @@ from streams.core.num import logistic, stored
 
 HELD_BACK_PER_SERVICE_MAX: Final = 32
 HELD_BACK_MAX: Final = 8_192
-STRATEGY_RATE: Final = 0.1
-"""Outcomes are few, so each weighs more than a vector. 0.3 and 1 choose no better, and claim more than they know."""
+RIPE_MAX: Final = 256
+"""Examples that wait to be learnt. Beyond it calm ones count in the calibration only, warnings beyond twice it."""
 
 
 class Foresight(Struct, frozen=True, kw_only=True):
@@ -31,6 +31,8 @@ class Foresight(Struct, frozen=True, kw_only=True):
     negatives_min: int = 30
     outcomes_min: int = 10
     """Verified outcomes of a strategy before it is predicted to be the best."""
+    at_once: bool = True
+    """An example is learnt as soon as its outcome is known. Off: when ``digest`` says so."""
 
 
 class Prediction(Struct, frozen=True, kw_only=True):
@@ -39,7 +41,7 @@ class Prediction(Struct, frozen=True, kw_only=True):
     Of a service: the probability that it fails within ``horizon_ms``, and as confidence the share of earlier
     predictions like this one that were right. Of an error: the probability that ``strategy`` succeeds, and as
     confidence what is left of it for the few outcomes that it rests on; ``horizon_ms`` is 0. ``leading`` is the
-    feature that speaks most for it; ``strategy`` is "" when there is none to recommend.
+    feature that speaks most for it, "" when of a service none does; ``strategy`` is "" when there is none to recommend.
     """
 
     valid: bool
@@ -58,13 +60,24 @@ class HeldBack(Struct, array_like=True, frozen=True):
     vector: tuple[float, ...]
 
 
+class Ripe(Struct, array_like=True, frozen=True):
+    """A vector whose outcome is known."""
+
+    vector: tuple[float, ...]
+    failed: bool
+
+
 class FailurePredictor(Struct):
-    """One learner for all services; ``waiting`` are vectors held back, by service, the oldest first."""
+    """One learner for all services; ``waiting`` are vectors held back, by service, the oldest first.
+
+    ``ripe`` are those whose outcome is known, and that are not learnt yet.
+    """
 
     regression: Regression = field(default_factory=lambda: Regression(len(SERVICE_FEATURES)))
     calibration: Calibration = field(default_factory=Calibration)
     waiting: dict[str, list[HeldBack]] = {}
     waiting_count: int = 0
+    ripe: list[Ripe] = []
 
     def valid(self, foresight: Foresight) -> bool:
         """Tell whether enough failures and enough of their absence were seen."""
@@ -88,7 +101,8 @@ class FailurePredictor(Struct):
         shares = self.regression.shares(vector)
         log_odds = self.regression.sum(shares)
         probability = self.calibration.probability(log_odds)
-        leading = names[max(range(len(shares)), key=shares.__getitem__)]
+        most = max(range(len(shares)), key=shares.__getitem__)
+        leading = names[most] if shares[most] > 0.0 else ""
         return Prediction(
             valid=True,
             probability=stored(probability),
@@ -116,7 +130,7 @@ class FailurePredictor(Struct):
         """Learn that a service has not failed up to ``at_ms``: vectors older than the horizon were no warning."""
         held = self.waiting.get(service, [])
         while held and held[0].at_ms + foresight.horizon_ms < at_ms:
-            self._learn(held.pop(0), failed=False)
+            self._ripen(held.pop(0), foresight, failed=False)
         if not held:
             self.waiting.pop(service, None)
 
@@ -125,7 +139,7 @@ class FailurePredictor(Struct):
         self.pass_to(service, at_ms, foresight)
         for one in self.waiting.pop(service, []):
             if one.at_ms <= at_ms:
-                self._learn(one, failed=True)
+                self._ripen(one, foresight, failed=True)
             else:
                 self.waiting_count -= 1
 
@@ -133,10 +147,19 @@ class FailurePredictor(Struct):
         """Drop what is held back of a service whose outcome won't be known."""
         self.waiting_count -= len(self.waiting.pop(service, []))
 
-    def _learn(self, one: HeldBack, *, failed: bool) -> None:
+    def digest(self, count: int) -> None:
+        """Learn so many of the examples whose outcome is known, in the order in which it became known."""
+        for one in self.ripe[:count]:
+            self.regression.learn(one.vector, true=one.failed)
+        del self.ripe[:count]
+
+    def _ripen(self, one: HeldBack, foresight: Foresight, *, failed: bool) -> None:
         self.waiting_count -= 1
         self.calibration.learn(one.log_odds, true=failed)
-        self.regression.learn(one.vector, true=failed)
+        if len(self.ripe) < (2 * RIPE_MAX if failed else RIPE_MAX):
+            self.ripe.append(Ripe(one.vector, failed))
+        if foresight.at_once:
+            self.digest(len(self.ripe))
 
 
 class StrategyPredictor(Struct):
@@ -148,7 +171,7 @@ class StrategyPredictor(Struct):
         """Learn a verified outcome of a strategy for an error of this vector (``ERROR_FEATURES``)."""
         known = self.strategies.get(strategy)
         if known is None:
-            known = Regression(len(ERROR_FEATURES), bias=0.0, rate=STRATEGY_RATE)
+            known = Regression(len(ERROR_FEATURES), bias=0.0)
             self.strategies[strategy] = known
         known.learn(vector, true=success)
 
