@@ -9,8 +9,9 @@ from typing import Final
 from msgspec import Struct
 
 from analytics.views import EventLog
-from lab.in_process import Figures, Times
+from lab.in_process import Figures
 from lab.scenarios.frame import Table
+from lab.stopwatch import Times
 from streams.catalogue.actions import actions
 from streams.core.events import Decision
 
@@ -46,7 +47,7 @@ def alone(found: Figures) -> tuple[Figure, ...]:
     """Return the figures of the closed loop."""
     each = f"{IN_ONE}: {found.errors:,} errors one after the other"
     one_line = f"{IN_ONE}: a line's bytes to those of fact and evidence"
-    six = f"{IN_ONE}: all six speak of it, {found.six_actions} action heals it"
+    six = f"{IN_ONE}: all six speak of it, one action heals it {found.six_healed} of {found.six_times} times"
     share = found.recovered / found.errors if found.errors else 0.0
     return (
         _times("error to strategy", (4.7, 8.2), found.error_to_strategy, f"{each}, line to decision"),
@@ -62,7 +63,9 @@ def alone(found: Figures) -> tuple[Figure, ...]:
         _mean("  or after a restart", None, found.restore, f"{IN_ONE}: from the snapshot to a fold that decides"),
         _mean("error report", 23.7, found.error_report, one_line),
         _mean("health sample", 8.9, found.health_sample, "processors, memory, all file systems, sensors of this host"),
-        _mean("one error over six components", 87.3, found.six_components, six),
+        _mean(
+            "one error over six components", 87.3, found.six_components, six, done=found.six_healed == found.six_times
+        ),
         _mean("rollback", 25.0, found.rollback_1mb, "a checkpoint of 1 MB put back"),
         Figure(
             figure=f"of {found.errors:,} errors recovered",
@@ -85,27 +88,28 @@ def alone(found: Figures) -> tuple[Figure, ...]:
             seed="",
             ours=f"{found.load_average:.2f}",
             better=None,
-            measured="of the last minute; a busy machine shows in each maximum",
+            measured="of the last minute; a busy machine shows by the wall clock",
         ),
     )
 
 
 def _times(name: str, seed: tuple[float, float], ours: Times, measured: str) -> Figure:
+    """Return a figure of mean and maximum: the mean by the wall clock, the maximum of processor time (``Times``)."""
     return Figure(
         figure=f"{name}, mean / max",
         seed=f"{seed[0]:g} / {seed[1]:g} ms",
-        ours=f"{ours.mean:.2f} / {ours.max:.2f} ms",
-        better=ours.mean < seed[0] and ours.max < seed[1],
-        measured=measured,
+        ours=f"{ours.mean:.2f} / {ours.cpu_max:.2f} ms",
+        better=ours.mean < seed[0] and ours.cpu_max < seed[1],
+        measured=f"{measured}; mean by the wall clock, max of processor time (by the wall clock {ours.max:.2f} ms)",
     )
 
 
-def _mean(name: str, seed: float | None, ours: Times, measured: str) -> Figure:
+def _mean(name: str, seed: float | None, ours: Times, measured: str, *, done: bool = True) -> Figure:
     return Figure(
         figure=name,
         seed="" if seed is None else f"{seed:g} ms",
         ours=f"{ours.mean:.2f} ms",
-        better=None if seed is None else ours.mean < seed,
+        better=None if seed is None else done and ours.mean < seed,
         measured=measured,
     )
 

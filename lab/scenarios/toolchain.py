@@ -160,7 +160,7 @@ async def run(settings: Settings, display: Display, extent: Extent = WHOLE) -> T
     return Toolchain(
         scenario="toolchain",
         seconds=round(time.monotonic() - began, 1),
-        claims=(*_claims(breakdowns, decisions, slowest(found)), *_claims_of_figures(figures)),
+        claims=(*_claims(breakdowns, decisions, slowest(found)), claim_of_figures(figures)),
         breakdowns=breakdowns,
         ways=by_way,
         running_seconds=slowest(found),
@@ -303,14 +303,12 @@ def _claims(
     )
 
 
-def _claims_of_figures(figures: Sequence[Figure]) -> tuple[Claim, ...]:
-    """Return one claim: each figure that can be compared is better than the seed's."""
+def claim_of_figures(figures: Sequence[Figure]) -> Claim:
+    """Return the claim that each figure that can be compared is better than the seed's; none at all is no evidence."""
     compared = [one for one in figures if one.better is not None]
     worse = [f"{one.figure}: {one.ours} beside {one.seed}" for one in compared if not one.better]
-    return (
-        Claim(
-            says=FIGURES_CLAIM,
-            found="; ".join(worse) or f"{len(compared)} of {len(compared)}",
-            holds=not worse,
-        ),
+    return Claim(
+        says=FIGURES_CLAIM,
+        found="; ".join(worse) or f"{len(compared)} of {len(compared)}",
+        holds=bool(compared) and not worse,
     )
