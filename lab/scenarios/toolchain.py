@@ -31,6 +31,7 @@ from lab.scenarios.workshop import KINDS, Breakage, Component, Workshop
 from lab.session import Lab, background, running
 from lab.shipper import outgoing
 from lab.timeline import Story
+from streams.catalogue.actions import actions
 from streams.core.events import Decision
 from streams.core.teams import WAYS
 from streams.settings import Settings
@@ -200,10 +201,12 @@ async def _storm(lab: Lab, seconds: int) -> Storm:
         await lab.log.append(outgoing(topic, lab.partitions, name, lines))
         shipped += len(lines)
         await asyncio.sleep(max(0.0, began + step / STORM_STEPS_PER_S - time.monotonic()))
+    took_s = time.monotonic() - began
     counted, recorded = await _counted(lab, name, shipped)
     return Storm(
         per_second=STORM_PER_S,
         seconds=seconds,
+        took_seconds=round(took_s, 2),
         shipped=shipped,
         counted=counted,
         behind_seconds=(recorded - last_ms) / 1000 if counted == shipped else None,
@@ -227,7 +230,8 @@ async def _counted(lab: Lab, service: str, wanted: int) -> tuple[int, int]:
 def _of_run(decisions: Sequence[Decision], breakdowns: Sequence[Breakdown]) -> tuple[Figure, ...]:
     opened = [one for one in decisions if one.kind == "incident_opened"]
     classified = sum(one.kind in one.seen for one in breakdowns)
-    return (*by_strategy(decisions), *of_errors(opened, classified, len(breakdowns)))
+    called_for = {actions()[KINDS[one.kind].heals].strategy for one in breakdowns}
+    return (*by_strategy(decisions, called_for), *of_errors(opened, classified, len(breakdowns)))
 
 
 def _tracks(workshop: Workshop, course: Mapping[str, Sequence[str]]) -> tuple[tuple[Breakage, ...], ...]:
@@ -288,7 +292,7 @@ def _claims(
         Claim(
             says="all components are healed each time, and that is verified",
             found=f"{healed} of {len(breakdowns)} breakages",
-            holds=healed == len(breakdowns),
+            holds=0 < healed == len(breakdowns),
         ),
         Claim(
             says="specialists are coordinated in all four ways",

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from lab.closed_loop import Component, Loop
 from lab.in_process import AT_ONCE, IN_PARALLEL, Figures, measure, one_after_another
-from lab.scenarios.figures import Figure, alone, by_strategy
+from lab.scenarios.figures import Figure, Storm, alone, by_strategy, of_storm
 from lab.scenarios.toolchain import claim_of_figures
 from lab.stopwatch import Span, Times, times
 from streams.core.config import Inventory, Policy
@@ -154,7 +154,10 @@ def figures_of(to_strategy: Times) -> Figures:
 
 
 def test_success_of_a_strategy_is_what_was_verified(tmp_path: Path) -> None:
-    """Of two restarts one is verified and one not, which is half; a strategy that was never tried has no figure."""
+    """Of two restarts one is verified and one not, which is half; what was never tried has no figure.
+
+    Unless the breakages call for it: then it is worse.
+    """
     world = World()
     world.apply(
         "policy", Policy(exploration_rate=0.0, blast_radius_share=1.0, verify_after_ms=1_000, stay_away_ms=1_000)
@@ -168,6 +171,23 @@ def test_success_of_a_strategy_is_what_was_verified(tmp_path: Path) -> None:
     for _ in range(12):
         world.wait(1)
         world.normal("a")
-    figures = {one.figure: one for one in by_strategy(world.decisions)}
+    figures = {one.figure: one for one in by_strategy(world.decisions, {"restart", "fallback"})}
     assert (figures["success of restart"].ours, figures["success of restart"].better) == ("50.0%", False)
     assert (figures["success of retry"].ours, figures["success of retry"].better) == ("-", None)
+    assert (figures["success of fallback"].ours, figures["success of fallback"].better) == ("-", False)
+
+
+@pytest.mark.parametrize(
+    ("took_seconds", "counted", "better"), [(10.0, 10_000, True), (10.0, 9_999, False), (20.0, 10_000, False)]
+)
+def test_a_storm_counts_at_the_rate_that_is_claimed(took_seconds: float, counted: int, *, better: bool) -> None:
+    """Ten seconds of errors for which twenty were needed are no figure of 1,000 errors a second."""
+    storm = Storm(
+        per_second=1_000, seconds=10, took_seconds=took_seconds, shipped=10_000, counted=counted, behind_seconds=None
+    )
+    assert of_storm(storm).better is better
+
+
+def test_figures_of_nothing_bear_nothing_out() -> None:
+    """The claim needs at least one figure that can be compared."""
+    assert not claim_of_figures([]).holds
