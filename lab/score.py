@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from lab.faults import FAULTS
-from lab.timeline import Story
+from lab.timeline import Course, Story
 
 SUCCESS_MIN: Final = 0.985
 """SPEC X4: the share of known patterns that is healed in the lab."""
@@ -21,23 +21,14 @@ Mode = Literal["healing", "halted", "control"]
 """Logmend heals; its kill switch is on; it does not run at all."""
 
 
-class Measured(Struct, frozen=True, kw_only=True):
-    """One injection, in seconds after it; None where it never came to that.
-
-    ``pattern`` is what it is a fault of, ``seen`` what was seen of it, in order.
-    """
+class Measured(Course, frozen=True, kw_only=True):
+    """One injection; ``pattern`` is what it is a fault of."""
 
     fault: str
     run: int
     service: str
     pattern: str
     stand_in: str
-    seen: tuple[str, ...]
-    actions: tuple[str, ...]
-    detected_seconds: float | None
-    decided_seconds: float | None
-    recovered_seconds: float | None
-    verified_seconds: float | None
     good: bool
     note: str
 
@@ -110,22 +101,40 @@ def _measured(mode: Mode, story: Story) -> Measured:
         service=story.service,
         pattern=FAULTS[story.fault].pattern,
         stand_in=story.stand_in,
-        seen=tuple(story.seen),
-        actions=tuple(story.actions),
-        detected_seconds=story.seconds(story.detected_ms),
-        decided_seconds=story.seconds(story.decided_ms),
-        recovered_seconds=story.seconds(story.recovered_ms),
-        verified_seconds=story.seconds(story.verified_ms),
+        **story.course(),
         good=_good(mode, story),
-        note=story.note,
+        note=note_of(story),
     )
 
 
-def _good(mode: Mode, story: Story) -> bool:
-    """Say whether a fault went as it should; one that was taken for something else has not."""
-    if mode != "healing":
-        return story.stayed_broken
+def healed_as_itself(story: Story) -> bool:
+    """Say whether a fault was healed and its own pattern was seen: one that was taken for another does not count."""
     return story.healed and FAULTS[story.fault].pattern in story.seen
+
+
+def left_alone(story: Story) -> bool:
+    """Say whether a fault was seen and stayed broken all the same: what nobody saw was held by no kill switch."""
+    return story.stayed_broken and story.detected_ms > 0
+
+
+def note_of(story: Story) -> str:
+    """Return why a fault did not go as it should, in words for people."""
+    if story.note:
+        return story.note
+    if story.healed and not healed_as_itself(story):
+        return "taken for another"
+    return "not detected" if story.stayed_broken and not story.detected_ms else ""
+
+
+def _good(mode: Mode, story: Story) -> bool:
+    """Say whether a fault went as it should."""
+    match mode:
+        case "healing":
+            return healed_as_itself(story)
+        case "halted":
+            return left_alone(story)
+        case "control":
+            return story.stayed_broken
 
 
 def to_json(report: LabReport) -> bytes:

@@ -71,6 +71,8 @@ class Round(Struct, frozen=True, kw_only=True):
     strategies: dict[str, float]
     """The options that the action was chosen from: expected success, best first."""
     looks: tuple[str, ...]
+    looks_before_action: bool
+    """Whether there were looks and an action, and every look was answered before it."""
     synchronised_with: str
     running_seconds: float | None
     """The longest time from a decision to bring a specialist up until it ran."""
@@ -213,6 +215,7 @@ def _round(
         action_confidence=acted.confidence if acted else 0.0,
         strategies=_strategies(acted),
         looks=tuple(one.reason for one in about if one.kind == "looked"),
+        looks_before_action=looks_come_first(about),
         synchronised_with=synchronised.reason if synchronised else "",
         running_seconds=slowest(members),
         works_again_seconds=_since(broken, broken.works_again_ms),
@@ -223,6 +226,15 @@ def _round(
 
 def _first(decisions: Sequence[Decision], kind: str) -> Decision | None:
     return next((one for one in decisions if one.kind == kind), None)
+
+
+def looks_come_first(about: Sequence[Decision]) -> bool:
+    """Say whether there were looks and an action, and each look had ended before it; the action's check comes later."""
+    acted = _first(about, "commanded")
+    looks = {one.id for one in about if one.kind == "looked" and not one.reason.startswith("verify ")}
+    before = [one for one in about if acted is not None and one.seq < acted.seq]
+    ended = {one.refers_to for one in before if one.kind == "command_ended"}
+    return bool(looks) and acted is not None and looks <= ended
 
 
 def _since(broken: _Break, moment_ms: int) -> float | None:
@@ -346,7 +358,7 @@ def _claims(rounds: Sequence[Round]) -> tuple[Claim, ...]:
         Claim(
             says="all specialists are let go",
             found=", ".join(one.state for each in rounds for one in each.specialists),
-            holds=all(one.state == "released" for each in rounds for one in each.specialists),
+            holds=all(let_all_go(each.specialists) for each in rounds),
         ),
         Claim(
             says="what was learned raises the confidence in the action and in the way of working together",
@@ -357,13 +369,19 @@ def _claims(rounds: Sequence[Round]) -> tuple[Claim, ...]:
     )
 
 
+def let_all_go(members: Sequence[Specialist]) -> bool:
+    """Say whether there were specialists and each was released; where none was called none was let go."""
+    return bool(members) and all(one.state == "released" for one in members)
+
+
 def _in_order(one: Round) -> bool:
     """Say whether the plan was synchronised with all steps, and the primary looked before its support."""
     primary = [place for place, look in enumerate(one.looks) if look.endswith("database-optimizer-001")]
     support = [place for place, look in enumerate(one.looks) if "-001" in look and place not in primary]
     complete = one.synchronised_with.split(" steps")[0].split(" of ")
     return (
-        bool(primary)
+        one.looks_before_action
+        and bool(primary)
         and bool(support)
         and max(primary) < min(support)
         and len(complete) == 2

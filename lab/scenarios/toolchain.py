@@ -30,7 +30,7 @@ from lab.scenarios.teams import RUNNING_CLAIM, RUNNING_SECONDS_MAX, Way, let_go,
 from lab.scenarios.workshop import KINDS, Breakage, Component, Workshop
 from lab.session import Lab, background, running
 from lab.shipper import outgoing
-from lab.timeline import Story
+from lab.timeline import Course, Story
 from streams.catalogue.actions import actions
 from streams.core.events import Decision
 from streams.core.teams import WAYS
@@ -65,18 +65,12 @@ COURSE: Final[Mapping[str, tuple[str, ...]]] = {
 """What happens to each component, one after the other: 26 breakages, of which 9 are of performance."""
 
 
-class Breakdown(Struct, frozen=True, kw_only=True):
-    """One breakage and what became of it. Seconds are from the injection on."""
+class Breakdown(Course, frozen=True, kw_only=True):
+    """One breakage and what became of it."""
 
     component: str
     kind: str
     category: str
-    seen: tuple[str, ...]
-    actions: tuple[str, ...]
-    detected_seconds: float | None
-    decided_seconds: float | None
-    recovered_seconds: float | None
-    verified_seconds: float | None
     healed: bool
     note: str
 
@@ -272,12 +266,7 @@ def _breakdown(one: Breakage, story: Story) -> Breakdown:
         component=one.service,
         kind=one.kind,
         category=one.category,
-        seen=tuple(story.seen),
-        actions=tuple(story.actions),
-        detected_seconds=story.seconds(story.detected_ms),
-        decided_seconds=story.seconds(story.decided_ms),
-        recovered_seconds=story.seconds(story.recovered_ms),
-        verified_seconds=story.seconds(story.verified_ms),
+        **story.course(),
         healed=story.healed,
         note=story.note,
     )
