@@ -111,8 +111,8 @@ class JsonReader:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
 
-    def read(self, found: dict[str, Any], raw: bytes, *, unfold: bool = True) -> Read:
-        """Return the line of a decoded object; ``raw`` is its text when no field holds one.
+    def read(self, found: dict[str, Any], raw: bytes | None, *, unfold: bool = True) -> Read:
+        """Return the line of a decoded object; ``raw``, or None: its JSON, is its text when no field holds one.
 
         Returns ``ENVELOPE`` for an object that may wrap lines, unless it is told not to ``unfold``.
         """
@@ -137,7 +137,12 @@ class JsonReader:
         level = _level_of(found, plan.levels) if plan.levels else ""
         if text and (text[0] == " " or text[-1] == "\n"):
             text = _bare(text)
-        data = _whole(found, plan, text) if text else raw
+        if text:
+            data = _whole(found, plan, text)
+        elif raw is None:
+            data = msgspec.json.encode(found)
+        else:
+            data = raw
         if plan.request is not None:
             data = _with_request(found, plan, data, text, level)
         return data, service, rule, host, level, at_ms

@@ -35,12 +35,12 @@ _YEARLESS_YEAR: Final = 1972
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _THOUSAND: Final = {f"{number:03}": number for number in range(1000)}
+_DATE_SIGNS: Final = frozenset({b"-", b"/"})
 _ISO_SECOND: Final = re.compile(rb"(\d{4})[-/](\d\d)[-/](\d\d)[T ](\d\d):(\d\d):(\d\d)")
 _ISO_TAIL: Final = re.compile(FRACTION + rb"(?:\s?(?P<zone>" + ZONE + rb"))?")
 _ISO_TAIL_END: Final = 48
 _DIGITS: Final = re.compile(r"-?\d{9,19}(?:\.\d{1,9})?")
 _COMPACT: Final = re.compile(r"(?:19|20)\d{12}")
-_PACKED_SIGN: Final = re.compile(rb"\d{4}T\d|\d\.\d\d\.\d\d")
 _EPOCH_START: Final = re.compile(
     rb"\[?(?P<number>\d{10}(?:\.\d{1,9})?|\d{13})[\]\s]|type=\w+ msg=audit\((?P<audit>\d{10}\.\d{3}):"
 )
@@ -107,7 +107,7 @@ def _second_of(text: bytes) -> int:
 
 def of_start(line: bytes) -> int:
     """Return the stamp of a line that begins with ``YYYY-MM-DD HH:MM:SS``, else 0."""
-    base = _second_of(line[:19])
+    base = _second_of(line[:19]) if line[4:5] in _DATE_SIGNS else 0
     if base <= WRONG:
         return base
     tail = _ISO_TAIL.match(line, 19, _ISO_TAIL_END)
@@ -127,7 +127,7 @@ def of_head(head: bytes, append_ms: int) -> int:
     at = of_start(head)
     if at:
         return at
-    found = stamp_forms.find(head) if b":" in head or _PACKED_SIGN.search(head) else None
+    found = stamp_forms.find(head)
     if found is not None:
         return _marked(found)
     start = _EPOCH_START.match(head)
@@ -151,6 +151,7 @@ def of_yearless(stamp: bytes) -> int:
     return _marked(found) if found else 0
 
 
+@lru_cache(maxsize=4096)
 def _marked(found: Found) -> int:
     """Return the stamp of what was found, with a mark for each part that is missing."""
     if not found.month:
