@@ -6,11 +6,8 @@ be proved that nothing but Logmend healed what was counted as healed.
 
 from __future__ import annotations
 
-import json
-import os
 import subprocess
 import sys
-import time
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
@@ -19,11 +16,7 @@ from lab.furnish import turn_back
 from lab.health import is_healthy
 from lab.outside import WELL, behave
 from lab.site import Site
-
-
-def now_ms() -> int:
-    """Return the wall clock in milliseconds since 1970 UTC."""
-    return time.time_ns() // 1_000_000
+from streams.workers.clock import now_ms
 
 
 class FaultError(RuntimeError):
@@ -133,16 +126,7 @@ class Fault(ABC):
             raise FaultError(f"{self.name}: {self.service} runs in spite of it")
 
     def _note(self, what: str, caller: str) -> None:
-        entry = {
-            "at_ms": now_ms(),
-            "what": what,
-            "fault": self.name,
-            "service": self.service,
-            "caller": caller,
-            "pid": os.getpid(),
-        }
-        with self.site.journal.open("a", encoding="utf-8") as journal:
-            journal.write(json.dumps(entry) + "\n")
+        self.site.note(now_ms(), what, self.name, self.service, caller)
 
 
 class PeerFault(Fault):

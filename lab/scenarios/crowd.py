@@ -1,4 +1,4 @@
-"""The crowd (``lab.services.crowd``) as a company: sixty services that depend on one database, and the truth of them."""
+"""The crowd (``lab.services.crowd``) as a company: sixty services on one database, and the truth of them."""
 
 from __future__ import annotations
 

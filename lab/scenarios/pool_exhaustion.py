@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from analytics.views import EventLog
 from lab.demo import WARM_UP_S, archived
 from lab.display import Display
-from lab.faults import Fault, make, now_ms
+from lab.faults import Fault, make
 from lab.inventory import LAB_POLICY
 from lab.scenarios.frame import Claim, Report, Table
 from lab.scenarios.teams import (
@@ -33,6 +33,7 @@ from lab.session import Lab, background, running, traffic
 from lab.site import DB
 from streams.core.events import Decision
 from streams.settings import Settings
+from streams.workers.clock import now_ms
 
 POLICY: Final = replace(LAB_POLICY, verify_after_ms=2_000, stay_away_ms=3_000, exploration_rate=0.0)
 CUSTOMERS: Final = 6

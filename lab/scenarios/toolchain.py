@@ -21,7 +21,6 @@ from analytics.views import EventLog
 from lab import in_process
 from lab.demo import WARM_UP_S, archived
 from lab.display import Display
-from lab.faults import now_ms
 from lab.inventory import LAB_POLICY
 from lab.run import run_track
 from lab.scenarios.figures import Figure, Storm, alone, by_strategy, of_errors, of_storm, on_kafka, table_of
@@ -35,6 +34,7 @@ from streams.catalogue.actions import actions
 from streams.core.events import Decision
 from streams.core.teams import WAYS
 from streams.settings import Settings
+from streams.workers.clock import now_ms
 
 POLICY: Final = replace(LAB_POLICY, verify_after_ms=2_000, stay_away_ms=3_000, exploration_rate=0.0)
 FIGURES_CLAIM: Final = "every figure of seed 001 that there is one of ours for is bettered"
