@@ -73,21 +73,22 @@ _CLOCKS_MAX: Final = 3
 
 
 class Clock(NamedTuple):
-    """The groups of ``_CLOCK``, in its order."""
+    """What ``_CLOCK`` found, but for the fraction of a second."""
 
     hour: bytes
     minute: bytes
     second: bytes | None
-    fraction: bytes | None
-    colon: bytes | None
     half: bytes | None
     zone: bytes | None
     word: bytes | None
     year: bytes | None
 
 
+_WHOLE: Final = tuple(_CLOCK.groupindex[name] for name in Clock._fields)
+
+
 class Found(NamedTuple):
-    """A stamp as it was written. ``year`` 0: none; ``month`` 0: no date at all; ``zone`` None: none."""
+    """A stamp as it was written, to the second. ``year`` 0: none; ``month`` 0: no date at all; ``zone`` None: none."""
 
     year: int
     month: int
@@ -95,22 +96,21 @@ class Found(NamedTuple):
     hour: int
     minute: int
     second: int
-    milliseconds: int
     zone: bytes | None
 
 
-def find(head: bytes) -> Found | None:
-    """Return the first stamp in the beginning of a line."""
+def find(head: bytes) -> tuple[Found, int] | None:
+    """Return the first stamp in the beginning of a line, and its milliseconds."""
     if b":" in head:
         for number, clock in enumerate(_CLOCK.finditer(head), start=1):
             before = _before(head, clock.start())
-            found = _dated(before, clock.groups()) if _date_in(before) else _alone(head, clock)
+            found = _dated(before, clock.group(*_WHOLE)) if _date_in(before) else _alone(head, clock)
             if found:
-                return found
+                return found, _ms(clock["fraction"] or clock["colon"])
             if number == _CLOCKS_MAX:
                 break
     packed = _PACKED.search(head) if _PACKED_SIGN.search(head) else None
-    return _unpacked(packed) if packed else None
+    return (_unpacked(packed), _ms(packed["fraction"] or packed["colon"])) if packed else None
 
 
 def _before(head: bytes, start: int) -> bytes:
@@ -121,9 +121,9 @@ def _before(head: bytes, start: int) -> bytes:
 
 
 @lru_cache(maxsize=4096)
-def _dated(before: bytes, groups: tuple[Any, ...]) -> Found | None:
+def _dated(before: bytes, whole: tuple[Any, ...]) -> Found | None:
     """Return the stamp of a clock and the date that ends just before it; the same for the lines of a second."""
-    date, clock = _date_in(before), Clock(*groups)
+    date, clock = _date_in(before), Clock(*whole)
     return _found(clock, *_day_of(date, clock)) if date and (clock.second or date["y"] or clock.half) else None
 
 
@@ -137,16 +137,15 @@ def _date_in(before: bytes) -> Date | None:
 def _alone(head: bytes, clock: re.Match[bytes]) -> Found | None:
     """Return a clock that begins the line without a date, as in ``10:00:00.123 INFO`` and ``[10:00:00] done``."""
     begins = clock["second"] is not None and head[: clock.start()] in {b"", b"["} and head[clock.end() :][:1] in _ENDS
-    return _found(Clock(*clock.groups()), 0, 0, 0) if begins else None
+    return _found(Clock(*clock.group(*_WHOLE)), 0, 0, 0) if begins else None
 
 
 _ENDS: Final = frozenset({b"", b" ", b"\t", b"]", b"|", b","})
 
 
 def _found(clock: Clock, year: int, month: int, day: int) -> Found:
-    milliseconds = _ms(clock.fraction or clock.colon)
-    hour, second = _hour(int(clock.hour), clock.half), int(clock.second or 0)
-    return Found(year, month, day, hour, int(clock.minute), second, milliseconds, clock.zone)
+    hour = _hour(int(clock.hour), clock.half)
+    return Found(year, month, day, hour, int(clock.minute), int(clock.second or 0), clock.zone)
 
 
 def _ms(fraction: bytes | None) -> int:
@@ -203,6 +202,4 @@ def _full_year(digits: bytes | None) -> int:
 def _unpacked(found: re.Match[bytes]) -> Found:
     parts = (found[name] or found[f"{name}2"] for name in ("month", "day", "hour", "minute", "second"))
     month, day, hour, minute, second = map(int, parts)
-    return Found(
-        int(found["year"]), month, day, hour, minute, second, _ms(found["fraction"] or found["colon"]), found["zone"]
-    )
+    return Found(int(found["year"]), month, day, hour, minute, second, found["zone"])
