@@ -31,6 +31,7 @@ from lab.scenarios.teams import (
 )
 from lab.session import Lab, background, running, traffic
 from lab.site import DB
+from lab.watch import Watch
 from streams.core.events import Decision
 from streams.settings import Settings
 from streams.workers.clock import now_ms
@@ -153,34 +154,38 @@ async def run(settings: Settings, display: Display) -> PoolExhaustion:
     )
 
 
-class _Break(Struct, kw_only=True):
+class Break(Struct, kw_only=True):
     """One injection: times are milliseconds since 1970, 0 where it did not come to that."""
 
     injected_ms: int
     after_seq: int
+    broken: bool = False
+    """Whether customers were not served at some time."""
     works_again_ms: int = 0
 
 
-async def _break(lab: Lab, display: Display, number: int) -> _Break:
+async def _break(lab: Lab, display: Display, number: int) -> Break:
     """Let a client take all sessions, and wait until the database is verified to be healed, or for too long."""
     display.phase(f"round {number} of {ROUNDS}: a client leaks sessions of {DB} until there is none left")
     fault = make("sessions", lab.site)
     after_seq = lab.watch.decisions[-1].seq if lab.watch.decisions else lab.seq
     await asyncio.to_thread(fault.inject, "lab")
-    found = _Break(injected_ms=fault.since_ms, after_seq=after_seq)
+    found = Break(injected_ms=fault.since_ms, after_seq=after_seq)
     try:
-        await _see_it_heal(lab, fault, found)
+        await see_it_heal(lab.watch, fault, found)
     finally:
         fault.tidy("lab: after the verdict")
     return found
 
 
-async def _see_it_heal(lab: Lab, fault: Fault, found: _Break) -> None:
+async def see_it_heal(watch: Watch, fault: Fault, found: Break) -> None:
+    """Use the database until the incident is over; it works again only after it did not, and after an action."""
     deadline = time.monotonic() + HEALED_S
     while time.monotonic() < deadline:
-        after = [one for one in lab.watch.decisions if one.seq > found.after_seq and one.service == DB]
-        acted = any(one.kind == "commanded" for one in after)
-        if acted and not found.works_again_ms and await asyncio.to_thread(fault.is_healthy):
+        after = [one for one in watch.decisions if one.seq > found.after_seq and one.service == DB]
+        well = await asyncio.to_thread(fault.is_healthy)
+        found.broken = found.broken or not well
+        if well and found.broken and not found.works_again_ms and any(one.kind == "commanded" for one in after):
             found.works_again_ms = now_ms()
         if any(one.kind in {"incident_closed", "escalated"} for one in after):
             return
@@ -197,7 +202,7 @@ def _lines(log: EventLog, since_ms: int) -> int:
 
 
 def _round(
-    broken: _Break, decisions: Sequence[Decision], recorded: Mapping[str, int], everybody: Sequence[Specialist]
+    broken: Break, decisions: Sequence[Decision], recorded: Mapping[str, int], everybody: Sequence[Specialist]
 ) -> Round:
     """Piece a round together from the decisions on the incident that was opened for it."""
     after = [one for one in decisions if one.seq > broken.after_seq]
@@ -238,7 +243,7 @@ def looks_come_first(about: Sequence[Decision]) -> bool:
     return bool(looks) and acted is not None and looks <= ended
 
 
-def _since(broken: _Break, moment_ms: int) -> float | None:
+def _since(broken: Break, moment_ms: int) -> float | None:
     return round((moment_ms - broken.injected_ms) / 1000, 2) if moment_ms else None
 
 
@@ -251,7 +256,7 @@ def _strategies(acted: Decision | None) -> dict[str, float]:
 
 
 def _stages(
-    broken: _Break, about: Sequence[Decision], recorded: Mapping[str, int], members: Sequence[Specialist]
+    broken: Break, about: Sequence[Decision], recorded: Mapping[str, int], members: Sequence[Specialist]
 ) -> tuple[Stage, ...]:
     """Return the five stages of the seed with what happened in each.
 
@@ -307,7 +312,7 @@ def _done(acted: Decision | None) -> str:
     return f"{acted.command.action} ({acted.strategy}, {acted.confidence:.1%}, for {acted.reason})"
 
 
-def _became(broken: _Break, verified: Decision | None) -> str:
+def _became(broken: Break, verified: Decision | None) -> str:
     again = _since(broken, broken.works_again_ms)
     served = "customers are not served" if again is None else f"customers are served {again:.1f} s after the leak began"
     return f"{served}; {'verified' if verified else 'not verified'}"

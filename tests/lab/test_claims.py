@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from msgspec.structs import replace
 
+from lab import furnish
+from lab.faults.limits import Sessions
+from lab.scenarios import pool_exhaustion
 from lab.scenarios.flapping import POLICY, Attempt, claims_of_attempts
-from lab.scenarios.pool_exhaustion import let_all_go, looks_come_first
+from lab.scenarios.pool_exhaustion import Break, let_all_go, looks_come_first, see_it_heal
+from lab.site import DB, Site
+from lab.watch import Watch
 from streams.core.config import Inventory
 from streams.core.events import Decision
+from tests.analytics.memory_log import MemoryLog
 from tests.core.world import World, spec
 
 
@@ -67,6 +75,38 @@ def test_the_check_of_an_action_may_come_after_it() -> None:
     """The one look that belongs after the action is the one at what it did."""
     decided = course("looked", "command_ended", "commanded", "looked")
     assert looks_come_first([*decided[:-1], replace(decided[-1], reason="verify by critic")])
+
+
+class Told(Watch):
+    """A watch that has been told some decisions."""
+
+    def __init__(self, decisions: list[Decision]) -> None:
+        super().__init__(MemoryLog(), "decisions")
+        self.decisions = decisions
+
+
+class AsUsed(Sessions):
+    """A fault of which customers see one thing after the other; the last stays."""
+
+    def __init__(self, site: Site, *seen: bool) -> None:
+        super().__init__(site)
+        self._seen = list(seen)
+
+    def is_healthy(self) -> bool:
+        """Say what is seen next."""
+        return self._seen.pop(0) if len(self._seen) > 1 else self._seen[0]
+
+
+@pytest.mark.parametrize(("seen", "again"), [((True,), False), ((False,), False), ((False, True), True)])
+async def test_customers_who_were_always_served_are_not_served_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seen: tuple[bool, ...], *, again: bool
+) -> None:
+    """Works again: only what was seen not to work; and what never works does not either."""
+    monkeypatch.setattr(pool_exhaustion, "HEALED_S", 0.5)
+    decided = [replace(one, seq=number + 1, service=DB) for number, one in enumerate(course("commanded"))]
+    found = Break(injected_ms=1, after_seq=0)
+    await see_it_heal(Told(decided), AsUsed(furnish.create(tmp_path, "h", ()), *seen), found)
+    assert (found.works_again_ms > 0) is again
 
 
 def test_specialists_that_were_never_called_were_not_let_go() -> None:
