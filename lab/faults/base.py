@@ -9,6 +9,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import ClassVar
 
 from lab import control
@@ -117,6 +118,11 @@ class Fault(ABC):
         if pid is None:
             raise FaultError(f"{self.name}: {service} does not run, so there is nothing to break")
         return pid
+
+    def _until_broken(self, times: int, breaks: Callable[[int], bool]) -> None:
+        """Do something up to so many times, until it says that the service is broken; ``FaultError`` if it never is."""
+        if not any(breaks(number) for number in range(times)):
+            raise FaultError(f"{self.name}: {self.service} still works after {times} times")
 
     def _start_again(self) -> None:
         """Stop and start the service, as a roll-out does; ``FaultError`` when it lives on in spite of the fault."""

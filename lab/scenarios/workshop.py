@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -219,13 +219,6 @@ class Breakage(Fault):
             raise FaultError(f"{self.name}: {self.service} does not run, so there is nothing to break")
         return pid
 
-    def _until_broken(self, ask: Callable[[], object], times: int) -> None:
-        for _ in range(times):
-            ask()
-            if not self.is_healthy():
-                return
-        raise FaultError(f"{self.name}: {self.service} still does its jobs")
-
 
 class SlowAnalysis(Breakage):
     """What analyses the component's jobs takes its time, and every job waits for it."""
@@ -260,7 +253,11 @@ class FilesLeftOpen(Breakage):
     tells = "the component has too many open files"
 
     def _break(self) -> None:
-        self._until_broken(lambda: self.component.say("/watch"), OPEN_FILES_MAX)
+        self._until_broken(OPEN_FILES_MAX, self._watch)
+
+    def _watch(self, _number: int) -> bool:
+        self.component.say("/watch")
+        return not self.is_healthy()
 
 
 class Damaged(Breakage):
