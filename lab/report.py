@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from analytics.views import EventLog
-from lab.score import healed_as_itself, left_alone, note_of
+from lab.score import healed_as_itself, held_back, note_of
 from lab.timeline import Course, Story
 
 HEALED_MIN: Final = 5
@@ -109,7 +109,7 @@ def build(log: EventLog, span: Span, stories: Sequence[Story]) -> DemoReport:
     enough = len(faults) if span.halted else min(HEALED_MIN, len(faults))
     offset, seq = {"offset": span.facts_offset}, {"seq": span.seq}
     return DemoReport(
-        ok=0 < enough <= good,
+        ok=0 < enough <= good and (not span.halted or held_back(stories)),
         halted=span.halted,
         seconds=round(span.seconds, 1),
         lines=_lines(log, span),
@@ -137,7 +137,7 @@ def fault_row(story: Story) -> FaultRow:
         pattern=story.pattern,
         **story.course(),
         healed=healed_as_itself(story),
-        stayed_broken=left_alone(story),
+        stayed_broken=story.stayed_broken,
         note=note_of(story),
     )
 

@@ -37,7 +37,8 @@ class LabReport(Struct, frozen=True, kw_only=True):
     """A measurement. ``good`` of ``injected`` faults went as they should: healed, or left broken where nothing acts.
 
     ``low`` and ``high`` are the 95 % interval of that share (Wilson). ``ok``: the share is the promised one at least,
-    and all that was asked for was injected; where nothing acts, none may recover.
+    and all that was asked for was injected; where nothing acts, none may recover; with the kill switch on some must
+    have been detected, or it was not that which held back.
     """
 
     ok: bool
@@ -79,7 +80,7 @@ def scored(
     share = good / injected if injected else 0.0
     needed = SUCCESS_MIN if mode == "healing" else 1.0
     return LabReport(
-        ok=injected == len(stories) and share >= needed,
+        ok=injected == len(stories) and share >= needed and (mode != "halted" or held_back(stories)),
         mode=mode,
         runs=runs,
         seconds=round(seconds, 1),
@@ -112,29 +113,25 @@ def healed_as_itself(story: Story) -> bool:
     return story.healed and FAULTS[story.fault].pattern in story.seen
 
 
-def left_alone(story: Story) -> bool:
-    """Say whether a fault was seen and stayed broken all the same: what nobody saw was held by no kill switch."""
-    return story.stayed_broken and story.detected_ms > 0
+def held_back(stories: Sequence[Story]) -> bool:
+    """Say whether Logmend saw any of these faults: where it saw none, it was no kill switch that left them broken.
+
+    Of any, not of each: with the kill switch on an incident stays open for a while, and what is seen again in it later
+    is no news.
+    """
+    return any(story.detected_ms for story in stories)
 
 
 def note_of(story: Story) -> str:
     """Return why a fault did not go as it should, in words for people."""
     if story.note:
         return story.note
-    if story.healed and not healed_as_itself(story):
-        return "taken for another"
-    return "not detected" if story.stayed_broken and not story.detected_ms else ""
+    return "taken for another" if story.healed and not healed_as_itself(story) else ""
 
 
 def _good(mode: Mode, story: Story) -> bool:
     """Say whether a fault went as it should."""
-    match mode:
-        case "healing":
-            return healed_as_itself(story)
-        case "halted":
-            return left_alone(story)
-        case "control":
-            return story.stayed_broken
+    return healed_as_itself(story) if mode == "healing" else story.stayed_broken
 
 
 def to_json(report: LabReport) -> bytes:
