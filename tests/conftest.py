@@ -59,9 +59,10 @@ def broker_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def in_memory(tmp_path: Path) -> Iterator[Path]:
-    """Return an empty directory in memory where there is room, for tests that ``fsync`` often: it takes 20 ms on a disk.
+    """Return an empty directory in memory where there is room, for tests that ``fsync`` often (20 ms each on disk).
 
-    None of them pulls a plug: a machine's death is played by a disk that forgets.
+    None of them pulls a plug: a machine's death is played by a disk that forgets. No service may be declared in there:
+    workers touch nothing below /dev.
     """
     if not os.access(MEMORY, os.W_OK) or shutil.disk_usage(MEMORY).free < MEMORY_FREE_MIN:
         yield tmp_path
