@@ -18,7 +18,7 @@ COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-u
 BESIDE := $(addprefix tests/,analytics contract core docs fuzz ingest packaging scenarios schemas sim workers)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test tests-beside tests-others check sim fuzz chaos bench lock clean
+.PHONY: help demo test tests-beside tests-lab tests-others check sim fuzz chaos bench lock clean
 
 help:  ## show this
 	@grep -hE '^[a-z]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -26,11 +26,14 @@ help:  ## show this
 demo: $(READY)  ## real log lines to healed services, with everything embedded; ends by itself
 	@$(BIN)/logmend demo
 
-test: $(READY)  ## every test, in two processes
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line tests-others tests-beside
+test: $(READY)  ## every test, in three processes: the lab's, which mostly wait, do not hold up the others
+	@$(MAKE) --no-print-directory --jobs=3 --output-sync=line tests-lab tests-others tests-beside
+
+tests-lab: $(READY)
+	@$(BIN)/python -m pytest tests/lab
 
 tests-others: $(READY)
-	@$(BIN)/python -m pytest $(BESIDE:%=--ignore=%)
+	@$(BIN)/python -m pytest $(BESIDE:%=--ignore=%) --ignore=tests/lab
 
 tests-beside: $(READY)
 	@$(BIN)/python -m pytest $(BESIDE)

@@ -15,7 +15,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -24,6 +24,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from lab import in_process
 from streams.codec import decode_command, decode_inbox, encode
 from streams.core.chain import sha256_of
 from streams.core.commands import command_sha256
@@ -36,7 +37,8 @@ from streams.runtime.broker import EmbeddedBroker
 from streams.runtime.children import Child, children_of
 from streams.runtime.kafka import KafkaLog
 from streams.settings import Settings
-from streams.workers import checkpoints
+from streams.topics import Topics
+from streams.workers.clock import now_ms
 
 HOST: Final = "bench-host"
 SERVICES: Final = 8
@@ -46,7 +48,6 @@ TURNS: Final = (("fallback", "upstream"), ("degrade", "feature"), ("restore_feat
 PAUSE_SECONDS: Final = 0.05
 WAIT_SECONDS_MAX: Final = 60.0
 ROLLBACKS: Final = 50
-CHECKPOINT_BYTES: Final = 1 << 20
 MEAN_MS_MAX: Final = 37.2
 MAX_MS_MAX: Final = 48.9
 ROLLBACK_MS_MAX: Final = 25.0
@@ -109,6 +110,31 @@ def inventory(directory: Path) -> Inventory:
     )
 
 
+async def apply(log: KafkaLog, topics: Topics, services: Inventory) -> None:
+    """Say that an inventory was applied, in the first message of people's inbox."""
+    body = canonical(services)
+    applied = ConfigApplied(kind="inventory", sha256=sha256(body), author="benchmark", body=body)
+    took = Took(source=topics.inbox_people, partition=0, term=1, nonce="n", owner="benchmark")
+    said = slice_of(topics, 0, (Message(offset=0, append_ms=now_ms(), event=applied),))
+    await log.append([Outgoing(topics.facts, encode(fact)) for fact in (took, said)])
+
+
+def slice_of(topics: Topics, offset: int, messages: tuple[Message, ...]) -> Slice:
+    """Return the fact that people's inbox was read from ``offset`` to the next, with what stood there."""
+    return Slice(
+        source=topics.inbox_people,
+        partition=0,
+        term=1,
+        from_offset=offset,
+        to_offset=offset + 1,
+        rules_sha256="",
+        lines=1,
+        at_max_ms=0,
+        append_max_ms=now_ms(),
+        messages=messages,
+    )
+
+
 class Speaker:
     """Says facts and decisions as detect and decide would."""
 
@@ -122,33 +148,19 @@ class Speaker:
 
     async def begin(self) -> None:
         """Apply the inventory."""
-        took = Took(source=self._topics.inbox_people, partition=0, term=1, nonce="n", owner="benchmark")
-        await self._log.append([Outgoing(self._topics.facts, encode(took))])
-        body = canonical(self._services)
-        applied = ConfigApplied(kind="inventory", sha256=sha256(body), author="benchmark", body=body)
-        await self._fact((Message(offset=0, append_ms=_now_ms(), event=applied),))
+        await apply(self._log, self._topics, self._services)
+        self._facts = 1
 
     async def decide(self, verb: str, switch: str) -> tuple[str, int]:
         """Say a fact and the decision that follows; return the command's id and the decision's offset."""
-        await self._fact(())
+        await self._fact()
         decision = self._decision(self._command(verb, switch))
         self._seq, self._head = self._seq + 1, sha256_of(decision)
         (offset,) = await self._log.append([Outgoing(self._topics.decisions, encode(decision))])
         return decision.id, offset
 
-    async def _fact(self, messages: tuple[Message, ...]) -> None:
-        said = Slice(
-            source=self._topics.inbox_people,
-            partition=0,
-            term=1,
-            from_offset=self._facts,
-            to_offset=self._facts + 1,
-            rules_sha256="",
-            lines=1,
-            at_max_ms=0,
-            append_max_ms=_now_ms(),
-            messages=messages,
-        )
+    async def _fact(self) -> None:
+        said = slice_of(self._topics, self._facts, ())
         self._facts += 1
         await self._log.append([Outgoing(self._topics.facts, encode(said))])
 
@@ -171,7 +183,7 @@ class Speaker:
             repeatable=True,
             attempt=1,
             timeout_ms=5_000,
-            expires_ms=_now_ms() + 60_000,
+            expires_ms=now_ms() + 60_000,
             sha256="",
             approved_by="",
         )
@@ -192,9 +204,9 @@ class Speaker:
             pattern="network_timeout",
             category="network",
             severity="error",
-            at_ms=_now_ms(),
-            now_ms=_now_ms(),
-            append_ms=_now_ms(),
+            at_ms=now_ms(),
+            now_ms=now_ms(),
+            append_ms=now_ms(),
             count=1,
             causes=(),
             policy_sha256="",
@@ -297,26 +309,15 @@ async def _outcome(
 
 def rollbacks(count: int) -> Times:
     """Restore a checkpoint of 1 MB, ``count`` times; what it replaces differs each time."""
-    found = []
     with tempfile.TemporaryDirectory(prefix="logmend-rollback-") as directory:
-        root = Path(directory)
-        file = root / "service.conf"
-        spec = ServiceSpec(name="s", host=HOST, config_files=(str(file),), checkpoint_dir=str(root / "checkpoints"))
-        good = os.urandom(CHECKPOINT_BYTES)
-        file.write_bytes(good)
-        checkpoints.take(spec, root)
-        for _ in range(count):
-            file.write_bytes(os.urandom(CHECKPOINT_BYTES))
-            began = time.perf_counter()
-            checkpoints.restore(spec, root)
-            found.append((time.perf_counter() - began) * 1000)
-            if file.read_bytes() != good:
-                raise SystemExit("what was restored is not the checkpoint")
-    return times(found)
+        return times([span.wall for span in in_process.rollbacks(Path(directory), count)])
 
 
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
+def print_times(head: str, rows: Mapping[str, Times]) -> None:
+    """Print a table of durations, a row for each."""
+    print(f"{head:>14} {'mean':>8} {'p50':>8} {'p99':>8} {'max':>8}")
+    for name, one in rows.items():
+        print(f"{name:>14} {one.mean:8.2f} {one.p50:8.2f} {one.p99:8.2f} {one.max:8.2f}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -335,9 +336,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.json:
         print(msgspec.json.encode(found).decode())
     else:
-        print(f"{'ms':>14} {'mean':>8} {'p50':>8} {'p99':>8} {'max':>8}")
-        for name, one in {**found.stages, "rollback 1 MB": found.rollback_1mb}.items():
-            print(f"{name:>14} {one.mean:8.2f} {one.p50:8.2f} {one.p99:8.2f} {one.max:8.2f}")
+        print_times("ms", {**found.stages, "rollback 1 MB": found.rollback_1mb})
         print(f"{found.recoveries} recoveries, load average {found.load_average}")
     return 0 if found.kept else 1
 

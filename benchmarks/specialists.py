@@ -12,7 +12,6 @@ import asyncio
 import os
 import sys
 import tempfile
-import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Final
@@ -20,12 +19,12 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from benchmarks.recovery import HOST, Times, log_of, serving, times
+from benchmarks.recovery import HOST, Times, apply, log_of, print_times, serving, times
 from streams.catalogue import teams
 from streams.codec import decode_inbox, encode
 from streams.core.commands import command_sha256
-from streams.core.config import Inventory, canonical, sha256
-from streams.core.events import Argument, Command, ConfigApplied, InboxEvent, Message, OutcomeReported, Slice, Took
+from streams.core.config import Inventory, canonical
+from streams.core.events import Argument, Command, InboxEvent, OutcomeReported
 from streams.core.inventory import ServiceSpec
 from streams.core.reports import SpecialistReported
 from streams.ports import Outgoing, TopicPartition
@@ -33,6 +32,7 @@ from streams.runtime.admin import create_topics
 from streams.runtime.broker import EmbeddedBroker
 from streams.runtime.kafka import KafkaLog
 from streams.settings import Settings
+from streams.workers.clock import now_ms
 
 COUNT: Final = 40
 WARM: Final = 2
@@ -70,22 +70,7 @@ class Talk:
 
     async def begin(self) -> None:
         """Apply the inventory, and wait until the pool is there."""
-        took = Took(source=self._topics.inbox_people, partition=0, term=1, nonce="n", owner="benchmark")
-        body = canonical(Inventory(services=(SERVICE,)))
-        applied = ConfigApplied(kind="inventory", sha256=sha256(body), author="benchmark", body=body)
-        said = Slice(
-            source=self._topics.inbox_people,
-            partition=0,
-            term=1,
-            from_offset=0,
-            to_offset=1,
-            rules_sha256="",
-            lines=1,
-            at_max_ms=0,
-            append_max_ms=_now_ms(),
-            messages=(Message(offset=0, append_ms=_now_ms(), event=applied),),
-        )
-        await self._log.append([Outgoing(self._topics.facts, encode(fact)) for fact in (took, said)])
+        await apply(self._log, self._topics, Inventory(services=(SERVICE,)))
 
     async def ask(self, kind: str, action: str, arguments: dict[str, str]) -> tuple[str, int]:
         """Append a command; return its id and when the broker took it."""
@@ -113,7 +98,7 @@ class Talk:
             repeatable=True,
             attempt=0,
             timeout_ms=5_000,
-            expires_ms=_now_ms() + 60_000,
+            expires_ms=now_ms() + 60_000,
             sha256="",
             approved_by="",
         )
@@ -197,10 +182,6 @@ def _end_of(command_id: str) -> Callable[[InboxEvent], bool]:
     return wanted
 
 
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, and return 1 when the limit is not kept."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.specialists", description=__doc__.split("\n\n", 1)[0])
@@ -211,10 +192,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.json:
         print(msgspec.json.encode(found).decode())
     else:
-        print(f"{'':>14} {'mean':>8} {'p50':>8} {'p99':>8} {'max':>8}")
         rows = {f"{stage} ms": one for stage, one in found.stages.items()}
-        for name, one in {**rows, "cpu ms": found.cpu_ms, "memory MiB": found.memory_mb}.items():
-            print(f"{name:>14} {one.mean:8.2f} {one.p50:8.2f} {one.p99:8.2f} {one.max:8.2f}")
+        print_times("", {**rows, "cpu ms": found.cpu_ms, "memory MiB": found.memory_mb})
         print(f"{found.specialists} specialists, load average {found.load_average}")
     return 0 if found.kept else 1
 

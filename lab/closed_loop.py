@@ -15,6 +15,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from lab.faults.storage import FAILING
 from streams.catalogue import strategies
 from streams.codec import encode
 from streams.core.config import Inventory, Policy, canonical, sha256
@@ -43,8 +44,6 @@ from streams.workers.roles import handler
 HUGE_BYTES: Final = 8 << 20
 ANALYSIS_SECONDS_MAX: Final = 0.002
 """Processor time: a hundred times what a component's usual samples take, a third of what the huge ones do."""
-FAILING: Final = Path("/proc/self/mem")
-"""Reading it where nothing is mapped (at its beginning) ends in EIO, by the kernel, on any Linux."""
 HOST: Final = "lab-host"
 BEGAN_MS: Final = 1_800_000_000_000
 POLICY: Final = Policy(

@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from lab.faults import now_ms
 from lab.lines import File, read_all, shifted
 from lab.shipper import outgoing
 from streams.ports import Log, Outgoing
+from streams.workers.clock import now_ms
 
 BURST_SHARE: Final = 0.75
 BATCH_RECORDS: Final = 2_000

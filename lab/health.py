@@ -14,6 +14,7 @@ from typing import Any, Final
 from lab import furnish
 from lab.site import API, AUTH, CACHE, CART, DB, GATE, MAIL, PROXY, SEARCH, WORKER, Site
 from lab.tools.end_idle_sessions import ask
+from streams.workers.clock import now_ms
 
 CALL_TIMEOUT_S: Final = 1.5
 BEAT_WAIT_S: Final = 1.5
@@ -65,7 +66,7 @@ def _said(site: Site, service: str, target: str) -> Any:
 
 
 def _stamp() -> str:
-    return str(time.time_ns() // 1_000_000 % 1_000_000)
+    return str(now_ms() % 1_000_000)
 
 
 def _answers_an_order(site: Site, service: str) -> bool:

@@ -11,8 +11,7 @@ import os
 import sys
 import tempfile
 import threading
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
@@ -22,11 +21,13 @@ import psutil
 from msgspec import Struct
 
 from lab.closed_loop import HOST, Component, Loop, commands_of, verified_of
+from lab.stopwatch import Span, Stopwatch, Times, timed, times
 from streams.catalogue import strategies
 from streams.core.events import Command
 from streams.core.fold import Fold
 from streams.core.inventory import ServiceSpec
 from streams.ingest import matcher
+from streams.runtime.resident import keep
 from streams.workers import checkpoints
 from streams.workers.processors import Processors
 from streams.workers.readings import readings
@@ -38,13 +39,6 @@ IN_PARALLEL: Final = 16
 COMPONENTS: Final = ("orchestrator", "versioning", "build_pipeline", "runtime", "developer_tools", "shader_pipeline")
 SAMPLES: Final = 50
 CHECKPOINT_BYTES: Final = 1 << 20
-
-
-class Times(Struct, frozen=True):
-    """Milliseconds."""
-
-    mean: float
-    max: float
 
 
 class Figures(Struct, frozen=True, kw_only=True):
@@ -66,8 +60,9 @@ class Figures(Struct, frozen=True, kw_only=True):
     """From a snapshot after all errors to a fold that decides."""
     six_components: Times
     """One error of which six components speak: from their lines to the outcome of the one action."""
-    six_actions: int
-    """How many actions that took, each time."""
+    six_times: int
+    six_healed: int
+    """How many of these errors were healed by one action, and no more than that."""
     errors: int
     recovered: int
     at_once: int
@@ -79,41 +74,22 @@ class Figures(Struct, frozen=True, kw_only=True):
     memory_mb: float
     """What the process holds after all errors beyond what it held before the rules were loaded."""
     load_average: float
-    """Of the last minute, over all processors: a machine that is busy with other things shows in each maximum."""
+    """Of the last minute, over all processors: other things that the machine does show in what the wall clock says."""
 
 
-def _ms(began: float) -> float:
-    return (time.perf_counter() - began) * 1000
-
-
-def _times(milliseconds: Sequence[float]) -> Times:
-    if not milliseconds:
-        return Times(0.0, 0.0)
-    return Times(round(sum(milliseconds) / len(milliseconds), 3), round(max(milliseconds), 3))
-
-
-def _timed(times: int, work: Callable[[], object]) -> Times:
-    found = []
-    for _ in range(times):
-        began = time.perf_counter()
-        work()
-        found.append(_ms(began))
-    return _times(found)
-
-
-def one_after_another(loop: Loop, components: Sequence[Component], count: int) -> tuple[list[float], list[float], int]:
-    """Break and heal ``count`` times; return the milliseconds to decisions and to outcomes, and how many recovered."""
+def one_after_another(loop: Loop, components: Sequence[Component], count: int) -> tuple[list[Span], list[Span], int]:
+    """Break and heal ``count`` times; return the times to decisions and to outcomes, and how many recovered."""
     to_strategy, to_outcome, recovered = [], [], 0
     for number in range(count):
         component = components[number % len(components)]
         (component.lose_mirror if number % 3 else component.swell)()
         said = [(component.name, component.complaint())]
-        began = time.perf_counter()
+        watch = Stopwatch()
         commands = commands_of(loop.lines(said))
-        to_strategy.append(_ms(began))
+        to_strategy.append(watch.read())
         for command in commands:
             loop.tell(command, loop.act(command))
-            to_outcome.append(_ms(began))
+            to_outcome.append(watch.read())
         well = not component.complaint()
         recovered += well and component.name in verified_of(loop.wait([component.name]))
         component.mend()
@@ -130,7 +106,7 @@ def many_at_once(root: Path, rules: matcher.Matcher, count: int, *, threads: int
     for component in components:
         component.lose_mirror()
     said = [(component.name, component.complaint()) for component in components]
-    began = time.perf_counter()
+    watch = Stopwatch()
     commands = commands_of(loop.lines(said))
     barrier = threading.Barrier(threads)
 
@@ -141,48 +117,48 @@ def many_at_once(root: Path, rules: matcher.Matcher, count: int, *, threads: int
     with ThreadPoolExecutor(threads) as pool:
         results = list(pool.map(act, commands))
     decided = [one for command, result in zip(commands, results, strict=True) for one in loop.tell(command, result)]
-    milliseconds = _ms(began)
+    milliseconds = watch.read().wall
     verified = verified_of([*decided, *loop.wait([one.name for one in components])])
     return sum(not one.complaint() and one.name in verified for one in components), round(milliseconds, 1)
 
 
-def over_six(root: Path, rules: matcher.Matcher, times: int) -> tuple[Times, int]:
-    """Break the one that five others depend on; return the times until it is healed, and how many actions that took."""
+def over_six(root: Path, rules: matcher.Matcher, count: int) -> tuple[Times, int]:
+    """Break the one that five others depend on; return the times, and how many of them one action healed."""
     first = Component(root, COMPONENTS[0])
     others = [Component(root, name, (first.name,)) for name in COMPONENTS[1:]]
     loop = Loop([first, *others], root, rules)
-    found, actions = [], 0
-    for _ in range(times):
+    spans, healed = [], 0
+    for _ in range(count):
         first.lose_mirror()
         said = [(one.name, f"ERROR {one.name}: upstream service {first.name} is unavailable") for one in others]
         said.append((first.name, first.complaint()))
-        began = time.perf_counter()
+        watch = Stopwatch()
         commands = commands_of(loop.lines(said))
         for command in commands:
             loop.tell(command, loop.act(command))
-        found.append(_ms(began))
-        actions += len(commands) if first.complaint() == "" else 0
+        spans.append(watch.read())
+        healed += len(commands) == 1 and not first.complaint()
         loop.wait([first.name, *(one.name for one in others)])
         first.mend()
-    return _times(found), round(actions / times)
+    return times(spans), healed
 
 
-def rollbacks(root: Path, count: int) -> Times:
-    """Restore a checkpoint of 1 MB; what it replaces differs each time."""
+def rollbacks(root: Path, count: int) -> list[Span]:
+    """Restore a checkpoint of 1 MB under ``root`` ``count`` times; what it replaces differs each time."""
     file = root / "service.conf"
     good = hashlib.shake_256(b"good").digest(CHECKPOINT_BYTES)
     file.write_bytes(good)
     spec = ServiceSpec(name="s", host=HOST, config_files=(str(file),), checkpoint_dir=str(root / "checkpoints"))
     checkpoints.take(spec, root)
-    found = []
+    spans = []
     for number in range(count):
         file.write_bytes(hashlib.shake_256(str(number).encode()).digest(CHECKPOINT_BYTES))
-        began = time.perf_counter()
+        watch = Stopwatch()
         checkpoints.restore(spec, root)
-        found.append(_ms(began))
+        spans.append(watch.read())
         if file.read_bytes() != good:
             raise RuntimeError("what was restored is not the checkpoint")
-    return _times(found)
+    return spans
 
 
 def measure(root: Path, errors: int) -> Figures:
@@ -190,29 +166,31 @@ def measure(root: Path, errors: int) -> Figures:
     components = [Component(root / "one", name) for name in COMPONENTS]
     process = psutil.Process()
     before = process.memory_info().rss
-    began = time.perf_counter()
+    watch = Stopwatch()
     rules = matcher.shipped()
-    rules_ms = _ms(began)
+    rules_ms = watch.read().wall
     loop = Loop(components, root, rules)
     one_after_another(loop, components, len(components))  # handlers are imported once
+    keep()  # as each stage does when it is ready
     to_strategy, to_outcome, recovered = one_after_another(loop, components, errors)
     memory_mb = (process.memory_info().rss - before) / (1 << 20)
     snapshot, catalogue, processors = loop.fold.snapshot(), strategies(), Processors()
     at_once, at_once_ms = many_at_once(root / "many", rules, AT_ONCE)
     parallel, parallel_ms = many_at_once(root / "parallel", rules, IN_PARALLEL, threads=IN_PARALLEL)
-    six, six_actions = over_six(root / "six", rules, SAMPLES)
+    six, six_healed = over_six(root / "six", rules, SAMPLES)
     said = [(COMPONENTS[0], f"ERROR {COMPONENTS[0]}: read mirror-a: Input/output error")]
     return Figures(
-        error_to_strategy=_times(to_strategy),
-        recovery=_times(to_outcome),
-        error_report=_timed(errors, lambda: loop.slices(said, and_encode=True)),
-        health_sample=_timed(SAMPLES, lambda: readings(processors)),
-        rollback_1mb=rollbacks(root, SAMPLES),
+        error_to_strategy=times(to_strategy),
+        recovery=times(to_outcome),
+        error_report=timed(errors, lambda: loop.slices(said, and_encode=True)),
+        health_sample=timed(SAMPLES, lambda: readings(processors)),
+        rollback_1mb=times(rollbacks(root, SAMPLES)),
         rules_ms=round(rules_ms, 1),
-        start=_timed(SAMPLES, lambda: Loop(components, root, rules)),
-        restore=_timed(SAMPLES, lambda: Fold.restore(snapshot, catalogue)),
+        start=timed(SAMPLES, lambda: Loop(components, root, rules)),
+        restore=timed(SAMPLES, lambda: Fold.restore(snapshot, catalogue)),
         six_components=six,
-        six_actions=six_actions,
+        six_times=SAMPLES,
+        six_healed=six_healed,
         errors=errors,
         recovered=recovered,
         at_once=AT_ONCE,

@@ -9,7 +9,8 @@ import msgspec
 from msgspec import Struct
 
 from analytics.views import EventLog
-from lab.timeline import Story
+from lab.score import healed_as_itself, held_back, note_of
+from lab.timeline import Course, Story
 
 HEALED_MIN: Final = 5
 """Of six faults: what the demo promises."""
@@ -24,17 +25,12 @@ class Question(Struct, frozen=True, kw_only=True):
     rows: tuple[tuple[Any, ...], ...]
 
 
-class FaultRow(Struct, frozen=True, kw_only=True):
-    """A story in seconds after the injection; None where it never came to that."""
+class FaultRow(Course, frozen=True, kw_only=True):
+    """One fault of the demo."""
 
     fault: str
     service: str
     pattern: str
-    actions: tuple[str, ...]
-    detected_seconds: float | None
-    decided_seconds: float | None
-    recovered_seconds: float | None
-    verified_seconds: float | None
     healed: bool
     stayed_broken: bool
     note: str
@@ -105,7 +101,7 @@ WHERE d.seq >= $seq AND epoch_ms(d.recorded_at) > $after AND f.lines > 0
 
 def build(log: EventLog, span: Span, stories: Sequence[Story]) -> DemoReport:
     """Ask the event log about the run and join it with the stories."""
-    faults = tuple(map(_row, stories))
+    faults = tuple(map(fault_row, stories))
     burst_end_ms = _burst_end(log, span)
     burst_seconds = max(burst_end_ms - span.burst_ms, 1) / 1000
     latency = _latency(log, span, burst_end_ms)
@@ -113,7 +109,7 @@ def build(log: EventLog, span: Span, stories: Sequence[Story]) -> DemoReport:
     enough = len(faults) if span.halted else min(HEALED_MIN, len(faults))
     offset, seq = {"offset": span.facts_offset}, {"seq": span.seq}
     return DemoReport(
-        ok=good >= enough,
+        ok=0 < enough <= good and (not span.halted or held_back(stories)),
         halted=span.halted,
         seconds=round(span.seconds, 1),
         lines=_lines(log, span),
@@ -133,19 +129,16 @@ def build(log: EventLog, span: Span, stories: Sequence[Story]) -> DemoReport:
     )
 
 
-def _row(story: Story) -> FaultRow:
+def fault_row(story: Story) -> FaultRow:
+    """Return what became of a fault; it counts as ``score`` counts it."""
     return FaultRow(
         fault=story.fault,
         service=story.service,
         pattern=story.pattern,
-        actions=tuple(story.actions),
-        detected_seconds=story.seconds(story.detected_ms),
-        decided_seconds=story.seconds(story.decided_ms),
-        recovered_seconds=story.seconds(story.recovered_ms),
-        verified_seconds=story.seconds(story.verified_ms),
-        healed=story.healed,
+        **story.course(),
+        healed=healed_as_itself(story),
         stayed_broken=story.stayed_broken,
-        note=story.note,
+        note=note_of(story),
     )
 
 

@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from lab import control
-from lab.faults import Fault, FaultError, make, now_ms
+from lab.faults import Fault, FaultError, make
 from lab.site import API, PROXY, Site
 from lab.timeline import Story
 from lab.watch import Watch
+from streams.workers.clock import now_ms
 
 HEAL_S: Final = 35.0
 """A fault that is not healed and verified after this long counts as not healed; of the demo's policy."""

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from lab.faults import FAULTS
-from lab.timeline import Story
+from lab.timeline import Course, Story
 
 SUCCESS_MIN: Final = 0.985
 """SPEC X4: the share of known patterns that is healed in the lab."""
@@ -21,23 +21,14 @@ Mode = Literal["healing", "halted", "control"]
 """Logmend heals; its kill switch is on; it does not run at all."""
 
 
-class Measured(Struct, frozen=True, kw_only=True):
-    """One injection, in seconds after it; None where it never came to that.
-
-    ``pattern`` is what it is a fault of, ``seen`` what was seen of it, in order.
-    """
+class Measured(Course, frozen=True, kw_only=True):
+    """One injection; ``pattern`` is what it is a fault of."""
 
     fault: str
     run: int
     service: str
     pattern: str
     stand_in: str
-    seen: tuple[str, ...]
-    actions: tuple[str, ...]
-    detected_seconds: float | None
-    decided_seconds: float | None
-    recovered_seconds: float | None
-    verified_seconds: float | None
     good: bool
     note: str
 
@@ -46,7 +37,8 @@ class LabReport(Struct, frozen=True, kw_only=True):
     """A measurement. ``good`` of ``injected`` faults went as they should: healed, or left broken where nothing acts.
 
     ``low`` and ``high`` are the 95 % interval of that share (Wilson). ``ok``: the share is the promised one at least,
-    and all that was asked for was injected; where nothing acts, none may recover.
+    and all that was asked for was injected; where nothing acts, none may recover; with the kill switch on some must
+    have been detected, or it was not that which held back.
     """
 
     ok: bool
@@ -88,7 +80,7 @@ def scored(
     share = good / injected if injected else 0.0
     needed = SUCCESS_MIN if mode == "healing" else 1.0
     return LabReport(
-        ok=injected == len(stories) and share >= needed,
+        ok=injected == len(stories) and share >= needed and (mode != "halted" or held_back(stories)),
         mode=mode,
         runs=runs,
         seconds=round(seconds, 1),
@@ -110,22 +102,36 @@ def _measured(mode: Mode, story: Story) -> Measured:
         service=story.service,
         pattern=FAULTS[story.fault].pattern,
         stand_in=story.stand_in,
-        seen=tuple(story.seen),
-        actions=tuple(story.actions),
-        detected_seconds=story.seconds(story.detected_ms),
-        decided_seconds=story.seconds(story.decided_ms),
-        recovered_seconds=story.seconds(story.recovered_ms),
-        verified_seconds=story.seconds(story.verified_ms),
+        **story.course(),
         good=_good(mode, story),
-        note=story.note,
+        note=note_of(story),
     )
 
 
-def _good(mode: Mode, story: Story) -> bool:
-    """Say whether a fault went as it should; one that was taken for something else has not."""
-    if mode != "healing":
-        return story.stayed_broken
+def healed_as_itself(story: Story) -> bool:
+    """Say whether a fault was healed and its own pattern was seen: one that was taken for another does not count."""
     return story.healed and FAULTS[story.fault].pattern in story.seen
+
+
+def held_back(stories: Sequence[Story]) -> bool:
+    """Say whether Logmend saw any of these faults: where it saw none, it was no kill switch that left them broken.
+
+    Of any, not of each: with the kill switch on an incident stays open for a while, and what is seen again in it later
+    is no news.
+    """
+    return any(story.detected_ms for story in stories)
+
+
+def note_of(story: Story) -> str:
+    """Return why a fault did not go as it should, in words for people."""
+    if story.note:
+        return story.note
+    return "taken for another" if story.healed and not healed_as_itself(story) else ""
+
+
+def _good(mode: Mode, story: Story) -> bool:
+    """Say whether a fault went as it should."""
+    return healed_as_itself(story) if mode == "healing" else story.stayed_broken
 
 
 def to_json(report: LabReport) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import random
 import socket
 from dataclasses import dataclass
@@ -96,6 +98,12 @@ class Site:
     def journal(self) -> Path:
         """Where every injection and every undo is written down, with who asked for it."""
         return self.root / "injections.jsonl"
+
+    def note(self, at_ms: int, what: str, fault: str, service: str, caller: str) -> None:
+        """Write into the journal what was done to a service, when (milliseconds since 1970) and for whom."""
+        entry = {"at_ms": at_ms, "what": what, "fault": fault, "service": service, "caller": caller, "pid": os.getpid()}
+        with self.journal.open("a", encoding="utf-8") as journal:
+            journal.write(f"{json.dumps(entry)}\n")
 
     def volume(self, name: str) -> Path:
         """Return the cache's first (``a``) or second (``b``) volume."""

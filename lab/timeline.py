@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from msgspec import Struct
 
 from streams.core.events import Decision
+
+
+class Course(Struct, frozen=True, kw_only=True):
+    """What became of one fault, for reports: seconds after the injection, None where it never came to that.
+
+    ``seen`` is what was seen of it, in order.
+    """
+
+    seen: tuple[str, ...]
+    actions: tuple[str, ...]
+    detected_seconds: float | None
+    decided_seconds: float | None
+    recovered_seconds: float | None
+    verified_seconds: float | None
 
 
 class Story(Struct, kw_only=True):
@@ -75,3 +91,14 @@ class Story(Struct, kw_only=True):
     def seconds(self, moment_ms: int) -> float | None:
         """Return how long after the injection a moment was, in seconds; None when it never came."""
         return round((moment_ms - self.injected_ms) / 1000, 1) if moment_ms else None
+
+    def course(self) -> dict[str, Any]:
+        """Return the fields of ``Course``."""
+        return {
+            "seen": tuple(self.seen),
+            "actions": tuple(self.actions),
+            "detected_seconds": self.seconds(self.detected_ms),
+            "decided_seconds": self.seconds(self.decided_ms),
+            "recovered_seconds": self.seconds(self.recovered_ms),
+            "verified_seconds": self.seconds(self.verified_ms),
+        }

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
+import tempfile
 import uuid
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -16,6 +18,9 @@ from streams.settings import PREFIX, Settings
 
 REQUIRE_ALL = bool(os.environ.get("LOGMEND_REQUIRE_ALL"))
 """Set where every tool is there (``.ci/run``): a test that skips itself has failed."""
+
+MEMORY = Path("/dev/shm")
+MEMORY_FREE_MIN = 1 << 30
 
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")  # how long an example takes says something of the machine, and of who else uses it
@@ -50,6 +55,20 @@ def broker_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     finally:
         broker.kill()
         loop.close()
+
+
+@pytest.fixture
+def in_memory(tmp_path: Path) -> Iterator[Path]:
+    """Return an empty directory in memory where there is room, for tests that ``fsync`` often (20 ms each on disk).
+
+    None of them pulls a plug: a machine's death is played by a disk that forgets. No service may be declared in there:
+    workers touch nothing below /dev.
+    """
+    if not os.access(MEMORY, os.W_OK) or shutil.disk_usage(MEMORY).free < MEMORY_FREE_MIN:
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(prefix="logmend-", dir=MEMORY, ignore_cleanup_errors=True) as directory:
+        yield Path(directory)
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from lab.faults.base import Fault, FaultError, now_ms
+from lab.faults.base import Fault, FaultError
 from lab.faults.limits import DatabaseLock, Descriptors, Leak, Places, Sessions
 from lab.faults.network import Dependency, NoAnswer, NoName, NoRoute, Refused, Slow
 from lab.faults.processes import BrokenConfiguration, ContainerKilled, Crash, Hang, MissingModule, PortTaken
@@ -12,7 +12,7 @@ from lab.faults.security import Credential, Expired, Intruder, Permission
 from lab.faults.storage import Corruption, DiskFailure, DiskFull
 from lab.site import Site
 
-__all__ = ["DEMO_FAULTS", "FAULTS", "Fault", "FaultError", "make", "now_ms"]
+__all__ = ["DEMO_FAULTS", "FAULTS", "Fault", "FaultError", "make"]
 
 _DEMO: Final[tuple[type[Fault], ...]] = (Crash, Hang, PortTaken, DatabaseLock, Leak, BrokenConfiguration)
 _MORE: Final[tuple[type[Fault], ...]] = (

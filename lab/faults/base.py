@@ -6,12 +6,10 @@ be proved that nothing but Logmend healed what was counted as healed.
 
 from __future__ import annotations
 
-import json
-import os
 import subprocess
 import sys
-import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import ClassVar
 
 from lab import control
@@ -19,11 +17,7 @@ from lab.furnish import turn_back
 from lab.health import is_healthy
 from lab.outside import WELL, behave
 from lab.site import Site
-
-
-def now_ms() -> int:
-    """Return the wall clock in milliseconds since 1970 UTC."""
-    return time.time_ns() // 1_000_000
+from streams.workers.clock import now_ms
 
 
 class FaultError(RuntimeError):
@@ -125,6 +119,11 @@ class Fault(ABC):
             raise FaultError(f"{self.name}: {service} does not run, so there is nothing to break")
         return pid
 
+    def _until_broken(self, times: int, breaks: Callable[[int], bool]) -> None:
+        """Do something up to so many times, until it says that the service is broken; ``FaultError`` if it never is."""
+        if not any(breaks(number) for number in range(times)):
+            raise FaultError(f"{self.name}: {self.service} still works after {times} times")
+
     def _start_again(self) -> None:
         """Stop and start the service, as a roll-out does; ``FaultError`` when it lives on in spite of the fault."""
         control.stop(self.site, self.service)
@@ -133,16 +132,7 @@ class Fault(ABC):
             raise FaultError(f"{self.name}: {self.service} runs in spite of it")
 
     def _note(self, what: str, caller: str) -> None:
-        entry = {
-            "at_ms": now_ms(),
-            "what": what,
-            "fault": self.name,
-            "service": self.service,
-            "caller": caller,
-            "pid": os.getpid(),
-        }
-        with self.site.journal.open("a", encoding="utf-8") as journal:
-            journal.write(json.dumps(entry) + "\n")
+        self.site.note(now_ms(), what, self.name, self.service, caller)
 
 
 class PeerFault(Fault):

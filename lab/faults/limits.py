@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Final
 
-from lab.faults.base import Fault, FaultError
+from lab.faults.base import Fault
 from lab.furnish import API_MEMORY_MB, GATE_PLACES, SEARCH_FILES_MAX
 from lab.health import get
 from lab.site import API, DB, GATE, SEARCH, WORKER
@@ -55,12 +55,12 @@ class Leak(Fault):
 
     def _break(self) -> None:
         self._pid()
-        for number in range(4 * API_MEMORY_MB // REPORT_MB):
-            target = f"/reports?key=q{number}-{time.time_ns()}&mb={REPORT_MB}"
-            if status_of(self.site.ports[API], target) != 200 and not self.is_healthy():
-                return
-            time.sleep(1 / REPORTS_PER_S)
-        raise FaultError(f"{self.name}: {self.service} still answers after {4 * API_MEMORY_MB} MB of reports")
+        self._until_broken(4 * API_MEMORY_MB // REPORT_MB, self._report)
+
+    def _report(self, number: int) -> bool:
+        time.sleep(1 / REPORTS_PER_S)
+        target = f"/reports?key=q{number}-{time.time_ns()}&mb={REPORT_MB}"
+        return status_of(self.site.ports[API], target) != 200 and not self.is_healthy()
 
 
 class Descriptors(Fault):
@@ -75,10 +75,7 @@ class Descriptors(Fault):
     def _break(self) -> None:
         self._pid()
         status_of(self.site.ports[SEARCH], "/facets")
-        for _ in range(SEARCH_FILES_MAX):
-            if status_of(self.site.ports[SEARCH], "/search?q=shop") != 200:
-                return
-        raise FaultError(f"{self.name}: {self.service} still answers")
+        self._until_broken(SEARCH_FILES_MAX, lambda _: status_of(self.site.ports[SEARCH], "/search?q=shop") != 200)
 
 
 class Places(Fault):
@@ -92,10 +89,7 @@ class Places(Fault):
 
     def _break(self) -> None:
         self._pid()
-        for _ in range(2 * GATE_PLACES):
-            if status_of(self.site.ports[GATE], "/page") == 503:
-                return
-        raise FaultError(f"{self.name}: {self.service} still answers")
+        self._until_broken(2 * GATE_PLACES, lambda _: status_of(self.site.ports[GATE], "/page") == 503)
 
 
 def status_of(port: int, target: str) -> int:

@@ -60,7 +60,7 @@ class Attempt(Struct, frozen=True, kw_only=True):
     action: str
     since_previous_seconds: float | None
     cooldown_seconds: float
-    """The cool-down that this action begins."""
+    """The cool-down that this action begins, by the policy; ``since_previous_seconds`` of the next shows whether."""
     put_off: bool
     """Whether a decision says that it had to wait for the cool-down."""
     became: str
@@ -221,7 +221,7 @@ def _report(decisions: Sequence[Decision], names: Sequence[str], crashes: int, s
         scenario="flapping",
         seconds=round(seconds, 1),
         claims=(
-            *_claims_of_attempts(attempts, crashes),
+            *claims_of_attempts(attempts, crashes),
             Claim(
                 says="the third attempt is the last: one person is asked, once",
                 found=f"asked {len(escalations)} times: {', '.join(escalations)}",
@@ -248,7 +248,8 @@ def _report(decisions: Sequence[Decision], names: Sequence[str], crashes: int, s
     )
 
 
-def _claims_of_attempts(attempts: Sequence[Attempt], crashes: int) -> tuple[Claim, ...]:
+def claims_of_attempts(attempts: Sequence[Attempt], crashes: int) -> tuple[Claim, Claim]:
+    """Return what is claimed of the attempts on the flapping service: which there were, and when."""
     numbers, incidents = [one.attempt for one in attempts], [one.incident for one in attempts]
     gaps = [one.since_previous_seconds or 0.0 for one in attempts[1:]]
     cooldowns = [one.cooldown_seconds for one in attempts[:-1]]
@@ -259,10 +260,10 @@ def _claims_of_attempts(attempts: Sequence[Attempt], crashes: int) -> tuple[Clai
             holds=crashes == CRASHES and numbers == [1, 2, 3] and incidents == [1, 2, 2],
         ),
         Claim(
-            says="the back-off doubles, and no action comes before it has passed",
+            says="the back-off doubles: each action comes when it has passed, and not when twice as much has",
             found=", ".join(f"{gap:.1f} s for {cooldown:g} s" for gap, cooldown in zip(gaps, cooldowns, strict=True)),
             holds=len(gaps) == POLICY.attempts_max - 1
-            and all(gap >= cooldown for gap, cooldown in zip(gaps, cooldowns, strict=True))
+            and all(cooldown <= gap < 2 * cooldown for gap, cooldown in zip(gaps, cooldowns, strict=True))
             and all(one.put_off for one in attempts[1:]),
         ),
     )

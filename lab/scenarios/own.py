@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -15,6 +14,7 @@ from lab.company import Company
 from lab.furnish import environment
 from lab.site import Site
 from streams.core.inventory import ServiceSpec
+from streams.workers.clock import now_ms
 from streams.workers.files import write_whole
 
 DIES_S: Final = 5.0
@@ -83,17 +83,8 @@ def break_down(site: Site, spec: ServiceSpec, number: signal.Signals) -> int:
     pid = control.pid_at(spec)
     if pid is None:
         raise RuntimeError(f"{spec.name} does not run, so there is nothing to break")
-    at_ms = time.time_ns() // 1_000_000
-    entry = {
-        "at_ms": at_ms,
-        "what": "inject",
-        "fault": number.name,
-        "service": spec.name,
-        "caller": "lab",
-        "pid": os.getpid(),
-    }
-    with site.journal.open("a", encoding="utf-8") as journal:
-        journal.write(f"{json.dumps(entry)}\n")
+    at_ms = now_ms()
+    site.note(at_ms, "inject", number.name, spec.name, "lab")
     os.kill(pid, number)
     if not control.wait(lambda: not control.runs(pid), DIES_S):
         raise RuntimeError(f"{spec.name} (process {pid}) survived {number.name}")

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from analytics.views import EventLog
 from lab.demo import WARM_UP_S, archived
 from lab.display import Display
-from lab.faults import Fault, make, now_ms
+from lab.faults import Fault, make
 from lab.inventory import LAB_POLICY
 from lab.scenarios.frame import Claim, Report, Table
 from lab.scenarios.teams import (
@@ -31,8 +31,10 @@ from lab.scenarios.teams import (
 )
 from lab.session import Lab, background, running, traffic
 from lab.site import DB
+from lab.watch import Watch
 from streams.core.events import Decision
 from streams.settings import Settings
+from streams.workers.clock import now_ms
 
 POLICY: Final = replace(LAB_POLICY, verify_after_ms=2_000, stay_away_ms=3_000, exploration_rate=0.0)
 CUSTOMERS: Final = 6
@@ -71,6 +73,8 @@ class Round(Struct, frozen=True, kw_only=True):
     strategies: dict[str, float]
     """The options that the action was chosen from: expected success, best first."""
     looks: tuple[str, ...]
+    looks_before_action: bool
+    """Whether there were looks and an action, and every look was answered before it."""
     synchronised_with: str
     running_seconds: float | None
     """The longest time from a decision to bring a specialist up until it ran."""
@@ -150,34 +154,38 @@ async def run(settings: Settings, display: Display) -> PoolExhaustion:
     )
 
 
-class _Break(Struct, kw_only=True):
+class Break(Struct, kw_only=True):
     """One injection: times are milliseconds since 1970, 0 where it did not come to that."""
 
     injected_ms: int
     after_seq: int
+    broken: bool = False
+    """Whether customers were not served at some time."""
     works_again_ms: int = 0
 
 
-async def _break(lab: Lab, display: Display, number: int) -> _Break:
+async def _break(lab: Lab, display: Display, number: int) -> Break:
     """Let a client take all sessions, and wait until the database is verified to be healed, or for too long."""
     display.phase(f"round {number} of {ROUNDS}: a client leaks sessions of {DB} until there is none left")
     fault = make("sessions", lab.site)
     after_seq = lab.watch.decisions[-1].seq if lab.watch.decisions else lab.seq
     await asyncio.to_thread(fault.inject, "lab")
-    found = _Break(injected_ms=fault.since_ms, after_seq=after_seq)
+    found = Break(injected_ms=fault.since_ms, after_seq=after_seq)
     try:
-        await _see_it_heal(lab, fault, found)
+        await see_it_heal(lab.watch, fault, found)
     finally:
         fault.tidy("lab: after the verdict")
     return found
 
 
-async def _see_it_heal(lab: Lab, fault: Fault, found: _Break) -> None:
+async def see_it_heal(watch: Watch, fault: Fault, found: Break) -> None:
+    """Use the database until the incident is over; it works again only after it did not, and after an action."""
     deadline = time.monotonic() + HEALED_S
     while time.monotonic() < deadline:
-        after = [one for one in lab.watch.decisions if one.seq > found.after_seq and one.service == DB]
-        acted = any(one.kind == "commanded" for one in after)
-        if acted and not found.works_again_ms and await asyncio.to_thread(fault.is_healthy):
+        after = [one for one in watch.decisions if one.seq > found.after_seq and one.service == DB]
+        well = await asyncio.to_thread(fault.is_healthy)
+        found.broken = found.broken or not well
+        if well and found.broken and not found.works_again_ms and any(one.kind == "commanded" for one in after):
             found.works_again_ms = now_ms()
         if any(one.kind in {"incident_closed", "escalated"} for one in after):
             return
@@ -194,7 +202,7 @@ def _lines(log: EventLog, since_ms: int) -> int:
 
 
 def _round(
-    broken: _Break, decisions: Sequence[Decision], recorded: Mapping[str, int], everybody: Sequence[Specialist]
+    broken: Break, decisions: Sequence[Decision], recorded: Mapping[str, int], everybody: Sequence[Specialist]
 ) -> Round:
     """Piece a round together from the decisions on the incident that was opened for it."""
     after = [one for one in decisions if one.seq > broken.after_seq]
@@ -213,6 +221,7 @@ def _round(
         action_confidence=acted.confidence if acted else 0.0,
         strategies=_strategies(acted),
         looks=tuple(one.reason for one in about if one.kind == "looked"),
+        looks_before_action=looks_come_first(about),
         synchronised_with=synchronised.reason if synchronised else "",
         running_seconds=slowest(members),
         works_again_seconds=_since(broken, broken.works_again_ms),
@@ -225,7 +234,16 @@ def _first(decisions: Sequence[Decision], kind: str) -> Decision | None:
     return next((one for one in decisions if one.kind == kind), None)
 
 
-def _since(broken: _Break, moment_ms: int) -> float | None:
+def looks_come_first(about: Sequence[Decision]) -> bool:
+    """Say whether there were looks and an action, and each look had ended before it; the action's check comes later."""
+    acted = _first(about, "commanded")
+    looks = {one.id for one in about if one.kind == "looked" and not one.reason.startswith("verify ")}
+    before = [one for one in about if acted is not None and one.seq < acted.seq]
+    ended = {one.refers_to for one in before if one.kind == "command_ended"}
+    return bool(looks) and acted is not None and looks <= ended
+
+
+def _since(broken: Break, moment_ms: int) -> float | None:
     return round((moment_ms - broken.injected_ms) / 1000, 2) if moment_ms else None
 
 
@@ -238,7 +256,7 @@ def _strategies(acted: Decision | None) -> dict[str, float]:
 
 
 def _stages(
-    broken: _Break, about: Sequence[Decision], recorded: Mapping[str, int], members: Sequence[Specialist]
+    broken: Break, about: Sequence[Decision], recorded: Mapping[str, int], members: Sequence[Specialist]
 ) -> tuple[Stage, ...]:
     """Return the five stages of the seed with what happened in each.
 
@@ -294,7 +312,7 @@ def _done(acted: Decision | None) -> str:
     return f"{acted.command.action} ({acted.strategy}, {acted.confidence:.1%}, for {acted.reason})"
 
 
-def _became(broken: _Break, verified: Decision | None) -> str:
+def _became(broken: Break, verified: Decision | None) -> str:
     again = _since(broken, broken.works_again_ms)
     served = "customers are not served" if again is None else f"customers are served {again:.1f} s after the leak began"
     return f"{served}; {'verified' if verified else 'not verified'}"
@@ -346,7 +364,7 @@ def _claims(rounds: Sequence[Round]) -> tuple[Claim, ...]:
         Claim(
             says="all specialists are let go",
             found=", ".join(one.state for each in rounds for one in each.specialists),
-            holds=all(one.state == "released" for each in rounds for one in each.specialists),
+            holds=all(let_all_go(each.specialists) for each in rounds),
         ),
         Claim(
             says="what was learned raises the confidence in the action and in the way of working together",
@@ -357,13 +375,19 @@ def _claims(rounds: Sequence[Round]) -> tuple[Claim, ...]:
     )
 
 
+def let_all_go(members: Sequence[Specialist]) -> bool:
+    """Say whether there were specialists and each was released; where none was called none was let go."""
+    return bool(members) and all(one.state == "released" for one in members)
+
+
 def _in_order(one: Round) -> bool:
     """Say whether the plan was synchronised with all steps, and the primary looked before its support."""
     primary = [place for place, look in enumerate(one.looks) if look.endswith("database-optimizer-001")]
     support = [place for place, look in enumerate(one.looks) if "-001" in look and place not in primary]
     complete = one.synchronised_with.split(" steps")[0].split(" of ")
     return (
-        bool(primary)
+        one.looks_before_action
+        and bool(primary)
         and bool(support)
         and max(primary) < min(support)
         and len(complete) == 2

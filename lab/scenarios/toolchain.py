@@ -21,7 +21,6 @@ from analytics.views import EventLog
 from lab import in_process
 from lab.demo import WARM_UP_S, archived
 from lab.display import Display
-from lab.faults import now_ms
 from lab.inventory import LAB_POLICY
 from lab.run import run_track
 from lab.scenarios.figures import Figure, Storm, alone, by_strategy, of_errors, of_storm, on_kafka, table_of
@@ -30,10 +29,12 @@ from lab.scenarios.teams import RUNNING_CLAIM, RUNNING_SECONDS_MAX, Way, let_go,
 from lab.scenarios.workshop import KINDS, Breakage, Component, Workshop
 from lab.session import Lab, background, running
 from lab.shipper import outgoing
-from lab.timeline import Story
+from lab.timeline import Course, Story
+from streams.catalogue.actions import actions
 from streams.core.events import Decision
 from streams.core.teams import WAYS
 from streams.settings import Settings
+from streams.workers.clock import now_ms
 
 POLICY: Final = replace(LAB_POLICY, verify_after_ms=2_000, stay_away_ms=3_000, exploration_rate=0.0)
 FIGURES_CLAIM: Final = "every figure of seed 001 that there is one of ours for is bettered"
@@ -64,18 +65,12 @@ COURSE: Final[Mapping[str, tuple[str, ...]]] = {
 """What happens to each component, one after the other: 26 breakages, of which 9 are of performance."""
 
 
-class Breakdown(Struct, frozen=True, kw_only=True):
-    """One breakage and what became of it. Seconds are from the injection on."""
+class Breakdown(Course, frozen=True, kw_only=True):
+    """One breakage and what became of it."""
 
     component: str
     kind: str
     category: str
-    seen: tuple[str, ...]
-    actions: tuple[str, ...]
-    detected_seconds: float | None
-    decided_seconds: float | None
-    recovered_seconds: float | None
-    verified_seconds: float | None
     healed: bool
     note: str
 
@@ -160,7 +155,7 @@ async def run(settings: Settings, display: Display, extent: Extent = WHOLE) -> T
     return Toolchain(
         scenario="toolchain",
         seconds=round(time.monotonic() - began, 1),
-        claims=(*_claims(breakdowns, decisions, slowest(found)), *_claims_of_figures(figures)),
+        claims=(*_claims(breakdowns, decisions, slowest(found)), claim_of_figures(figures)),
         breakdowns=breakdowns,
         ways=by_way,
         running_seconds=slowest(found),
@@ -200,10 +195,12 @@ async def _storm(lab: Lab, seconds: int) -> Storm:
         await lab.log.append(outgoing(topic, lab.partitions, name, lines))
         shipped += len(lines)
         await asyncio.sleep(max(0.0, began + step / STORM_STEPS_PER_S - time.monotonic()))
+    took_s = time.monotonic() - began
     counted, recorded = await _counted(lab, name, shipped)
     return Storm(
         per_second=STORM_PER_S,
         seconds=seconds,
+        took_seconds=round(took_s, 2),
         shipped=shipped,
         counted=counted,
         behind_seconds=(recorded - last_ms) / 1000 if counted == shipped else None,
@@ -227,7 +224,8 @@ async def _counted(lab: Lab, service: str, wanted: int) -> tuple[int, int]:
 def _of_run(decisions: Sequence[Decision], breakdowns: Sequence[Breakdown]) -> tuple[Figure, ...]:
     opened = [one for one in decisions if one.kind == "incident_opened"]
     classified = sum(one.kind in one.seen for one in breakdowns)
-    return (*by_strategy(decisions), *of_errors(opened, classified, len(breakdowns)))
+    called_for = {actions()[KINDS[one.kind].heals].strategy for one in breakdowns}
+    return (*by_strategy(decisions, called_for), *of_errors(opened, classified, len(breakdowns)))
 
 
 def _tracks(workshop: Workshop, course: Mapping[str, Sequence[str]]) -> tuple[tuple[Breakage, ...], ...]:
@@ -268,12 +266,7 @@ def _breakdown(one: Breakage, story: Story) -> Breakdown:
         component=one.service,
         kind=one.kind,
         category=one.category,
-        seen=tuple(story.seen),
-        actions=tuple(story.actions),
-        detected_seconds=story.seconds(story.detected_ms),
-        decided_seconds=story.seconds(story.decided_ms),
-        recovered_seconds=story.seconds(story.recovered_ms),
-        verified_seconds=story.seconds(story.verified_ms),
+        **story.course(),
         healed=story.healed,
         note=story.note,
     )
@@ -288,7 +281,7 @@ def _claims(
         Claim(
             says="all components are healed each time, and that is verified",
             found=f"{healed} of {len(breakdowns)} breakages",
-            holds=healed == len(breakdowns),
+            holds=0 < healed == len(breakdowns),
         ),
         Claim(
             says="specialists are coordinated in all four ways",
@@ -303,14 +296,12 @@ def _claims(
     )
 
 
-def _claims_of_figures(figures: Sequence[Figure]) -> tuple[Claim, ...]:
-    """Return one claim: each figure that can be compared is better than the seed's."""
+def claim_of_figures(figures: Sequence[Figure]) -> Claim:
+    """Return the claim that each figure that can be compared is better than the seed's; none at all is no evidence."""
     compared = [one for one in figures if one.better is not None]
     worse = [f"{one.figure}: {one.ours} beside {one.seed}" for one in compared if not one.better]
-    return (
-        Claim(
-            says=FIGURES_CLAIM,
-            found="; ".join(worse) or f"{len(compared)} of {len(compared)}",
-            holds=not worse,
-        ),
+    return Claim(
+        says=FIGURES_CLAIM,
+        found="; ".join(worse) or f"{len(compared)} of {len(compared)}",
+        holds=bool(compared) and not worse,
     )

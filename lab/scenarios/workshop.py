@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -25,6 +25,7 @@ from lab.services.component import ANALYSIS
 from lab.services.search import packed
 from lab.site import Site, free_ports
 from streams.core.inventory import ProbeSpec, ServiceSpec, Switch
+from streams.workers.clock import now_ms
 from streams.workers.files import write_whole
 
 COMPONENTS: Final = (
@@ -68,7 +69,7 @@ class Component(Struct, frozen=True, kw_only=True):
     def works(self) -> bool:
         """Have one job done, as those who use the component do, and say whether it was done in time."""
         began = time.monotonic()
-        number = str(time.time_ns() // 1_000_000 % 1_000_000)
+        number = str(now_ms() % 1_000_000)
         try:
             status, body = get(self.spec.port, f"/job?number={number}")
             done = status == 200 and json.loads(body)["done"] == number
@@ -218,13 +219,6 @@ class Breakage(Fault):
             raise FaultError(f"{self.name}: {self.service} does not run, so there is nothing to break")
         return pid
 
-    def _until_broken(self, ask: Callable[[], object], times: int) -> None:
-        for _ in range(times):
-            ask()
-            if not self.is_healthy():
-                return
-        raise FaultError(f"{self.name}: {self.service} still does its jobs")
-
 
 class SlowAnalysis(Breakage):
     """What analyses the component's jobs takes its time, and every job waits for it."""
@@ -259,7 +253,11 @@ class FilesLeftOpen(Breakage):
     tells = "the component has too many open files"
 
     def _break(self) -> None:
-        self._until_broken(lambda: self.component.say("/watch"), OPEN_FILES_MAX)
+        self._until_broken(OPEN_FILES_MAX, self._watch)
+
+    def _watch(self, _number: int) -> bool:
+        self.component.say("/watch")
+        return not self.is_healthy()
 
 
 class Damaged(Breakage):

@@ -1,1 +1,1 @@
-"""Three small services that log the way real ones do: an API (JSON lines), a worker (Python text), a proxy (syslog)."""
+"""Small services that log the way real ones do, each in a manner of its own."""

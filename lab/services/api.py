@@ -16,14 +16,8 @@ import time
 from datetime import UTC, datetime
 from typing import Final
 
-from lab.services.common import (
-    EXIT_CONFIGURATION,
-    EXIT_UNAVAILABLE,
-    ConfigurationError,
-    config_path,
-    read_config,
-)
-from lab.services.web import Request, Response, listen, serve
+from lab.services.common import config_path, configured
+from lab.services.web import Request, Response, bound_to, serve
 
 CONFIG: Final[dict[str, type]] = {"name": str, "port": int, "memory_limit_mb": int, "working_set_mb": int}
 MEBIBYTE: Final = 1024 * 1024
@@ -89,26 +83,20 @@ class Api:
         return Response(200, json.dumps({"report": key, "cached_bytes": held}).encode())
 
 
-def main() -> int:
-    """Run the API until it is told to stop; return its exit code."""
+def main() -> None:
+    """Run the API until it is told to stop."""
     path = config_path()
-    try:
-        config = read_config(path, CONFIG)
-    except ConfigurationError as error:
-        log("shop-api", "CRITICAL", f"configuration error: {error}")
-        return EXIT_CONFIGURATION
+    config = configured(path, CONFIG, lambda why: log("shop-api", "CRITICAL", why))
     limit = config["memory_limit_mb"] * MEBIBYTE
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-    try:
-        bound = listen(config["port"])
-    except OSError as error:
-        log(config["name"], "CRITICAL", f"cannot listen on 127.0.0.1:{config['port']}: {error}")
-        return EXIT_UNAVAILABLE
+    bound = bound_to(
+        config["port"],
+        lambda error: log(config["name"], "CRITICAL", f"cannot listen on 127.0.0.1:{config['port']}: {error}"),
+    )
     log(config["name"], "INFO", f"listening on 127.0.0.1:{config['port']}")
     asyncio.run(serve(bound, Api(config["name"], config["working_set_mb"]).handle))
     log(config["name"], "INFO", "stopped")
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -13,23 +13,14 @@ import os
 import signal
 import socket
 import ssl
-import sys
 import threading
 from pathlib import Path
 from types import FrameType
 from typing import Final
 
-from lab.services.common import (
-    EXIT_CONFIGURATION,
-    EXIT_UNAVAILABLE,
-    ConfigurationError,
-    config_path,
-    read_config,
-    say,
-    utc_now,
-)
+from lab.services.common import config_path, configured, say, utc_now
 from lab.services.privilege import obey_file_modes
-from lab.services.web import HEAD_BYTES_MAX, Request, Response, encode, listen, parse
+from lab.services.web import HEAD_BYTES_MAX, Request, Response, bound_to, encode, parse
 
 CONFIG: Final[dict[str, type]] = {"name": str, "port": int, "certificate": str, "signing_key": str, "roles": str}
 TALK_S: Final = 3.0
@@ -145,20 +136,17 @@ def _head(secure: ssl.SSLSocket) -> bytes:
     return head
 
 
-def main() -> int:
-    """Run the server until it is told to stop; return its exit code."""
+def main() -> None:
+    """Run the server until it is told to stop."""
     path = config_path()
     obey_file_modes()
-    try:
-        config = read_config(path, CONFIG)
-    except ConfigurationError as error:
-        log("ERROR", "Application", f"configuration error: {error}")
-        return EXIT_CONFIGURATION
-    try:
-        bound = listen(config["port"])
-    except OSError as error:
-        log("ERROR", "Application", f"Web server failed to start. Port {config['port']} was already in use: {error}")
-        return EXIT_UNAVAILABLE
+    config = configured(path, CONFIG, lambda why: log("ERROR", "Application", why))
+    bound = bound_to(
+        config["port"],
+        lambda error: log(
+            "ERROR", "Application", f"Web server failed to start. Port {config['port']} was already in use: {error}"
+        ),
+    )
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
         bound.shutdown(socket.SHUT_RDWR)
@@ -169,8 +157,7 @@ def main() -> int:
     auth = Auth(Path(config["signing_key"]), Path(config["roles"]))
     Https(bound, Path(config["certificate"]), auth).run()
     log("INFO", "Application", "Stopped")
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -11,21 +11,11 @@ import errno
 import hashlib
 import json
 import os
-import sys
 from pathlib import Path
 from typing import Final
 
-from lab.services.common import (
-    EXIT_CONFIGURATION,
-    EXIT_UNAVAILABLE,
-    ConfigurationError,
-    config_path,
-    read_config,
-    read_switch,
-    say,
-    utc_now,
-)
-from lab.services.web import Request, Response, listen, serve
+from lab.services.common import config_path, configured, read_switch, say, utc_now
+from lab.services.web import Request, Response, bound_to, serve
 
 CONFIG: Final[dict[str, type]] = {"name": str, "port": int, "volumes": dict, "switch": str, "quota_bytes": int}
 ENTRY_BYTES: Final = 4096
@@ -109,25 +99,21 @@ class Cache:
         return Response(200 if request.path == "/health" else 404, b"{}")
 
 
-def main() -> int:
-    """Run the cache until it is told to stop; return its exit code."""
+def main() -> None:
+    """Run the cache until it is told to stop."""
     path = config_path()
-    try:
-        config = read_config(path, CONFIG)
-    except ConfigurationError as error:
-        log("error", "main.go:31", "exiting", err=f"configuration error: {error}")
-        return EXIT_CONFIGURATION
-    try:
-        bound = listen(config["port"])
-    except OSError as error:
-        log("error", "main.go:44", "exiting", err=f"listen tcp 127.0.0.1:{config['port']}: bind: {error.strerror}")
-        return EXIT_UNAVAILABLE
+    config = configured(path, CONFIG, lambda why: log("error", "main.go:31", "exiting", err=why))
+    bound = bound_to(
+        config["port"],
+        lambda error: log(
+            "error", "main.go:44", "exiting", err=f"listen tcp 127.0.0.1:{config['port']}: bind: {error.strerror}"
+        ),
+    )
     log("info", "main.go:52", "listening", port=config["port"])
     store = Store(config["volumes"], Path(config["switch"]), config["quota_bytes"])
     asyncio.run(serve(bound, Cache(store).handle))
     log("info", "main.go:60", "stopped")
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

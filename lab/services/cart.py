@@ -7,22 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 import time
 from pathlib import Path
 from typing import Final
 
-from lab.services.common import (
-    EXIT_CONFIGURATION,
-    EXIT_UNAVAILABLE,
-    ConfigurationError,
-    config_path,
-    read_config,
-    read_switch,
-    say,
-    utc_now,
-)
-from lab.services.web import Request, Response, ask, listen, serve
+from lab.services.common import config_path, configured, read_switch, say, utc_now
+from lab.services.web import Request, Response, ask, bound_to, serve
 
 CONFIG: Final[dict[str, type]] = {"name": str, "port": int, "providers": dict, "switch": str}
 PROVIDER_S: Final = 0.8
@@ -64,24 +54,20 @@ class Cart:
         return answer.status == 200
 
 
-def main() -> int:
-    """Run the cart until it is told to stop; return its exit code."""
+def main() -> None:
+    """Run the cart until it is told to stop."""
     path = config_path()
-    try:
-        config = read_config(path, CONFIG)
-    except ConfigurationError as error:
-        log("crit", "Program", f"configuration error: {error}")
-        return EXIT_CONFIGURATION
-    try:
-        bound = listen(config["port"])
-    except OSError as error:
-        log("crit", "Program", f"Failed to bind to address http://127.0.0.1:{config['port']}: {error.strerror}")
-        return EXIT_UNAVAILABLE
+    config = configured(path, CONFIG, lambda why: log("crit", "Program", why))
+    bound = bound_to(
+        config["port"],
+        lambda error: log(
+            "crit", "Program", f"Failed to bind to address http://127.0.0.1:{config['port']}: {error.strerror}"
+        ),
+    )
     log("info", "Program", f"Now listening on: http://127.0.0.1:{config['port']}")
     asyncio.run(serve(bound, Cart(config["providers"], Path(config["switch"])).handle))
     log("info", "Program", "Application is shutting down")
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

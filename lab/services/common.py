@@ -8,7 +8,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -50,6 +50,15 @@ def read_config(path: Path, types: dict[str, type]) -> dict[str, Any]:
         if not isinstance(values.get(key), kind):
             raise ConfigurationError(f"invalid configuration in {path}: {key!r} must be of type {kind.__name__}")
     return values
+
+
+def configured(path: Path, types: dict[str, type], fatal: Callable[[str], None]) -> dict[str, Any]:
+    """Return the configuration in ``path`` (``read_config``); what is wrong with it is told, and ends the process."""
+    try:
+        return read_config(path, types)
+    except ConfigurationError as error:
+        fatal(f"configuration error: {error}")
+        raise SystemExit(EXIT_CONFIGURATION) from None
 
 
 def read_switch(path: Path, values: Sequence[str]) -> str:

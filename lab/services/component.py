@@ -13,7 +13,7 @@ import asyncio
 import json
 import os
 import resource
-import sys
+import socket
 import time
 from collections.abc import Callable
 from functools import partial
@@ -21,18 +21,9 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from lab.services import db
-from lab.services.common import (
-    EXIT_CONFIGURATION,
-    EXIT_UNAVAILABLE,
-    ConfigurationError,
-    config_path,
-    read_config,
-    read_switch,
-    say,
-    utc_now,
-)
+from lab.services.common import config_path, configured, read_switch, say, utc_now
 from lab.services.search import DamagedError, Trouble, unpacked
-from lab.services.web import Request, Response, ask, listen, serve
+from lab.services.web import Request, Response, ask, bound_to, serve
 
 CONFIG: Final[dict[str, type]] = {
     "name": str,
@@ -167,32 +158,27 @@ class Component:
             writer.close()
 
 
-async def _run(config: dict[str, Any], component: Component) -> None:
+async def _run(config: dict[str, Any], bound: socket.socket, store: socket.socket | None) -> None:
     asyncio.get_running_loop().set_exception_handler(Trouble())
-    bound = listen(config["port"])
-    if store := config["store"]:
-        server = db.Server(store["sessions_max"], store["secrets"])
-        await asyncio.start_server(server.converse, sock=listen(store["port"]), limit=db.LINE_BYTES_MAX)
-    await serve(bound, component.handle)
+    if store is not None:
+        server = db.Server(config["store"]["sessions_max"], config["store"]["secrets"])
+        await asyncio.start_server(server.converse, sock=store, limit=db.LINE_BYTES_MAX)
+    await serve(bound, Component(config).handle)
 
 
-def main() -> int:
-    """Do jobs until SIGTERM; return the exit code."""
+def main() -> None:
+    """Do jobs until SIGTERM."""
     path = config_path()
     fatal = partial(LOGS.get(path.parent.name, (_python, ""))[0], "fatal")
-    try:
-        config = read_config(path, CONFIG)
-    except ConfigurationError as error:
-        fatal(f"configuration error: {error}")
-        return EXIT_CONFIGURATION
+    config = configured(path, CONFIG, fatal)
     resource.setrlimit(resource.RLIMIT_NOFILE, (config["open_files_max"], config["open_files_max"]))
-    try:
-        asyncio.run(_run(config, Component(config)))
-    except OSError as error:
+
+    def taken(error: OSError) -> None:
         fatal(f"could not listen: {error.strerror}")
-        return EXIT_UNAVAILABLE
-    return 0
+
+    store = bound_to(config["store"]["port"], taken) if config["store"] else None
+    asyncio.run(_run(config, bound_to(config["port"], taken), store))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

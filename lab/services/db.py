@@ -13,20 +13,12 @@ import hmac
 import itertools
 import os
 import signal
-import sys
+import socket
 import time
 from typing import Final
 
-from lab.services.common import (
-    EXIT_CONFIGURATION,
-    EXIT_UNAVAILABLE,
-    ConfigurationError,
-    config_path,
-    read_config,
-    say,
-    utc_now,
-)
-from lab.services.web import listen
+from lab.services.common import config_path, configured, say, utc_now
+from lab.services.web import bound_to
 
 CONFIG: Final[dict[str, type]] = {"name": str, "port": int, "sessions_max": int, "secrets": dict}
 ADMINISTRATOR: Final = "admin"
@@ -117,33 +109,26 @@ class Server:
         return len(idle)
 
 
-async def run(port: int, server: Server) -> None:
+async def run(bound: socket.socket, server: Server) -> None:
     """Serve until SIGTERM or SIGINT."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    listening = await asyncio.start_server(server.converse, sock=listen(port), limit=LINE_BYTES_MAX)
-    log("LOG", f"database system is ready to accept connections on 127.0.0.1:{port}")
+    listening = await asyncio.start_server(server.converse, sock=bound, limit=LINE_BYTES_MAX)
     await stop.wait()
     listening.close()
 
 
-def main() -> int:
-    """Run the database until it is told to stop; return its exit code."""
+def main() -> None:
+    """Run the database until it is told to stop."""
     path = config_path()
-    try:
-        config = read_config(path, CONFIG)
-    except ConfigurationError as error:
-        log("FATAL", f"configuration error: {error}")
-        return EXIT_CONFIGURATION
-    try:
-        asyncio.run(run(config["port"], Server(config["sessions_max"], config["secrets"])))
-    except OSError as error:
-        log("FATAL", f"could not bind 127.0.0.1:{config['port']}: {error}")
-        return EXIT_UNAVAILABLE
+    config = configured(path, CONFIG, lambda why: log("FATAL", why))
+    where = f"127.0.0.1:{config['port']}"
+    bound = bound_to(config["port"], lambda error: log("FATAL", f"could not bind {where}: {error}"))
+    log("LOG", f"database system is ready to accept connections on {where}")
+    asyncio.run(run(bound, Server(config["sessions_max"], config["secrets"])))
     log("LOG", "database system is shut down")
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

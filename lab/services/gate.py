@@ -8,21 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from lab.services.common import (
-    EXIT_CONFIGURATION,
-    EXIT_UNAVAILABLE,
-    ConfigurationError,
-    config_path,
-    read_config,
-    read_switch,
-    say,
-)
-from lab.services.web import Request, Response, listen, serve
+from lab.services.common import config_path, configured, read_switch, say
+from lab.services.web import Request, Response, bound_to, serve
 
 CONFIG: Final[dict[str, type]] = {"name": str, "port": int, "places": int, "switch": str}
 TRAFFIC: Final = ("everybody", "known")
@@ -74,25 +65,19 @@ class Gate:
         return Response(200, body.encode())
 
 
-def main() -> int:
-    """Run the gate until it is told to stop; return its exit code."""
+def main() -> None:
+    """Run the gate until it is told to stop."""
     path = config_path()
-    try:
-        config = read_config(path, CONFIG)
-    except ConfigurationError as error:
-        log("emerg", f"configuration error: {error}")
-        return EXIT_CONFIGURATION
-    try:
-        bound = listen(config["port"])
-    except OSError as error:
-        log("emerg", f"bind() to 127.0.0.1:{config['port']} failed ({error.errno}: {error.strerror})")
-        return EXIT_UNAVAILABLE
+    config = configured(path, CONFIG, lambda why: log("emerg", why))
+    bound = bound_to(
+        config["port"],
+        lambda error: log("emerg", f"bind() to 127.0.0.1:{config['port']} failed ({error.errno}: {error.strerror})"),
+    )
     log("notice", f"start worker processes, listening on 127.0.0.1:{config['port']}")
     gate = Gate(config["places"], Path(config["switch"]))
     asyncio.run(serve(bound, gate.handle, gate.admits))
     log("notice", "exit")
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -9,22 +9,12 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import json
-import sys
 from pathlib import Path
 from typing import Any, Final
 
-from lab.services.common import (
-    EXIT_CONFIGURATION,
-    EXIT_UNAVAILABLE,
-    ConfigurationError,
-    config_path,
-    read_config,
-    read_switch,
-    say,
-    utc_now,
-)
+from lab.services.common import config_path, configured, read_switch, say, utc_now
 from lab.services.resolver import LookupFailedError, resolve
-from lab.services.web import Request, Response, ask, listen, serve
+from lab.services.web import Request, Response, ask, bound_to, serve
 
 CONFIG: Final[dict[str, type]] = {"name": str, "port": int, "relays": dict, "switch": str, "resolver_port": int}
 RELAY_S: Final = 0.8
@@ -88,26 +78,20 @@ class Mail:
             raise UndeliveredError(f"dial tcp: lookup {host} on {server}: {error}") from error
 
 
-def main() -> int:
-    """Run the mailer until it is told to stop; return its exit code."""
+def main() -> None:
+    """Run the mailer until it is told to stop."""
     path = config_path()
-    try:
-        config = read_config(path, CONFIG)
-    except ConfigurationError as error:
-        log("FATAL", "mail/main.go:31", "exiting", error=f"configuration error: {error}")
-        return EXIT_CONFIGURATION
-    try:
-        bound = listen(config["port"])
-    except OSError as error:
-        words = f"listen tcp 127.0.0.1:{config['port']}: bind: {error.strerror}"
-        log("FATAL", "mail/main.go:44", "exiting", error=words)
-        return EXIT_UNAVAILABLE
+    config = configured(path, CONFIG, lambda why: log("FATAL", "mail/main.go:31", "exiting", error=why))
+    where = f"listen tcp 127.0.0.1:{config['port']}"
+    bound = bound_to(
+        config["port"],
+        lambda error: log("FATAL", "mail/main.go:44", "exiting", error=f"{where}: bind: {error.strerror}"),
+    )
     log("INFO", "mail/main.go:52", "listening", port=config["port"])
     mail = Mail(config["relays"], Path(config["switch"]), config["resolver_port"])
     asyncio.run(serve(bound, mail.handle))
     log("INFO", "mail/main.go:60", "stopped")
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

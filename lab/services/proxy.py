@@ -10,14 +10,8 @@ import sys
 from datetime import UTC, datetime
 from typing import Final
 
-from lab.services.common import (
-    EXIT_CONFIGURATION,
-    EXIT_UNAVAILABLE,
-    ConfigurationError,
-    config_path,
-    read_config,
-)
-from lab.services.web import Request, Response, ask, listen, serve
+from lab.services.common import config_path, configured
+from lab.services.web import Request, Response, ask, bound_to, serve
 
 CONFIG: Final[dict[str, type]] = {"name": str, "port": int, "upstream_port": int, "upstream_timeout_ms": int}
 
@@ -66,25 +60,19 @@ class Proxy:
         return Response(status, b'{"error": "upstream"}')
 
 
-def main() -> int:
-    """Run the proxy until it is told to stop; return its exit code."""
+def main() -> None:
+    """Run the proxy until it is told to stop."""
     path = config_path()
-    try:
-        config = read_config(path, CONFIG)
-    except ConfigurationError as error:
-        log("shop-proxy", f"[emerg] configuration error: {error}")
-        return EXIT_CONFIGURATION
-    try:
-        bound = listen(config["port"])
-    except OSError as error:
-        log(config["name"], f"[emerg] bind() to 127.0.0.1:{config['port']} failed: {error}")
-        return EXIT_UNAVAILABLE
+    config = configured(path, CONFIG, lambda why: log("shop-proxy", f"[emerg] {why}"))
+    bound = bound_to(
+        config["port"],
+        lambda error: log(config["name"], f"[emerg] bind() to 127.0.0.1:{config['port']} failed: {error}"),
+    )
     log(config["name"], f"[notice] start, upstream 127.0.0.1:{config['upstream_port']}")
     proxy = Proxy(config["name"], config["upstream_port"], config["upstream_timeout_ms"] / 1000)
     asyncio.run(serve(bound, proxy.handle))
     log(config["name"], "[notice] exit")
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -14,23 +14,15 @@ import importlib.util
 import json
 import os
 import resource
-import sys
+import socket
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-from lab.services.common import (
-    EXIT_CONFIGURATION,
-    EXIT_UNAVAILABLE,
-    ConfigurationError,
-    config_path,
-    read_config,
-    read_switch,
-    say,
-)
-from lab.services.web import Request, Response, ask, listen, serve
+from lab.services.common import config_path, configured, read_switch, say
+from lab.services.web import Request, Response, ask, bound_to, serve
 
 CONFIG: Final[dict[str, type]] = {
     "name": str,
@@ -156,35 +148,30 @@ class Trouble:
         log("E", "server.go:217", "Accept failed", err=f"accept4: {words}".lower())
 
 
-async def run(port: int, search: Search) -> None:
+async def run(bound: socket.socket, search: Search) -> None:
     """Serve until SIGTERM or SIGINT."""
     asyncio.get_running_loop().set_exception_handler(Trouble())
-    await serve(listen(port), search.handle)
+    await serve(bound, search.handle)
 
 
-def main() -> int:
-    """Run the search until it is told to stop; return its exit code."""
+def main() -> None:
+    """Run the search until it is told to stop."""
     path = config_path()
-    try:
-        config = read_config(path, CONFIG)
-    except ConfigurationError as error:
-        log("F", "main.go:31", "Exiting", err=f"configuration error: {error}")
-        return EXIT_CONFIGURATION
+    config = configured(path, CONFIG, lambda why: log("F", "main.go:31", "Exiting", err=why))
     try:
         stem = load_stemmer(config["stemmer"])
     except ImportError as error:
         log("F", "plugin.go:52", "Exiting", err=f"plugin stemmer could not be loaded: {error}")
-        return EXIT_SOFTWARE
+        raise SystemExit(EXIT_SOFTWARE) from None
     resource.setrlimit(resource.RLIMIT_NOFILE, (config["open_files_max"], config["open_files_max"]))
     log("I", "main.go:60", "Serving", port=config["port"])
-    try:
-        asyncio.run(run(config["port"], Search(config, stem)))
-    except OSError as error:
-        log("F", "main.go:64", "Exiting", err=f"listen tcp 127.0.0.1:{config['port']}: bind: {error.strerror}")
-        return EXIT_UNAVAILABLE
+    where = f"listen tcp 127.0.0.1:{config['port']}"
+    bound = bound_to(
+        config["port"], lambda error: log("F", "main.go:64", "Exiting", err=f"{where}: bind: {error.strerror}")
+    )
+    asyncio.run(run(bound, Search(config, stem)))
     log("I", "main.go:70", "Stopped")
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

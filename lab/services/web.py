@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
+from lab.services.common import EXIT_UNAVAILABLE
+
 HEAD_BYTES_MAX: Final = 16_384
 REQUEST_TIMEOUT_S: Final = 5.0
 ANSWER_BYTES_MAX: Final = 1024 * 1024
@@ -48,6 +50,15 @@ def listen(port: int) -> socket.socket:
         bound.close()
         raise
     return bound
+
+
+def bound_to(port: int, fatal: Callable[[OSError], None]) -> socket.socket:
+    """Return what ``listen`` does; that somebody else has the port is told, and ends the process."""
+    try:
+        return listen(port)
+    except OSError as error:
+        fatal(error)
+        raise SystemExit(EXIT_UNAVAILABLE) from None
 
 
 async def serve(bound: socket.socket, handler: Handler, admit: Admit = lambda _address: True) -> None:

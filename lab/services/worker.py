@@ -5,14 +5,13 @@ from __future__ import annotations
 import logging
 import signal
 import sqlite3
-import sys
 import threading
 import time
 from contextlib import closing
 from types import FrameType
 from typing import Final
 
-from lab.services.common import EXIT_CONFIGURATION, ConfigurationError, config_path, read_config
+from lab.services.common import config_path, configured
 
 CONFIG: Final[dict[str, type]] = {"name": str, "database": str, "interval_ms": int, "busy_timeout_ms": int}
 SCHEMA: Final = """
@@ -62,22 +61,17 @@ def run(database: sqlite3.Connection, interval_s: float) -> None:
         beat(database)
 
 
-def main() -> int:
-    """Run the worker until it is told to stop; return its exit code."""
+def main() -> None:
+    """Run the worker until it is told to stop."""
     configure_logging()
     path = config_path()
-    try:
-        config = read_config(path, CONFIG)
-    except ConfigurationError as error:
-        LOG.critical("configuration error: %s", error)
-        return EXIT_CONFIGURATION
+    config = configured(path, CONFIG, lambda why: LOG.critical("%s", why))
     with closing(sqlite3.connect(config["database"], timeout=config["busy_timeout_ms"] / 1000)) as database:
         database.executescript(SCHEMA)
         LOG.info("working on %s", config["database"])
         run(database, config["interval_ms"] / 1000)
     LOG.info("stopped")
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,16 +15,18 @@ from streams.core.errors import InputError
 
 DIRECTORY: Final = click.Path(exists=True, file_okay=False, path_type=Path)
 NEEDED: Final = ("numpy", "sklearn", "matplotlib")
-plot_option: Final = click.option(
-    "--plot", type=click.Path(dir_okay=False, path_type=Path), help="Draw scores beside labels (png, svg, pdf)."
-)
 
 
-@click.command()
-@click.argument("directory", type=DIRECTORY)
-@plot_option
-@json_option
-def nab(directory: Path, plot: Path | None, as_json: bool) -> None:  # noqa: FBT001 - click passes it
+def scoring(command: Callable[..., None]) -> click.Command:
+    """Make a command of the directory with the data, ``--plot`` and ``--json``."""
+    plot = click.option(
+        "--plot", type=click.Path(dir_okay=False, path_type=Path), help="Draw scores beside labels (png, svg, pdf)."
+    )
+    return click.command()(click.argument("directory", type=DIRECTORY)(plot(json_option(command))))
+
+
+@scoring
+def nab(**given: Any) -> None:
     r"""Detect anomalies of single series; NAB's standard profile, the threshold chosen on all other series.
 
     \b
@@ -31,14 +34,11 @@ def nab(directory: Path, plot: Path | None, as_json: bool) -> None:  # noqa: FBT
       logmend score nab nab
       logmend score nab nab --plot nab.png --json
     """
-    _tell(score_of("nab", directory, plot), "series", as_json=as_json)
+    _tell("nab", "series", **given)
 
 
-@click.command()
-@click.argument("directory", type=DIRECTORY)
-@plot_option
-@json_option
-def servers(directory: Path, plot: Path | None, as_json: bool) -> None:  # noqa: FBT001 - click passes it
+@scoring
+def servers(**given: Any) -> None:
     r"""Detect incidents of servers from all their metrics; PCA, KMeansAD and isolation forest beside it.
 
     \b
@@ -46,14 +46,11 @@ def servers(directory: Path, plot: Path | None, as_json: bool) -> None:  # noqa:
       logmend score servers server_metrics
       logmend score servers server_metrics --plot servers.png --json
     """
-    _tell(score_of("servers", directory, plot), "servers", as_json=as_json)
+    _tell("servers", "servers", **given)
 
 
-@click.command()
-@click.argument("directory", type=DIRECTORY)
-@plot_option
-@json_option
-def faults(directory: Path, plot: Path | None, as_json: bool) -> None:  # noqa: FBT001 - click passes it
+@scoring
+def faults(**given: Any) -> None:
     r"""Detect faults injected into pods at one false alarm per pod-day; a robust z-score beside it.
 
     \b
@@ -61,7 +58,7 @@ def faults(directory: Path, plot: Path | None, as_json: bool) -> None:  # noqa: 
       logmend score faults nezha
       logmend score faults nezha --plot faults.png --json
     """
-    _tell(score_of("faults", directory, plot), "kinds", as_json=as_json)
+    _tell("faults", "kinds", **given)
 
 
 def need_packages() -> None:
@@ -81,8 +78,9 @@ def score_of(what: str, directory: Path, plot: Path | None) -> dict[str, Any]:
     return answer
 
 
-def _tell(answer: dict[str, Any], parts: str, *, as_json: bool) -> None:
-    """Print the figures, then one row for each of the ``parts``."""
+def _tell(what: str, parts: str, *, directory: Path, plot: Path | None, as_json: bool) -> None:
+    """Measure, and print the figures, then one row for each of the ``parts``."""
+    answer = score_of(what, directory, plot)
     if as_json:
         print_json(answer)
         return

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from msgspec import Struct
+
 from streams.ingest import levels, masking, stamps
 from streams.ingest.gather import Gatherer, Sight
 from streams.ingest.matcher import Matcher, Verdict
@@ -19,18 +21,15 @@ NAMED_PER_RECORD_MAX: Final = 1_000
 a template costs as much as all else of a line, and a record of thousands of them must not hold a process up."""
 
 
-class Place:
+class Place(Struct, frozen=True):
     """Whose line it is and which coordinates stand for it."""
 
-    __slots__ = ("host", "index", "offset", "rule", "service", "text")
-
-    def __init__(self, service: str, rule: str, host: str, offset: int, index: int, text: bytes) -> None:
-        self.service: Final = service
-        self.rule: Final = rule
-        self.host: Final = host
-        self.offset: Final = offset
-        self.index: Final = index
-        self.text: Final = text
+    service: str
+    rule: str
+    host: str
+    offset: int
+    index: int
+    text: bytes
 
 
 class Counting:

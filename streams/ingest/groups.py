@@ -82,27 +82,32 @@ class TextTaker:
             head.open = unfinished
             self._continuation(head, line, inner)
             return
-        self.end()
+        if head is not None and self._own:
+            self._count(head)
         self._head = self._begun(index, line, said, open_=unfinished or traces.opens(inner))
         self._own = True
         self._verdict, self._shown = self._counting.scan(inner), line
 
     def end(self) -> None:
-        """Count the head of this record together with what continued it."""
+        """Count the head of this record together with what continued it, and keep it for the record after."""
         head = self._head
         if head is None or not self._own:
             return
+        self._count(head)
         self._own = False
-        place = head.place
-        if self._verdict is NOTHING and head.level in {"", "info"}:
-            self._counting.plain(place.service, "info", head.at_ms)
-        else:
-            if place.text is not self._shown:
-                place = Place(place.service, place.rule, place.host, place.offset, place.index, self._shown)
-            self._counting.seen(place, self._verdict, head.level, head.at_ms)
         if len(self.heads) >= HEADS_MAX and self._key not in self.heads:
             self.heads.clear()
         self.heads[self._key] = head
+
+    def _count(self, head: HeadOf) -> None:
+        """Count a head of this record for what it and its continuations say."""
+        place = head.place
+        if self._verdict is NOTHING and head.level in {"", "info"}:
+            self._counting.plain(place.service, "info", head.at_ms)
+            return
+        if place.text is not self._shown:
+            place = Place(place.service, place.rule, place.host, place.offset, place.index, self._shown)
+        self._counting.seen(place, self._verdict, head.level, head.at_ms)
 
     @staticmethod
     def _is_frame(head: HeadOf, inner: bytes) -> bool:

@@ -58,7 +58,7 @@ class Plan(Struct, frozen=True):
     files: tuple[str, ...]
     details: tuple[str, ...]
     quick: bool
-    """Text, time and a declared service are all there is to read: ``text``, ``time`` and ``service`` are their keys."""
+    """Text, time and a declared service are all there is to read: ``text`` and ``time`` are their keys."""
     envelope: bool = False
     """The keys are those of an object that wraps lines."""
     request: access_fields.Fields | None = None
@@ -66,27 +66,29 @@ class Plan(Struct, frozen=True):
     text: str = ""
     time: str = ""
     service: str = ""
+    """The key of a declared service, when no other is asked before."""
 
 
 def plan_of(keys: tuple[str, ...]) -> Plan:
     """Return the plan for a set of keys."""
     present = frozenset(keys)
+    services = service_fields.rows_of(present)
     plan = Plan(
         texts=tuple(key for key in _TEXT_KEYS if key in present),
         times=tuple(key for key in _TIME_KEYS if key in present),
         levels=tuple(key for key in (*_LEVEL_KEYS, "log", "severity_number", "SeverityNumber") if key in present),
         hosts=tuple(key for key in (*_HOST_KEYS, "kubernetes", "resource") if key in present),
-        services=service_fields.rows_of(present),
+        services=services,
         files=service_fields.files_of(present),
         details=tuple(key for key in _DETAIL_KEYS if key in present),
         quick=False,
         envelope=bool(envelope_of(present)),
         request=access_fields.fields_of(present),
+        service=service_fields.declared_key(services),
     )
-    service = service_fields.declared_key(plan.services)
-    if not (plan.texts and plan.times and service) or plan.levels or plan.hosts or plan.details or plan.request:
+    if not (plan.texts and plan.times and plan.service) or plan.levels or plan.hosts or plan.details or plan.request:
         return plan
-    return replace(plan, quick=True, text=plan.texts[0], time=plan.times[0], service=service)
+    return replace(plan, quick=True, text=plan.texts[0], time=plan.times[0])
 
 
 class JsonReader:
@@ -111,8 +113,8 @@ class JsonReader:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
 
-    def read(self, found: dict[str, Any], raw: bytes, *, unfold: bool = True) -> Read:
-        """Return the line of a decoded object; ``raw`` is its text when no field holds one.
+    def read(self, found: dict[str, Any], raw: bytes | None, *, unfold: bool = True) -> Read:
+        """Return the line of a decoded object; ``raw``, or None: its JSON, is its text when no field holds one.
 
         Returns ``ENVELOPE`` for an object that may wrap lines, unless it is told not to ``unfold``.
         """
@@ -132,12 +134,15 @@ class JsonReader:
             if inner is not None:
                 return self._merged(found, inner, text)
         at_ms = _time_of(found, plan.times) if plan.times else 0
-        service, rule = service_of(found, plan.services, plan.files)
+        name = found[plan.service] if plan.service else ""
+        service, rule = declared(name) if type(name) is str else "", "json"
+        if not service:
+            service, rule = service_of(found, plan.services, plan.files)
         host = _host_of(found, plan.hosts) if plan.hosts else ""
         level = _level_of(found, plan.levels) if plan.levels else ""
         if text and (text[0] == " " or text[-1] == "\n"):
             text = _bare(text)
-        data = _whole(found, plan, text) if text else raw
+        data = _whole(found, plan, text, raw)
         if plan.request is not None:
             data = _with_request(found, plan, data, text, level)
         return data, service, rule, host, level, at_ms
@@ -177,8 +182,10 @@ def _bare(text: str) -> str:
     return bare[1:] if bare[:1] == " " and not bare[1:2].isspace() else bare
 
 
-def _whole(found: dict[str, Any], plan: Plan, text: str) -> bytes:
-    """Return a text with what other fields say of an error below it."""
+def _whole(found: dict[str, Any], plan: Plan, text: str, raw: bytes | None) -> bytes:
+    """Return a text with what other fields say of an error below it; the whole object where there is no text."""
+    if not text:
+        return msgspec.json.encode(found) if raw is None else raw
     data = text.encode("utf-8", "replace")
     return b"\n".join((data, *(_detail(found[key]) for key in plan.details))) if plan.details else data
 

@@ -154,14 +154,18 @@ class LineTaker:
                 return f"{reasons.TOO_MANY_LINES}: from index {index} on"
             self._next = index + 1
             if isinstance(item, dict):
-                reason = self._line(record, index, self._read(item, msgspec.json.encode(item)), item)
+                reason = self._line(record, index, self._read(item, None), item)
             else:
                 reason = self._line(record, index, item, _NO_FIELDS)
-            self._next = max(self._next, index + 1)
+            if self._next <= index:
+                self._next = index + 1
+            if not reason:
+                taken = True
+                continue
             if reason.startswith(reasons.TOO_MANY_LINES):
                 return reason
             failed = failed or reason.removeprefix(reasons.EMPTY)
-            taken = taken or not reason or reason.startswith(reasons.PARTLY_READ)
+            taken = taken or reason.startswith(reasons.PARTLY_READ)
         return _summed(failed, taken=taken)
 
     def _physical_lines(self, record: Record, lines: list[bytes]) -> str:
@@ -259,7 +263,7 @@ class LineTaker:
         """Take the lines that an object wraps, from ``index`` on; an object that wraps none is a line itself."""
         inside = unfold(found, self._json) if self._depth < WRAPPINGS_MAX else None
         if inside is None:
-            return self._line(record, index, self._json.read(found, msgspec.json.encode(found), unfold=False), found)
+            return self._line(record, index, self._json.read(found, None, unfold=False), found)
         self._next = index
         if isinstance(inside, bytes):
             return self._take_inner(record, inside)

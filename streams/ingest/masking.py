@@ -19,7 +19,7 @@ TEXT_BYTES_MAX: Final = 512
 """A template is told by its first line, up to here."""
 
 _STAMP: Final = re.compile(
-    rb"^(?:<\d{1,3}>(?:1 )?)?\[?(?:\d{4}[-/]\d\d[-/]\d\d|\d\d[-/]\w{3}[-/]\d{4}|(?:\w{3} )?\w{3} {1,2}\d{1,2})?"
+    rb"(?:<\d{1,3}>(?:1 )?)?\[?(?:\d{4}[-/]\d\d[-/]\d\d|\d\d[-/]\w{3}[-/]\d{4}|(?:\w{3} )?\w{3} {1,2}\d{1,2})?"
     rb"[T :]{0,2}\d\d:\d\d:\d\d(?:[.,]\d+)?\s?(?:Z|UTC|[+-]\d\d:?\d\d)?\]?"
 )
 _VARIABLE: Final = re.compile(
@@ -35,7 +35,8 @@ _VARIABLE: Final = re.compile(
 def mask(text: bytes) -> bytes:
     """Return the first line of a text with its stamp left out and its variable parts replaced by ``*``."""
     line = text[:TEXT_BYTES_MAX].split(b"\n", 1)[0]
-    return b" ".join(_VARIABLE.sub(b"*", _STAMP.sub(b"", line)).split())
+    stamp = _STAMP.match(line)
+    return b" ".join(_VARIABLE.sub(b"*", line[stamp.end() :] if stamp else line).split())
 
 
 SHAPE_WORDS_MAX: Final = 24

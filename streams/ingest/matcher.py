@@ -73,15 +73,22 @@ class Matcher:
         self._hits: Final[list[int]] = []
         self._seen: Final = _collector(self._hits)
         self._remembered: Final[dict[tuple[int, ...], Verdict]] = {}
+        self._last_text, self._last = b"", NOTHING
+        """Producers in trouble say the same line many times in a row, which is scanned once."""
 
     def scan(self, text: bytes) -> Verdict:
         """Return the verdict on one line; only its first ``LINE_BYTES_MAX`` bytes are looked at."""
-        hits = self._hits
+        if text == self._last_text:
+            return self._last
         self._raw_scan(text if len(text) <= LINE_BYTES_MAX else text[:LINE_BYTES_MAX], self._seen)
-        if not hits:
-            return NOTHING
-        key = tuple(hits)
-        hits.clear()
+        self._last_text = text
+        self._last = verdict = self._verdict() if self._hits else NOTHING
+        return verdict
+
+    def _verdict(self) -> Verdict:
+        """Return the verdict for what the scan found, which is remembered for the set of expressions."""
+        key = tuple(self._hits)
+        self._hits.clear()
         verdict = self._remembered.get(key)
         if verdict is None:
             if len(self._remembered) >= _REMEMBERED_MAX:

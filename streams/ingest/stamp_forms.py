@@ -65,13 +65,30 @@ _PACKED: Final = re.compile(
     + rb")?"
 )
 """``20240201T100000Z`` and DB2's ``2024-02-01-10.00.00.250000``: clocks without colons."""
+_PACKED_SIGN: Final = re.compile(rb"\d{4}T\d|\d\.\d\d\.\d\d")
+"""What stands in each of these, and in hardly any other text."""
 _DATE_BYTES: Final = 40
 _DATE_BYTES_MIN: Final = 6
 _CLOCKS_MAX: Final = 3
 
 
+class Clock(NamedTuple):
+    """What ``_CLOCK`` found, but for the fraction of a second."""
+
+    hour: bytes
+    minute: bytes
+    second: bytes | None
+    half: bytes | None
+    zone: bytes | None
+    word: bytes | None
+    year: bytes | None
+
+
+_WHOLE: Final = tuple(_CLOCK.groupindex[name] for name in Clock._fields)
+
+
 class Found(NamedTuple):
-    """A stamp as it was written. ``year`` 0: none; ``month`` 0: no date at all; ``zone`` None: none."""
+    """A stamp as it was written, to the second. ``year`` 0: none; ``month`` 0: no date at all; ``zone`` None: none."""
 
     year: int
     month: int
@@ -79,22 +96,21 @@ class Found(NamedTuple):
     hour: int
     minute: int
     second: int
-    milliseconds: int
     zone: bytes | None
 
 
-def find(head: bytes) -> Found | None:
-    """Return the first stamp in the beginning of a line."""
-    for number, clock in enumerate(_CLOCK.finditer(head)):
-        date = _date_in(_before(head, clock.start()))
-        if date and (clock["second"] or date["y"] or clock["half"]):
-            return _found(clock, *_dated(date, clock))
-        if not date and _alone(head, clock):
-            return _found(clock, 0, 0, 0)
-        if number + 1 == _CLOCKS_MAX:
-            break
-    packed = _PACKED.search(head)
-    return _unpacked(packed) if packed else None
+def find(head: bytes) -> tuple[Found, int] | None:
+    """Return the first stamp in the beginning of a line, and its milliseconds."""
+    if b":" in head:
+        for number, clock in enumerate(_CLOCK.finditer(head), start=1):
+            before = _before(head, clock.start())
+            found = _dated(before, clock.group(*_WHOLE)) if _date_in(before) else _alone(head, clock)
+            if found:
+                return found, _ms(clock["fraction"] or clock["colon"])
+            if number == _CLOCKS_MAX:
+                break
+    packed = _PACKED.search(head) if _PACKED_SIGN.search(head) else None
+    return (_unpacked(packed), _ms(packed["fraction"] or packed["colon"])) if packed else None
 
 
 def _before(head: bytes, start: int) -> bytes:
@@ -105,38 +121,31 @@ def _before(head: bytes, start: int) -> bytes:
 
 
 @lru_cache(maxsize=4096)
+def _dated(before: bytes, whole: tuple[Any, ...]) -> Found | None:
+    """Return the stamp of a clock and the date that ends just before it; the same for the lines of a second."""
+    date, clock = _date_in(before), Clock(*whole)
+    return _found(clock, *_day_of(date, clock)) if date and (clock.second or date["y"] or clock.half) else None
+
+
+@lru_cache(maxsize=4096)
 def _date_in(before: bytes) -> Date | None:
     """Return the parts of the date that ends just before a clock; the same for most lines of a day."""
     date = _DATE.search(before)
     return date.groupdict() if date else None
 
 
-def _alone(head: bytes, clock: re.Match[bytes]) -> bool:
-    """Say whether a clock without a date begins the line, as in ``10:00:00.123 INFO`` and ``[10:00:00] done``."""
-    return clock["second"] is not None and head[: clock.start()] in {b"", b"["} and head[clock.end() :][:1] in _ENDS
+def _alone(head: bytes, clock: re.Match[bytes]) -> Found | None:
+    """Return a clock that begins the line without a date, as in ``10:00:00.123 INFO`` and ``[10:00:00] done``."""
+    begins = clock["second"] is not None and head[: clock.start()] in {b"", b"["} and head[clock.end() :][:1] in _ENDS
+    return _found(Clock(*clock.group(*_WHOLE)), 0, 0, 0) if begins else None
 
 
 _ENDS: Final = frozenset({b"", b" ", b"\t", b"]", b"|", b","})
 
 
-def _found(clock: re.Match[bytes], year: int, month: int, day: int) -> Found:
-    return Found(
-        year, month, day, *_time(*clock.group("hour", "minute", "second", "half", "fraction", "colon", "zone"))
-    )
-
-
-@lru_cache(maxsize=4096)
-def _time(
-    hour: bytes,
-    minute: bytes,
-    second: bytes | None,
-    half: bytes | None,
-    fraction: bytes | None,
-    colon: bytes | None,
-    zone: bytes | None,
-) -> tuple[int, int, int, int, bytes | None]:
-    """Return hour, minute, second, milliseconds and zone; the same for the lines of a second."""
-    return _hour(int(hour), half), int(minute), int(second or 0), _ms(fraction or colon), zone
+def _found(clock: Clock, year: int, month: int, day: int) -> Found:
+    hour = _hour(int(clock.hour), clock.half)
+    return Found(year, month, day, hour, int(clock.minute), int(clock.second or 0), clock.zone)
 
 
 def _ms(fraction: bytes | None) -> int:
@@ -149,7 +158,7 @@ def _hour(hour: int, half: bytes | None) -> int:
     return hour % 12 + (12 if half in b"Pp" else 0)
 
 
-def _dated(date: Date, clock: re.Match[bytes]) -> tuple[int, int, int]:
+def _day_of(date: Date, clock: Clock) -> tuple[int, int, int]:
     """Return (year or 0, month, day) of whichever form was met."""
     if date["nname"]:
         return _named_first(date, clock)
@@ -165,9 +174,9 @@ def _dated(date: Date, clock: re.Match[bytes]) -> tuple[int, int, int]:
     return int(date.get(style) or 0), int(date[f"{style}month"]), int(date[f"{style}day"])
 
 
-def _named_first(date: Date, clock: re.Match[bytes]) -> tuple[int, int, int]:
+def _named_first(date: Date, clock: Clock) -> tuple[int, int, int]:
     """Return the date of ``Feb  1``; its year stands before the clock or, as in ``date``'s output, after it."""
-    year = date["nyear"] or (clock["year"] if date["weekday"] or not clock["word"] else None)
+    year = date["nyear"] or (clock.year if date["weekday"] or not clock.word else None)
     return _full_year(year), _MONTHS[date["nname"][:3].lower()], int(date["nday"])
 
 
@@ -177,9 +186,9 @@ def _month_day(first: int, second: int, *, day_first: bool) -> tuple[int, int]:
     return first, second
 
 
-def _short(p: bytes, q: bytes, r: bytes, clock: re.Match[bytes]) -> tuple[int, int, int]:
+def _short(p: bytes, q: bytes, r: bytes, clock: Clock) -> tuple[int, int, int]:
     """Return the date of three short numbers: year first, but month first with AM or PM and where a digit is single."""
-    if clock["half"] or len(p) == 1 or len(q) == 1 or int(q) > 12:
+    if clock.half or len(p) == 1 or len(q) == 1 or int(q) > 12:
         return _full_year(r), *_month_day(int(p), int(q), day_first=False)
     return _full_year(p), int(q), int(r)
 
@@ -193,6 +202,4 @@ def _full_year(digits: bytes | None) -> int:
 def _unpacked(found: re.Match[bytes]) -> Found:
     parts = (found[name] or found[f"{name}2"] for name in ("month", "day", "hour", "minute", "second"))
     month, day, hour, minute, second = map(int, parts)
-    return Found(
-        int(found["year"]), month, day, hour, minute, second, _ms(found["fraction"] or found["colon"]), found["zone"]
-    )
+    return Found(int(found["year"]), month, day, hour, minute, second, found["zone"])

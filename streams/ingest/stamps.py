@@ -35,12 +35,12 @@ _YEARLESS_YEAR: Final = 1972
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _THOUSAND: Final = {f"{number:03}": number for number in range(1000)}
+_DATE_SIGNS: Final = frozenset({b"-", b"/"})
 _ISO_SECOND: Final = re.compile(rb"(\d{4})[-/](\d\d)[-/](\d\d)[T ](\d\d):(\d\d):(\d\d)")
 _ISO_TAIL: Final = re.compile(FRACTION + rb"(?:\s?(?P<zone>" + ZONE + rb"))?")
 _ISO_TAIL_END: Final = 48
 _DIGITS: Final = re.compile(r"-?\d{9,19}(?:\.\d{1,9})?")
 _COMPACT: Final = re.compile(r"(?:19|20)\d{12}")
-_PACKED_SIGN: Final = re.compile(rb"\d{4}T\d|\d\.\d\d\.\d\d")
 _EPOCH_START: Final = re.compile(
     rb"\[?(?P<number>\d{10}(?:\.\d{1,9})?|\d{13})[\]\s]|type=\w+ msg=audit\((?P<audit>\d{10}\.\d{3}):"
 )
@@ -101,13 +101,13 @@ def _second_of(text: bytes) -> int:
     if not found:
         return 0
     year, month, day, hour, minute, second = map(int, found.groups())
-    at_ms = _utc_ms(Found(year, month, day, hour, minute, second, 0, None))
+    at_ms = _utc_ms(Found(year, month, day, hour, minute, second, None))
     return at_ms if at_ms >= EARLIEST_MS else WRONG
 
 
 def of_start(line: bytes) -> int:
     """Return the stamp of a line that begins with ``YYYY-MM-DD HH:MM:SS``, else 0."""
-    base = _second_of(line[:19])
+    base = _second_of(line[:19]) if line[4:5] in _DATE_SIGNS else 0
     if base <= WRONG:
         return base
     tail = _ISO_TAIL.match(line, 19, _ISO_TAIL_END)
@@ -127,9 +127,10 @@ def of_head(head: bytes, append_ms: int) -> int:
     at = of_start(head)
     if at:
         return at
-    found = stamp_forms.find(head) if b":" in head or _PACKED_SIGN.search(head) else None
+    found = stamp_forms.find(head)
     if found is not None:
-        return _marked(found)
+        whole, milliseconds = found
+        return _with_ms(_marked(whole), milliseconds)
     start = _EPOCH_START.match(head)
     if start is None:
         return 0
@@ -141,18 +142,26 @@ def of_head(head: bytes, append_ms: int) -> int:
 def of_syslog(stamp: bytes, fraction: bytes | None) -> int:
     """Return the stamp of ``Feb  4 09:34:10`` with the digits of its fraction of a second, if it has one."""
     at_ms = of_yearless(stamp)
-    return at_ms - int(fraction[:3].ljust(3, b"0")) if fraction and at_ms < 0 else at_ms
+    return _with_ms(at_ms, int(fraction[:3].ljust(3, b"0"))) if fraction else at_ms
 
 
 @lru_cache(maxsize=4096)
 def of_yearless(stamp: bytes) -> int:
     """Return the stamp of ``Feb  4 09:34:10``, which is the same for every line of a second."""
     found = stamp_forms.find(stamp)
-    return _marked(found) if found else 0
+    return _marked(found[0]) if found else 0
 
 
+def _with_ms(second: int, milliseconds: int) -> int:
+    """Return the stamp of a second with its milliseconds."""
+    if second < 0:
+        return second - milliseconds
+    return second + milliseconds if second > WRONG else second
+
+
+@lru_cache(maxsize=4096)
 def _marked(found: Found) -> int:
-    """Return the stamp of what was found, with a mark for each part that is missing."""
+    """Return the stamp of a second that was found, with a mark for each part that is missing."""
     if not found.month:
         at_ms = _utc_ms(found._replace(year=1970, month=1, day=2))
     elif not found.year:
@@ -175,7 +184,7 @@ def _utc_ms(found: Found) -> int:
     minute_ms = _minute_ms(*found[:5])
     if not minute_ms or found.second > 60:
         return 0
-    return minute_ms + min(found.second, 59) * 1000 + found.milliseconds  # a leap second counts as the one before
+    return minute_ms + min(found.second, 59) * 1000  # a leap second counts as the one before
 
 
 @lru_cache(maxsize=4096)

@@ -60,7 +60,7 @@ def _read(line: bytes, append_ms: int, *, stamped: bool) -> Head:
             return _named(found, at_ms)
         if at_ms:
             return "", "", "", at_ms
-    found = _RFC5424.match(line)
+    found = _RFC5424.match(line) if line[:2] == b"1 " else None
     if found:
         at_ms = stamps.of_head(found["stamp"], append_ms)
         return _service(_present(found["app"])), _host(_present(found["host"])), "", at_ms

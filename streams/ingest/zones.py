@@ -76,12 +76,12 @@ class TopicZones:
 
     def at_ms(self, stamp: int, append_ms: int, service: str, host: str) -> int:
         """Return the time that a stamp means, in UTC; ``WRONG`` when it can't be true, 0 when there is none."""
+        zone = self._zone(service, host) if stamp < 0 and self._zones.configured else None
+        if zone is None and abs(stamp) >= EARLIEST_MS:
+            return abs(stamp)
         now_ms = min(max(append_ms, EARLIEST_MS), _LATEST_MS)
-        if stamp >= 0:
-            return completed(stamp, now_ms)
-        zone = self._zone(service, host) if self._zones.configured else None
         if zone is None:
-            return completed(-stamp, now_ms)
+            return completed(abs(stamp), now_ms)
         wall_ms = completed(-stamp, now_ms + _ahead_ms(zone, now_ms // HOUR_MS))
         return wall_ms if wall_ms <= WRONG else _utc_ms(wall_ms, now_ms, zone)
 

@@ -12,6 +12,7 @@ from msgspec import json as msgspec_json
 
 from streams.ports import Engine, Record, TopicPartition
 from streams.runtime.address import created, is_alive, write_whole
+from streams.runtime.resident import keep
 
 NAME_VARIABLE: Final = "LOGMEND_PROCESS"
 """The supervisor gives each process its name here; one that nobody supervises has none, and writes nothing."""
@@ -75,6 +76,7 @@ class Announcing:
     async def load(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         """See ``ports.Engine.load``."""
         positions = await self._engine.load(partitions)
+        keep()
         ready(self._data_dir)
         return positions
 

@@ -1,7 +1,8 @@
 """``logmend up``: the embedded broker, the topics, and one child for each role, kept alive until told to stop.
 
 Start: broker, topics, all children at once. Stop: the stages and the pool together, then the event-log writer, so that
-it archives what they wrote last, then the broker. Whoever kills the supervisor itself ends all of it (see tether.py).
+it archives what they wrote last, then the broker; an action under way may end. Whoever kills the supervisor itself ends
+all of it (see tether.py).
 """
 
 from __future__ import annotations
@@ -30,6 +31,12 @@ READY_S: Final = 60.0
 STARTS_MAX: Final = 3
 """A child that dies this often before it was ready does not get so far by another try."""
 STOP_S: Final = 10.0
+"""How long a process may take to end; none but the pool has work that may not be cut short."""
+STOP_POOL_S: Final = 80.0
+"""The pool lets what runs end: the catalogue's longest action takes 60 s, its worker 5 more, and to tell of it 10."""
+POOL: Final = "workers"
+SAY_S: Final = 2.0
+"""Whoever takes longer than this to end is told of."""
 POLL_S: Final = 0.05
 
 Progress = Callable[[str], None]
@@ -51,6 +58,7 @@ class Supervisor:
         self._broker = None if settings.brokers else EmbeddedBroker(settings, progress)
         self._children: list[Child] = []
         self._keeping: asyncio.Task[None] | None = None
+        self._hurry = False
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -80,17 +88,23 @@ class Supervisor:
         self._progress(f"ready in {time.monotonic() - began:.1f} s: Kafka at {self.settings.brokers}")
 
     async def stop(self) -> None:
-        """End everything in order, within 10 s and the broker's own time; what does not heed is killed."""
+        """End everything in order: the pool within 80 s, the others within 10 each, then the broker; else it is killed.
+
+        A pool that is killed leaves what it had begun in doubt, or to be done again if it may be.
+        """
         if self._keeping is not None:
             self._keeping.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._keeping
             self._keeping = None
-        deadline = time.monotonic() + STOP_S
-        await self._end([child for child in self._children if child.role not in LAST], deadline)
-        await self._end([child for child in self._children if child.role in LAST], deadline)
+        await self._end([child for child in self._children if child.role not in LAST])
+        await self._end([child for child in self._children if child.role in LAST])
         if self._broker is not None:
-            await self._broker.stop()
+            await self._end_broker(self._broker)
+
+    def hurry(self) -> None:
+        """Let a stop, under way or to come, wait for nobody any more: all that is left is killed."""
+        self._hurry = True
 
     async def _start_broker(self) -> None:
         (self.settings.data_dir / "run").mkdir(parents=True, exist_ok=True)
@@ -160,15 +174,34 @@ class Supervisor:
                 child.end()
             self._start_children()
 
-    async def _end(self, children: Sequence[Child], deadline: float) -> None:
+    async def _end(self, children: Sequence[Child]) -> None:
+        """Ask all to end, and kill each whose time is over; one that was never ready has begun nothing."""
+        began = time.monotonic()
+        patience = {child: STOP_POOL_S if child.role == POOL and child.ready else STOP_S for child in children}
+        said = False
         for child in children:
             child.terminate()
-        while any(child.running for child in children):
-            if time.monotonic() >= deadline:
-                break
+        while left := [child for child in children if child.running]:
+            waited = time.monotonic() - began
+            for child in left:
+                if self._hurry or waited >= patience[child]:
+                    child.end()
+            if waited >= SAY_S and not said:
+                longest = max(patience[child] for child in left)
+                names = ", ".join(child.name for child in left)
+                self._progress(f"waiting up to {longest:.0f} s for {names} to end what they have begun")
+                said = True
             await asyncio.sleep(POLL_S)
         for child in children:
             child.end()
+
+    async def _end_broker(self, broker: EmbeddedBroker) -> None:
+        stopping = asyncio.ensure_future(broker.stop())
+        while not stopping.done():
+            if self._hurry:
+                broker.kill()
+            await asyncio.wait({stopping}, timeout=POLL_S)
+        await stopping
 
 
 async def run(
@@ -177,14 +210,23 @@ async def run(
     roles: Sequence[str] = ROLES,
     on_ready: OnReady | None = None,
 ) -> None:
-    """Run everything until SIGINT or SIGTERM, which also ends a start under way. Raises ``InputError`` as ``start``.
+    """Run everything until SIGINT or SIGTERM, which also ends a start under way; a second one ends it at once.
 
-    ``on_ready`` is called once, when everything is ready; what it raises ends everything.
+    Raises ``InputError`` as ``start``. ``on_ready`` is called once, when everything is ready; what it raises ends
+    everything.
     """
     stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     supervisor = Supervisor(settings, progress, roles)
+
+    def asked() -> None:
+        if stop.is_set():
+            supervisor.hurry()
+        elif progress is not None:
+            progress("stopping; another Ctrl-C ends everything at once")
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, asked)
     starting = asyncio.ensure_future(_start(supervisor, on_ready))
     stopping = asyncio.ensure_future(stop.wait())
     try:

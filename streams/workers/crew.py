@@ -43,7 +43,8 @@ Told = Callable[[str, Ended], None]
 class Timing(Struct, frozen=True, kw_only=True):
     """How often a worker is asked for a sign of life, after how long without one it is hung, how long it may leave.
 
-    One that has an action may take the time of that action to leave, if it is longer.
+    One is hung when as many questions as fit into that time got no answer: while this process stands still, none is
+    asked. One that has an action may take the time of that action to leave, if it is longer.
     """
 
     health_seconds: float = 10.0
@@ -65,7 +66,7 @@ class Worker:
         self.tasks = 0
         self.errors = 0
         self.started_ms = 0
-        self.heard = 0.0
+        self.unanswered = 0
 
     @property
     def pid(self) -> int:
@@ -225,7 +226,7 @@ class Crew:
     async def _live(self, worker: Worker) -> int:
         """Have one process of a worker from start to end; return its status. ``OSError`` when it can't start."""
         process = await _spawn(worker.role)
-        worker.process, worker.started_ms, worker.heard = process, now_ms(), time.monotonic()
+        worker.process, worker.started_ms, worker.unanswered = process, now_ms(), 0
         if isinstance(worker, Guest):
             self._send(worker, pack(worker.hold) + pack(Ping(0)))
             if worker.is_leaving:
@@ -258,7 +259,7 @@ class Crew:
                 return
 
     def _hear(self, worker: Worker, frame: object) -> None:
-        worker.heard = time.monotonic()
+        worker.unanswered = 0
         match frame:
             case Ended():
                 worker.running.pop(frame.command_id, None)
@@ -278,10 +279,11 @@ class Crew:
             for worker in self.workers:
                 if worker.process is None:
                     continue
-                if time.monotonic() - worker.heard > self._timing.hung_seconds:
+                if worker.unanswered * self._timing.health_seconds >= self._timing.hung_seconds:
                     telemetry.handled("worker", f"{worker.name} gave no sign of life and is replaced")
                     _kill(worker.process)
                 else:
+                    worker.unanswered += 1
                     self._send(worker, pack(Ping(number)))
 
     def _send(self, worker: Worker, data: bytes) -> None:

@@ -172,14 +172,14 @@ async def _close(writer: asyncio.StreamWriter) -> None:
 
 
 def _systemd(spec: ServiceSpec, probe: ProbeSpec, around: Surroundings) -> Seen:
-    ran = tools.run((*SYSTEMCTL, "is-active", "--", spec.unit), probe.timeout_ms, around)
+    ran = tools.ask((*SYSTEMCTL, "is-active", "--", spec.unit), probe.timeout_ms, around)
     return not ran.code, _word(ran.output or ran.code)
 
 
 def _container(spec: ServiceSpec, probe: ProbeSpec, around: Surroundings) -> Seen:
     """Ask for the state, and for the health that the image checks by itself, if it does."""
     shown = "--format={{.State.Status}} {{if .State.Health}}{{.State.Health.Status}}{{end}}"
-    ran = tools.run(("docker", "inspect", "--type=container", shown, "--", spec.container), probe.timeout_ms, around)
+    ran = tools.ask(("docker", "inspect", "--type=container", shown, "--", spec.container), probe.timeout_ms, around)
     if ran.code:
         return False, "no_container" if ran.code != "timed_out" else ran.code
     state, _, health = ran.output.partition(" ")
@@ -190,10 +190,10 @@ def _memory(spec: ServiceSpec, probe: ProbeSpec, around: Surroundings) -> Seen:
     """Say how many MiB the service holds: its process with its children, its unit, or its container."""
     if spec.type == "docker":
         argv = ("docker", "stats", "--no-stream", "--format={{.MemUsage}}", "--", spec.container)
-        held = _size(tools.run(argv, probe.timeout_ms, around).output.partition("/")[0].strip())
+        held = _size(tools.ask(argv, probe.timeout_ms, around).output.partition("/")[0].strip())
     elif spec.unit:
         asked = (*SYSTEMCTL, "show", "--property=MemoryCurrent", "--value", "--", spec.unit)
-        said = tools.run(asked, probe.timeout_ms, around).output
+        said = tools.ask(asked, probe.timeout_ms, around).output
         held = int(said) if said.isdecimal() else -1
     else:
         held = _resident(spec)

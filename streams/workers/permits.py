@@ -46,7 +46,7 @@ def permits(services: Iterable[ServiceSpec], host: str, tool_path: str = "") -> 
 
 
 def _manager(tool: str, tool_path: str) -> Permit:
-    ran = tools.run(ASKED[tool], ASK_MS, Surroundings(checkpoints="", tool_path=tool_path))
+    ran = tools.ask(ASKED[tool], ASK_MS, Surroundings(checkpoints="", tool_path=tool_path))
     said = (ran.output.splitlines() or [ran.code])[0][:120]
     return Permit("", f"talk to {tool}", NO if ran.code else YES, said if ran.code else f"version {said}")
 
@@ -100,7 +100,7 @@ def _deployment(spec: ServiceSpec, tool_path: str) -> Permit:
     """Ask the cluster whether the deployment may be changed."""
     context = (f"--context={spec.context}",) if spec.context else ()
     question = ("auth", "can-i", "patch", f"deployment/{spec.deployment}", f"--namespace={spec.namespace}")
-    ran = tools.run(("kubectl", *context, *question), ASK_MS, Surroundings(checkpoints="", tool_path=tool_path))
+    ran = tools.ask(("kubectl", *context, *question), ASK_MS, Surroundings(checkpoints="", tool_path=tool_path))
     said = (ran.output.splitlines() or [ran.code])[-1][:120]
     return Permit(spec.name, f"change deployment {spec.deployment}", NO if ran.code else YES, said)
 

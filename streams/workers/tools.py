@@ -11,12 +11,12 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from msgspec import Struct
 
-from streams.workers import limits
+from streams.workers import guard, limits
 from streams.workers.results import Effect, Result, Surroundings
 
 SYSTEM_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -52,9 +52,24 @@ def run(
 ) -> Ran:
     """Run a program to its end. ``argv[0]`` is a name that is looked up, or an absolute path.
 
-    The limits of the sandbox are not its: programs written in Go reserve more address space than that. It leads a
-    process group that is killed as a whole when its time is over.
+    The limits of the sandbox are not its: programs written in Go reserve more address space than that. It is killed as
+    a whole process group when its time is over, and when the process that runs it dies. For processes of one thread.
     """
+    return _run(argv, timeout_ms, around, environment, guard.guarded())
+
+
+def ask(argv: Sequence[str], timeout_ms: int, around: Surroundings) -> Ran:
+    """Run a program that changes nothing, as ``run`` does; it may be called in any thread, and may outlive this one."""
+    return _run(argv, timeout_ms, around, {}, None)
+
+
+def _run(
+    argv: Sequence[str],
+    timeout_ms: int,
+    around: Surroundings,
+    environment: Mapping[str, str] | None,
+    before: Callable[[], None] | None,
+) -> Ran:
     program = argv[0] if argv[0].startswith("/") else find(argv[0], around.tool_path)
     if not program or not os.access(program, os.X_OK):
         return Ran("no_tool", f"{argv[0]} is not installed on this host")
@@ -68,6 +83,7 @@ def run(
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 process_group=0,
+                preexec_fn=before,  # noqa: PLW1509 - given by ``run`` only, where there is one thread
             )
     except OSError as error:
         return Ran("not_startable", f"{argv[0]}: {error.strerror}")

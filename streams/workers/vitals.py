@@ -42,7 +42,7 @@ def _process(spec: ServiceSpec, around: Surroundings) -> Signs:  # noqa: ARG001 
 
 def _unit(spec: ServiceSpec, around: Surroundings) -> Signs:
     asked = (*SYSTEMCTL, "show", "--property=ActiveState,MainPID,MemoryCurrent", "--", spec.unit)
-    ran = tools.run(asked, ASK_MS, around)
+    ran = tools.ask(asked, ASK_MS, around)
     said = dict(line.split("=", 1) for line in ran.output.splitlines() if "=" in line)
     if ran.code or "ActiveState" not in said:
         return {}
@@ -55,7 +55,7 @@ def _unit(spec: ServiceSpec, around: Surroundings) -> Signs:
 
 def _container(spec: ServiceSpec, around: Surroundings) -> Signs:
     shown = "--format={{.State.Running}} {{.State.Pid}}"
-    ran = tools.run(("docker", "inspect", "--type=container", shown, "--", spec.container), ASK_MS, around)
+    ran = tools.ask(("docker", "inspect", "--type=container", shown, "--", spec.container), ASK_MS, around)
     if ran.code:
         return {"process_alive": 0.0} if "no such container" in ran.output.lower() else {}
     is_running, _, pid = ran.output.partition(" ")
@@ -64,7 +64,7 @@ def _container(spec: ServiceSpec, around: Surroundings) -> Signs:
 
 def _deployment(spec: ServiceSpec, around: Surroundings) -> Signs:
     shown = "--output=jsonpath={.status.availableReplicas}"
-    ran = tools.run((*kubectl(spec), "get", f"deployment/{spec.deployment}", shown), ASK_MS, around)
+    ran = tools.ask((*kubectl(spec), "get", f"deployment/{spec.deployment}", shown), ASK_MS, around)
     return {} if ran.code else {"process_alive": float(ran.output.isdecimal() and int(ran.output) > 0)}
 
 

@@ -26,8 +26,11 @@ def varint(number: int) -> bytes:
 def gigabyte(codec: int) -> bytes:
     """Return a gigabyte of zeros, packed, without ever making it."""
     if codec == 1:
-        packer = zlib.compressobj(wbits=31)
-        return b"".join(packer.compress(bytes(MEGABYTE)) for _ in range(1024)) + packer.flush()
+        head, packer, crc = zlib.compressobj(wbits=31).flush()[:10], zlib.compressobj(wbits=-15), 0
+        block = packer.compress(bytes(MEGABYTE)) + packer.flush(zlib.Z_FULL_FLUSH)  # it refers to nothing before it
+        for _ in range(1024):
+            crc = zlib.crc32(bytes(MEGABYTE), crc)
+        return head + block * 1024 + packer.flush() + struct.pack("<II", crc, 1024 * MEGABYTE)
     packed = CODECS[codec](bytes(MEGABYTE))
     return packed[:16] + packed[16:] * 1024 if codec == 2 else packed * 1024
 

@@ -77,13 +77,13 @@ async def test_many_records_do_not_wait(tmp_path: Path, writer_of: MakesWriters)
 
 @pytest.mark.parametrize(("how", "forgets"), [("before", False), ("half", True), ("after", False), ("after", True)])
 @pytest.mark.usefixtures("small_merges")
-async def test_death_at_every_step_loses_and_doubles_nothing(tmp_path: Path, how: str, *, forgets: bool) -> None:
+async def test_death_at_every_step_loses_and_doubles_nothing(in_memory: Path, how: str, *, forgets: bool) -> None:
     """Wherever process or machine dies, the next writer ends with exactly what is in Kafka."""
     history = wander(seed=3, facts=60)
     at, died = 0, True
     while died:
         at += 1
-        directory = tmp_path / str(at)
+        directory = in_memory / str(at)
         try:
             await archive_in_stages(history, directory, 5, DyingFiles(at, how, forgets=forgets))
             died = False

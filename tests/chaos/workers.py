@@ -102,7 +102,8 @@ class Load:
     """One command at a time for each service, in one chain.
 
     ``sent`` and ``ends`` are by the command's id, ``lives`` (what was reported of a specialist) by its plan. ``steps``
-    are the commands about a service's specialist, ``LIFE`` after ``LIFE``; the first of each is its plan.
+    are the commands about a service's specialist, ``LIFE`` after ``LIFE``; the first of each is its plan. ``is_going``
+    once a command of each kind was done: from then on kills hit more than the first ones.
     """
 
     def __init__(self, log: KafkaLog, settings: Settings, root: Path, target: Target) -> None:
@@ -110,6 +111,8 @@ class Load:
         self.ends: dict[str, set[OutcomeReported]] = {}
         self.lives: dict[str, set[SpecialistReported]] = {}
         self.steps: dict[str, list[str]] = {}
+        self.is_going = asyncio.Event()
+        self._done: set[str] = set()
         self.services = {kind: [_spec(kind, settings.host, root, target, n) for n in range(OF_EACH)] for kind in KINDS}
         self._log = log
         self._topics = settings.topics
@@ -161,8 +164,11 @@ class Load:
         if not isinstance(event, OutcomeReported):
             return
         known = self.ends.setdefault(event.command_id, set())
+        kind, asked = self.sent[event.command_id]
+        self._done |= {kind} if event.status == "done" else set()
+        if self._done == set(KINDS):
+            self.is_going.set()
         if not known:
-            kind, asked = self.sent[event.command_id]
             yield kind, next(spec for spec in self.services[kind] if spec.name == asked.service)
         known.add(event)
 
@@ -197,6 +203,8 @@ async def campaign(settings: Settings, plan: Plan) -> Report:
                 await fleet.start()
                 await _first_beat(log, settings)
                 sending = asyncio.create_task(load.run(stop))
+                async with asyncio.timeout(REST_SECONDS_MAX):
+                    await load.is_going.wait()
                 await _kill_all(fleet, plan, load, report)
                 stop.set()
                 keeping = asyncio.create_task(fleet.keep())

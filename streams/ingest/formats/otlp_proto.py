@@ -125,9 +125,12 @@ def _attributes(pairs: Any) -> dict[str, Any]:
 
 def _plain(value: Any, depth: int) -> Any:
     """Return an ``AnyValue`` as text, number, list, dict or None."""
+    text = value.string_value
+    if text:
+        return text.decode("utf-8", "replace")
     kind = value.WhichOneof("value")
     if kind == "string_value":
-        return value.string_value.decode("utf-8", "replace")
+        return ""
     if kind is None or depth >= DEPTH_MAX:
         return None
     found = getattr(value, kind)

@@ -13,6 +13,8 @@ from typing import Final
 NUMBERS_MAX: Final = 1_000
 """Numbers in one message: those that are walked over have two or three, and millions would take seconds."""
 _VARINT_BYTES_MAX: Final = 10
+_ONE_BYTE: Final = 0x80
+"""Most numbers are below this, and so one byte; they are read without a call."""
 _FIXED_BYTES: Final = {1: 8, 5: 4}
 _NUMBER: Final = 0
 _LENGTH_DELIMITED: Final = 2
@@ -26,12 +28,12 @@ def parts(data: bytes, begin: int, end: int) -> Iterator[tuple[int, int, int]]:
     at = begin
     numbers = 0
     while at < end:
-        tag, at = _varint(data, at, end)
+        tag, at = (data[at], at + 1) if data[at] < _ONE_BYTE else _varint(data, at, end)
         field, kind = tag >> 3, tag & 7
         if not field:
             raise ValueError("field 0")
         if kind == _LENGTH_DELIMITED:
-            size, at = _varint(data, at, end)
+            size, at = (data[at], at + 1) if at < end and data[at] < _ONE_BYTE else _varint(data, at, end)
             if size > end - at:
                 raise ValueError("longer than its message")
             yield field, at, at + size
@@ -53,9 +55,7 @@ def _fixed_bytes(kind: int) -> int:
 
 
 def _varint(data: bytes, at: int, end: int) -> tuple[int, int]:
-    """Return a variable-length number and where it ends; most are one byte."""
-    if at < end and data[at] < 0x80:
-        return data[at], at + 1
+    """Return a variable-length number and where it ends."""
     number = shift = 0
     for position in range(at, min(end, at + _VARINT_BYTES_MAX)):
         byte = data[position]
