@@ -19,7 +19,7 @@ BEGIN_MS = 1_700_000_000_000
 
 def run(name: str, *, fails: bool, seconds: int = 160) -> Run:
     """Return a run whose memory grows from 20 % on, to its end if it fails, and else not at all."""
-    records = []
+    records: list[dict[str, float | int | str]] = []
     for second in range(seconds):
         memory = 20.0 + (max(second - 40, 0) * 80.0 / (seconds - 50) if fails else 0.0)
         works = memory < 100.0
