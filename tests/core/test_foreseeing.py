@@ -10,8 +10,8 @@ from streams.core.config import Inventory, Policy, check
 from streams.core.errors import InputError
 from streams.core.events import Decision, Figure
 from streams.core.fold import Fold
-from streams.core.outlooks import Outlooks
-from streams.core.prediction import FailurePredictor
+from streams.core.outlooks import LEARNT_PER_SECOND_MAX, Outlooks
+from streams.core.prediction import RIPE_MAX, FailurePredictor, Foresight, Ripe
 from tests.core.world import START_MS, World, figure, of_kind, spec
 
 EVERY_S = 10.0
@@ -33,6 +33,13 @@ def outlooks(world: World) -> Outlooks:
 def predictor(world: World) -> FailurePredictor:
     """Return the learner."""
     return outlooks(world).predictor
+
+
+def learnt(world: World, *, failed: bool = True) -> int:
+    """Return how many examples of a failure, or of none, are learnt, or will be with the vectors to come."""
+    known = predictor(world)
+    seen = known.regression.positives if failed else known.regression.negatives
+    return seen + sum(one.failed == failed for one in known.ripe)
 
 
 def live(world: World, name: str, *memory: float) -> list[Decision]:
@@ -74,7 +81,7 @@ def test_nothing_is_predicted_untaught() -> None:
     """A leak in a world that saw no failure is not predicted, but what it did is held back to be learnt from."""
     world = a_world()
     assert of_kind(die(world, "first"), "predicted") == []
-    assert predictor(world).regression.positives > 0
+    assert learnt(world) > 0
 
 
 def test_a_calm_service_has_one_prediction_a_horizon() -> None:
@@ -128,10 +135,10 @@ def test_a_warning_is_no_failure_until_it_is_an_error() -> None:
     world = a_world()
     live(world, "api", CALM, CALM)
     world.detect("api", "performance_degradation")
-    assert predictor(world).regression.positives == 0
+    assert learnt(world) == 0
     world.wait(EVERY_S)
     world.detect("api", "performance_degradation", severity="error")
-    assert predictor(world).regression.positives == 3
+    assert learnt(world) == 3
 
 
 def test_a_failure_that_is_told_twice_is_learnt_once() -> None:
@@ -143,7 +150,7 @@ def test_a_failure_that_is_told_twice_is_learnt_once() -> None:
         one.detect("api", "process_crash")
     world.probe("api", ok=False)
     world.probe("api", ok=False)
-    assert predictor(world).regression.positives == predictor(other).regression.positives > 0
+    assert learnt(world) == learnt(other) > 0
 
 
 def test_old_evidence_teaches_but_is_not_foretold() -> None:
@@ -186,6 +193,12 @@ def test_shares_of_the_policy_are_shares(wrong: Policy) -> None:
         check(wrong)
 
 
+def test_where_nothing_speaks_for_a_failure_no_feature_is_named() -> None:
+    """A prediction that rests on nothing but what is usual names no metric that is not even reported."""
+    said = of_kind(live(taught(), "calm", *[CALM] * 12), "predicted")
+    assert {one.reason.partition(".")[0] for one in said} <= {"", "memory", "health_score"}
+
+
 def test_figures_are_numbers_with_names() -> None:
     """A prediction carries its probability, its horizon and the threshold of the alarm."""
     world = taught(Policy(prediction_alarm=0.25))
@@ -203,3 +216,37 @@ def test_of_what_nothing_is_measured_nothing_is_predicted() -> None:
         world.normal("api")
         world.wait(EVERY_S)
     assert predictor(world).waiting_count == predictor(world).regression.examples == 0
+
+
+def test_a_failure_is_learnt_with_the_vectors_after_it() -> None:
+    """In the turn in which a service fails nothing is learnt: what is to be done comes first."""
+    world = a_world()
+    live(world, "api", *[CALM] * 3)
+    world.detect("api", "process_crash")
+    assert (predictor(world).regression.positives, learnt(world)) == (0, 3)
+    live(world, "other", CALM, CALM)
+    assert (predictor(world).regression.positives, learnt(world)) == (3, 3)
+
+
+def test_learning_has_a_limit_a_second() -> None:
+    """However many services speak in one second, no more than the limit is learnt in it; the rest waits its turn."""
+    held = Outlooks()
+    held.predictor.ripe = [Ripe((0.0,) * 64, failed=False)] * 100
+    counts = [held.may_learn(now_ms, 2) for now_ms in (5_000, *range(6_000, 6_040))]
+    assert counts[0] == 2
+    assert sum(counts[1:]) == LEARNT_PER_SECOND_MAX
+
+
+def test_what_waits_to_be_learnt_is_bounded() -> None:
+    """Beyond the limit calm examples are only counted, warnings up to twice as many are kept."""
+    known, foresight = FailurePredictor(), Foresight(at_once=False)
+    for number in range(3 * RIPE_MAX):
+        known.watch(f"calm-{number}", 0, (0.5,) * 64, foresight)
+        known.pass_to(f"calm-{number}", 60_000, foresight)
+    assert (len(known.ripe), sum(known.calibration.false)) == (RIPE_MAX, 3.0 * RIPE_MAX)
+    for number in range(3 * RIPE_MAX):
+        known.watch(f"ill-{number}", 0, (0.5,) * 64, foresight)
+        known.failed(f"ill-{number}", 1_000, foresight)
+    assert (len(known.ripe), known.waiting_count) == (2 * RIPE_MAX, 0)
+    known.digest(10)
+    assert (known.regression.negatives, len(known.ripe)) == (10, 2 * RIPE_MAX - 10)

@@ -6,7 +6,7 @@
     probe api down | up
     normal api
     sample api memory=50 cpu=20    gauges, now
-    drift api memory=40..95 minutes=45   a sample a minute, from one value to the other
+    drift api memory=40..95 minutes=45   a sample a minute, from one value to the other; every=10: that many seconds
     speak api,web error=10 info=90 minutes=12   so many lines of each a minute; saying=SOME_WORDS: what the errors say
     outcome api ok | failed | refused | expired | in_doubt
     specialist NAME running | waiting | done | failed | released
@@ -57,6 +57,8 @@ def _show(decision: Decision) -> str:
         words.append(decision.severity)
     if decision.kind in {"rate_surged", "template_surging"}:
         words.append(f"{decision.count} lines, usually {_figure(decision, 'usual_a_minute'):.0f}")
+    if decision.kind == "predicted":
+        words.append(f"{_figure(decision, 'probability'):.0%}")
     if decision.kind == "exhaustion_expected":
         words.append(f"in {_figure(decision, 'expected_ms') / 60_000:.0f} min")
     if decision.reason:
@@ -91,7 +93,7 @@ class Stage:
             "probe": lambda: self.world.probe(plain[0], ok=plain[1] == "up"),
             "normal": lambda: self.world.normal(plain[0]),
             "sample": lambda: self.world.sample(plain[0], **{name: float(value) for name, value in given.items()}),
-            "drift": lambda: self._drift(plain[0], int(given.pop("minutes")), given),
+            "drift": lambda: self._drift(plain[0], given),
             "speak": lambda: self._speak(plain[0].split(","), given),
             "outcome": lambda: self._outcome(*plain),
             "specialist": lambda: self.world.specialist(*plain),
@@ -104,12 +106,14 @@ class Stage:
         }
         return simple[verb]()
 
-    def _drift(self, service: str, minutes: int, given: dict[str, str]) -> list[Decision]:
+    def _drift(self, service: str, given: dict[str, str]) -> list[Decision]:
         decided = []
+        every = float(given.pop("every", "60"))
+        samples = int(float(given.pop("minutes")) * 60 / every)
         ends = {name: [float(end) for end in value.split("..")] for name, value in given.items()}
-        for minute in range(1, minutes + 1):
-            decided += self.world.wait(60.0)
-            now = {name: first + (last - first) * minute / minutes for name, (first, last) in ends.items()}
+        for number in range(1, samples + 1):
+            decided += self.world.wait(every)
+            now = {name: first + (last - first) * number / samples for name, (first, last) in ends.items()}
             decided += self.world.sample(service, **now)
         return decided
 
