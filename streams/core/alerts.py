@@ -67,8 +67,6 @@ def _raise(turn: Turn, draft: Draft, vital: Vital, row: StatusRow) -> None:
         draft.refers_to = told.id
         draft.figures["lasted_ms"] = turn.now_ms - told.since_ms
     draft.severity = SEVERITIES[level]
-    incident = turn.state.incidents.find(draft.service, "health")
-    draft.incident = incident.id if incident else ""
     turn.write(draft)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from analytics.views import EventLog
-from streams.core.events import HEALTH_METRICS
+from streams.core.events import HEALTH_METRICS, ProbeReported
 from tests.analytics.archive import archive
 from tests.analytics.history import History
 
@@ -61,3 +61,22 @@ async def test_an_alert_is_one_row(tmp_path: Path) -> None:
     with EventLog(tmp_path / "over") as log:
         assert log.query(asked).rows() == [("cpu", "warning", "resolved", 1, 100.0, pytest.approx(40.0), True, False)]
         assert log.query("SELECT resolved_at > risen_at AND risen_at > raised_at FROM alerts").row(0) == (True,)
+
+
+async def test_an_alert_names_the_incident_that_is_open(tmp_path: Path) -> None:
+    """An alert beside an open incident of its service names it; one without names none, nor one that is closed."""
+    history = measured(20.0, 20.0)
+    history.heal("shop")
+    history.log.now_ms += 60_000
+    for value in (100.0, 20.0):
+        history.measure("shop", value)
+        history.log.now_ms += 60_000
+    for _ in range(2):
+        at_ms = history.now_ms
+        history.say(ProbeReported(host="h1", service="mail", kind="http", ok=False, code="", at_ms=at_ms, latency_ms=3))
+    await archive(history, tmp_path)
+    with EventLog(tmp_path) as log:
+        told = log.query("SELECT service_name, incident FROM alerts ORDER BY id").rows()
+        (broken,) = log.query("SELECT id FROM incidents WHERE service = 'mail'").row(0)
+        assert log.query("SELECT count(*) FROM incidents WHERE service = 'shop' AND status = 'healed'").item() == 1
+    assert told == [("shop", None), ("mail", broken)]

@@ -82,8 +82,9 @@ async def test_a_probe_is_named_as_cause(tmp_path: Path) -> None:
             )
         )
     await archive(history, tmp_path)
+    (opened,) = [one for one in history.decisions if one.kind == "incident_opened"]
     with EventLog(tmp_path) as log:
-        (cause,) = why(log, history.decisions[-1].id).steps[0].causes
+        (cause,) = why(log, opened.id).steps[0].causes
     assert (cause.kind, cause.text) == ("probe", "process probe from h1 failed down")
 
 

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from streams.core.events import Decision
 from tests.core.test_assessing import figures, minute, told
-from tests.core.test_fold import QUICK, a_world, only
+from tests.core.test_fold import QUICK, a_world
 from tests.core.world import World
 
 
@@ -92,14 +92,6 @@ def test_failure_resolves_nothing() -> None:
         world.ms += 30_000
     world.sample("api", cpu=20.0)
     assert (told(world, "alerted"), told(world, "alert_resolved")) == (["cpu", "availability"], [])
-
-
-def test_an_alert_names_the_incident() -> None:
-    """An alert of a service with an open incident refers to it, so that both are one matter."""
-    world = a_world("api")
-    world.probe("api", ok=False)
-    decided = world.probe("api", ok=False)
-    assert only(decided, "alerted").incident == only(decided, "incident_opened").incident != ""
 
 
 def test_an_alert_is_resolved_after_calm() -> None:
