@@ -7,6 +7,8 @@ before 25 minutes of history.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from streams.core.forecast import BUCKET_MS, LEVEL_BUCKETS, Forecast, Until, capacity, forecast, until
@@ -41,7 +43,7 @@ class Course(NamedTuple):
 
 def look_ahead(turn: Turn, service: str, vital: Vital, outlook: Outlook, at_ms: int) -> None:
     """Feed the minutes that are over at ``at_ms`` to a service's series, and say where they are going."""
-    for metric, bound in turn.catalogue.bounds.items():
+    for metric, bound in _bounds(turn, service).items():
         track, series = vital.tracks.get(metric), outlook.series.get(metric)
         if track is not None:
             series = series or _begin(turn, outlook, metric)
@@ -56,6 +58,15 @@ def look_ahead(turn: Turn, service: str, vital: Vital, outlook: Outlook, at_ms: 
             _watch_limit(turn, course)
             if is_due and said.valid:
                 _tell(turn, course)
+
+
+def _bounds(turn: Turn, service: str) -> Mapping[str, Bound]:
+    """Return the limits of a service's metrics: those that all have, and what is declared of its queue."""
+    spec = turn.fleet.spec(service)
+    if spec is None or not spec.queue_limit:
+        return turn.catalogue.bounds
+    queue = Bound(limit=float(spec.queue_limit), least=0.0, most=math.inf, of="max", capacity=True)
+    return {**turn.catalogue.bounds, "queue_depth": queue}
 
 
 def _begin(turn: Turn, outlook: Outlook, metric: str) -> Series | None:

@@ -8,12 +8,12 @@ import pytest
 
 from streams.catalogue import strategies
 from streams.core import forecasting, outlooks
-from streams.core.config import Policy
+from streams.core.config import Inventory, Policy
 from streams.core.events import Decision
 from streams.core.forecast import forecast, until
 from streams.core.num import draw
 from streams.core.outlooks import Series
-from tests.core.world import World, figure, of_kind
+from tests.core.world import World, figure, of_kind, spec
 
 
 def minutes(world: World, service: str, metric: str, *values: float) -> list[Decision]:
@@ -70,6 +70,19 @@ def test_capacity_is_planned_with_the_forecast(use: float, advice: str) -> None:
     assert said.strategy == advice
     assert figure(said, "use") == pytest.approx(use / 100.0)
     assert figure(said, "units") == pytest.approx(use / 0.8, abs=1.0)
+
+
+def test_a_queue_with_a_declared_limit_is_forecast() -> None:
+    """A pool of 200 that fills by two a minute is said to be exhausted; a queue of no known limit is not forecast."""
+    world = World()
+    world.apply("inventory", Inventory(services=(spec("pool", queue_limit=200), spec("mail"))))
+    decided = []
+    for depth in [*[40.0] * 15, *ramp(40.0, 2.0, 60)]:
+        decided += minutes(world, "pool", "queue_depth", depth)
+        decided += world.sample("mail", queue_depth=depth)
+    (expected,) = of_kind(decided, "exhaustion_expected")
+    assert (expected.service, expected.reason, figure(expected, "limit")) == ("pool", "queue_depth", 200.0)
+    assert {one.service for one in of_kind(decided, "forecast")} == {"pool"}
 
 
 def test_a_temperature_is_no_capacity() -> None:
