@@ -10,7 +10,7 @@ SELECT
     figure(figures, 'surprise') AS surprise,
     figure(figures, 'lag_ms') / 1000 AS lag_seconds,
     utc(at_ms) AS found_at,
-    incident,
+    refers_to AS incident,
     seq
 FROM segments.decisions
 WHERE kind = 'tie_found'

@@ -46,7 +46,7 @@ DECISION_KINDS: Final = {
     "exhaustion_averted": "it is no longer on its way to its limit; refers_to is the decision that expected it",
     "anomaly_began": "what reason names is unlike the service's own past",
     "anomaly_ended": "it is as usual again, or no longer followed; refers_to is the decision that said it began",
-    "tie_found": "trouble of the service and of the one that reason names begins together; it leads, or neither does",
+    "tie_found": "trouble of the service and of the one in reason begins together; refers_to is the incident that told",
     "rate_surged": "within a minute came many more lines than usual of what reason names: count lines",
     "rate_subsided": "that surge is over; refers_to is the decision that told of it",
     "template_joined": "the template that reason names differs from others in names only: refers_to is their parent",

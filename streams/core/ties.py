@@ -26,7 +26,7 @@ def trouble_began(turn: Turn, incident: Incident) -> None:
             kind="tie_found",
             service=tie.first,
             reason=f"{LEADS if tie.leads else WITH} {tie.second}",
-            incident=incident.id,
+            refers_to=incident.id,
             at_ms=at_ms,
             count=tie.meetings,
         )

@@ -39,12 +39,13 @@ def together_in_trouble(world: World, times: int) -> list[Decision]:
 
 def test_who_follows_another_is_tied_to_it_once() -> None:
     """Cart fails 40 s after db, again and again: one tie, led by db; mail, which fails alone, has none."""
-    (found,) = of_kind(together_in_trouble(a_world("db", "cart", "mail"), 12), "tie_found")
+    world = a_world("db", "cart", "mail")
+    (found,) = of_kind(together_in_trouble(world, 12), "tie_found")
     assert (found.service, found.reason) == ("db", "leads cart")
     assert figure(found, "lag_ms") == 40_000.0
     assert figure(found, "meetings") > 3 * figure(found, "expected")
     assert figure(found, "surprise") >= 3.0
-    assert found.incident
+    assert (found.refers_to in {one.incident for one in world.decisions}, found.incident) == (True, "")
 
 
 def test_who_fails_at_the_same_moment_leads_nobody() -> None:
