@@ -1,8 +1,8 @@
 """What templates tell: one is new, surges or is missed, and several are one. As decisions, from ``templates.py``.
 
 A decision about a template has its id as reason. What is new is told once a service's ordinary lines have been heard
-for some minutes: everything is new to a fleet that begins. A service that is silent as a whole misses nothing: what is
-missed is told at the turn of a minute in which the service spoke.
+for some minutes: everything is new to a fleet that begins. A service that is silent as a whole misses nothing: only
+minutes in which it spoke count, and what is missed is told at the turn of one.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ def hear_templates(turn: Turn, fact: Slice) -> None:
         turns = mined is not None and at_ms // MINUTE_MS > mined.minute
         if mined is not None and turns:
             mined.minute = at_ms // MINUTE_MS
+            mined.spoken += 1
             _calm_down(turn, mined, at_ms)
         if tally.template:
             _hear(turn, fact, tally, at_ms)
@@ -51,7 +52,7 @@ def _hear(turn: Turn, fact: Slice, tally: Tally, at_ms: int) -> None:
         new = not joined
     entry = mined.touch(unit)
     back, away_ms, entry.missed = entry.missed, at_ms - entry.last_at_ms, False
-    entry.see(at_ms)
+    entry.see(at_ms, mined.spoken)
     entry.rate.add(at_ms // PANE_MS, tally.count, HELD_PANES)
     if back or (new and _settled(turn, tally.service)):
         draft = Draft(kind="template_new", reason=unit, service=tally.service, severity=tally.severity, at_ms=at_ms)
@@ -101,7 +102,7 @@ def _calm_down(turn: Turn, mined: Mined, at_ms: int) -> None:
 def _miss(turn: Turn, service: str, mined: Mined, at_ms: int) -> None:
     """Tell which templates are missed, of a service that spoke in a new minute."""
     for unit, entry in mined.templates.items():
-        if entry.overdue(at_ms):
+        if entry.overdue(at_ms, mined.spoken):
             entry.missed = True
             draft = Draft(kind="template_vanished", reason=unit, service=service, at_ms=at_ms)
             draft.figures = {"away_ms": at_ms - entry.last_at_ms}

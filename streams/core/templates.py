@@ -33,7 +33,7 @@ HELD_PANES: Final = 2 * MINUTE_PANES
 REGULAR_MINUTES: Final = 10
 """Minutes in which a template was seen before it is missed."""
 MISSED_GAPS: Final = 10
-"""It is missed after so many times its usual pause, and after as many minutes at least."""
+"""It is missed after so many times its usual pause, and after as many minutes at least in which its service spoke."""
 MINUTE_MS: Final = 60_000
 
 Shape = tuple[str, ...]
@@ -42,35 +42,42 @@ Shape = tuple[str, ...]
 class Template(Struct, array_like=True):
     """A template of one service, or the parent of ``members`` of them. Times are of event.
 
-    ``minutes`` is in how many minutes it was seen; ``missed`` and ``surging`` say that it was told of.
+    ``minutes`` is in how many minutes it was seen, ``spoken`` the service's count of minutes when it was seen last;
+    ``missed`` and ``surging`` say that it was told of.
     """
 
     first_at_ms: int
     last_at_ms: int
     members: int = 0
     minutes: int = 1
+    spoken: int = 0
     missed: bool = False
     surging: bool = False
     rate: Rate = field(default_factory=Rate)
 
-    def see(self, at_ms: int) -> None:
-        """Take a line of event time ``at_ms`` into account."""
+    def see(self, at_ms: int, spoken: int) -> None:
+        """Take a line of event time ``at_ms`` into account, in the service's ``spoken``-th minute with lines."""
+        self.spoken = spoken
         self.minutes += at_ms // MINUTE_MS > self.last_at_ms // MINUTE_MS
         self.last_at_ms = max(self.last_at_ms, at_ms)
         self.first_at_ms = min(self.first_at_ms, at_ms)
 
-    def overdue(self, at_ms: int) -> bool:
+    def overdue(self, at_ms: int, spoken: int) -> bool:
         """Tell whether it was regular and has been away for much longer than its usual pause."""
-        if self.missed or self.minutes < REGULAR_MINUTES:
+        if self.missed or self.minutes < REGULAR_MINUTES or spoken - self.spoken <= MISSED_GAPS:
             return False
         pause_ms = (self.last_at_ms - self.first_at_ms) // (self.minutes - 1)
         return at_ms - self.last_at_ms > MISSED_GAPS * max(pause_ms, MINUTE_MS)
 
 
 class Mined(Struct, array_like=True):
-    """Templates of one service by id, the longest silent first; ``children`` have a parent. ``minute``: its newest."""
+    """Templates of one service by id, the longest silent first; ``children`` have a parent.
+
+    ``minute`` is the newest in which the service spoke, ``spoken`` counts such minutes.
+    """
 
     minute: int = 0
+    spoken: int = 0
     templates: dict[str, Template] = {}
     children: dict[str, str] = {}
 

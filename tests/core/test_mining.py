@@ -186,6 +186,8 @@ def test_a_silent_service_misses_nothing() -> None:
     for _ in range(30):
         decided += [one for one in world.normal("other") if one.kind in KINDS]
         world.ms += 60_000
+    decided += [one for one in world.normal("api") if one.kind in KINDS]
+    decided += say(world, "warp core cold")
     assert decided == []
 
 
