@@ -18,7 +18,7 @@ import polars as pl
 
 from analytics.manifest import MANIFEST, SEGMENTS, Manifest, load
 from analytics.tables import SCHEMAS
-from streams.catalogue import hints
+from streams.catalogue import hints, strategies
 from streams.catalogue.codes import refusals
 from streams.core.errors import InputError
 
@@ -45,6 +45,8 @@ VIEWS: Final = (
     "alerts",
     "phases",
     "phase_statistics",
+    "lessons",
+    "fix_patterns",
     "findings",
     "specialists",
     "plans",
@@ -189,6 +191,11 @@ def _connected(directory: Path) -> duckdb.DuckDBPyConnection:
     connection.execute(files("analytics").joinpath("sql", "macros.sql").read_text("utf-8"))
     connection.execute("CREATE TABLE segments.codes (code VARCHAR, meaning VARCHAR)")
     connection.executemany("INSERT INTO segments.codes VALUES (?, ?)", [list(row) for row in refusals().items()])
+    connection.execute(
+        "CREATE TABLE segments.fixes (pattern VARCHAR, service_type VARCHAR, action VARCHAR, confidence DOUBLE)"
+    )
+    fixes = [[row.pattern, row.service_type, row.action, row.confidence] for row in strategies().fixes]
+    connection.executemany("INSERT INTO segments.fixes VALUES (?, ?, ?, ?)", fixes)
     connection.execute("CREATE TABLE segments.hints (metric VARCHAR, hint VARCHAR)")
     connection.executemany("INSERT INTO segments.hints VALUES (?, ?)", [list(row) for row in hints().items()])
     connection.execute(f"SET allowed_directories = [{_literal(f'{directory / SEGMENTS}/')}]")
