@@ -15,7 +15,7 @@ from streams.core.learning import Lessons, Where
 from streams.core.prediction import Prediction
 from streams.core.strategy import Answer, Question, posterior_of, prior_of, score_options
 from tests.core.test_fold import QUICK, a_world, only
-from tests.core.world import CATEGORY, World, spec
+from tests.core.world import CATEGORY, World, kinds, spec
 
 POLICY = Policy(exploration_rate=0.0)
 SURE = Prediction(valid=True, probability=0.9, confidence=0.9, horizon_ms=0, strategy="fallback", leading="attempts")
@@ -171,11 +171,37 @@ def test_confidence_of_a_fix_begins_as_shipped() -> None:
 def test_outcomes_teach_the_predictor_of_strategies() -> None:
     """Verified outcomes of a strategy make its prediction valid, and the next error of its kind is decided by it."""
     world = a_world("api", policy=_policy())
-    for _ in range(14):
-        request = only(world.detect("api", "service_unavailable"), "commanded")
-        _heal(world, request.id)
+    for _ in range(40):
+        _heal(world, only(world.detect("api", "service_unavailable"), "commanded").id)
     known = world.fold._state.strategist.strategies
-    assert {strategy: one.positives for strategy, one in known.items()} == {"restart": 14}
+    assert {strategy: one.positives for strategy, one in known.items()} == {"restart": 40}
+    decided = only(world.detect("api", "database_connection"), "commanded")
+    assert (decided.reason, decided.strategy) == ("predicted:restart", "restart")
+
+
+def test_with_prediction_off_no_strategy_is_predicted_or_learnt() -> None:
+    """The switch for prediction covers that of strategies: outcomes teach the lessons alone."""
+    world = a_world("api", policy=replace(_policy(), prediction=False))
+    _heal(world, only(world.detect("api", "service_unavailable"), "commanded").id)
+    assert world.fold._state.strategist.strategies == {}
+    assert list(world.fold._state.lessons.known) == ["service_unavailable|process"]
+
+
+def test_a_changed_world_is_a_decision_that_names_the_action() -> None:
+    """An action that always helped and then fails is told of once, with the share of success until now."""
+    world = a_world("api", policy=replace(_policy(), budget_total=999, breaker_failures=99, attempts_max=9))
+    for _ in range(30):
+        _heal(world, only(world.detect("api", "process_crash"), "commanded").id)
+    world.detect("api", "process_crash")
+    while "world_changed" not in kinds(world.decisions) and world.fold.incidents_open:
+        if world.decisions[-1].kind == "commanded":
+            world.outcome(world.decisions[-1].id, ok=False)
+        world.wait(3)
+    told = only(world.decisions, "world_changed")
+    assert (told.reason, told.strategy, told.pattern) == ("process.restart on process", "restart", "process_crash")
+    figures = {one.name: one.value for one in told.figures}
+    assert figures["usual_success"] > 0.8
+    assert figures["learnt_confidence"] < figures["usual_success"]
 
 
 def test_a_verified_outcome_says_what_is_believed_from_now_on() -> None:
@@ -198,7 +224,7 @@ def _of(found: Answer, action: str) -> Option:
 
 
 def _policy() -> Policy:
-    return replace(QUICK, flapping_ms=0, budget_per_target=99, budget_per_service=99)
+    return replace(QUICK, flapping_ms=0, budget_per_target=99, budget_per_service=99, budget_total=99)
 
 
 def _heal(world: World, command_id: str) -> None:
