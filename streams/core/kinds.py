@@ -28,7 +28,7 @@ DECISION_KINDS: Final = {
     "verified": "the symptom stopped and stayed away, with positive evidence",
     "verification_failed": "the symptom came back after the action",
     "unverified": "quiet, but nothing positive was seen; never counts as success",
-    "world_changed": "outcomes no longer fit what an action (reason) did before: what was learnt of it is put away",
+    "world_changed": "outcomes no longer fit what an action (reason) did before: what was learnt in its place is put away",
     "escalated": "a person is needed; reason says why",
     "stuck": "what reason names failed again and again, over all incidents: what comes next for it is a person's",
     "stuck_released": "it is tried again: reason says why; refers_to is the decision that said that it was stuck",

@@ -9,7 +9,8 @@ Success is only what was verified; an action that ran but could not be verified 
   ``policy.forgetting`` from everything that is known there, of all actions: so an action that failed long ago becomes
   uncertain again, and is tried again.
 * **A changed world is noticed.** When outcomes no longer fit what an action did before, by the test of E. Page,
-  "Continuous inspection schemes", 1954, most of its evidence is put away at once.
+  "Continuous inspection schemes", 1954, most of what is known of that pattern on that type of service is put away at
+  once, of all actions: another one may be best now.
 
 Source of the estimate: mean and variance of a Beta distribution with a successes and b failures, a / (a + b) and
 mean (1 - mean) / (a + b + 1).
@@ -80,17 +81,19 @@ class Lesson(Struct, array_like=True):
             self.failures += 1.0
 
     def changed(self, *, success: bool) -> bool:
-        """Tell whether the outcome that comes now shows that the world has changed; then start over with little."""
+        """Tell whether the outcome that comes now shows that the world has changed."""
         if self.weight < SETTLED:
             return False
         usual = (self.successes + 1.0) / (self.weight + 2.0)
         self.better = max(0.0, self.better + _likelihood(min(usual + SHIFT, 0.99), usual, success=success))
         self.worse = max(0.0, self.worse + _likelihood(max(usual - SHIFT, 0.01), usual, success=success))
-        if max(self.better, self.worse) < ALARM:
-            return False
-        self.fade(1.0 - LEFT_AFTER_CHANGE / self.weight)
+        return max(self.better, self.worse) >= ALARM
+
+    def put_away(self) -> None:
+        """Forget most of what is known from before a change."""
+        if self.weight > LEFT_AFTER_CHANGE:
+            self.fade(1.0 - LEFT_AFTER_CHANGE / self.weight)
         self.better = self.worse = 0.0
-        return True
 
 
 class Learnt(Struct, frozen=True):
@@ -125,6 +128,9 @@ class Lessons(Struct):
         lesson = actions.setdefault(action, Lesson())
         usual = lesson.successes / lesson.weight if lesson.weight else 0.0
         changed = lesson.changed(success=success)
+        if changed:
+            for one in actions.values():
+                one.put_away()
         lesson.add(success=success)
         for pool, key in self._pools(where, action):
             one = pool.setdefault(key, Lesson())

@@ -86,6 +86,18 @@ def test_a_changed_world_is_noticed_within_a_few_outcomes() -> None:
     assert learnt.lesson.weight == pytest.approx(learning.LEFT_AFTER_CHANGE + 1)
 
 
+def test_a_changed_world_makes_all_actions_there_uncertain() -> None:
+    """What is known of other actions for the pattern on that type is put away as well, elsewhere it is not."""
+    lessons = taught([True] * 100)
+    for place in (where(), where("docker")):
+        for _ in range(50):
+            lessons.learn(place, f"{place.service_type}.start", success=False, forgetting=KEEP)
+    while lessons.lesson(where(), "process.restart").weight > learning.SETTLED:
+        lessons.learn(where(), "process.restart", success=False, forgetting=KEEP)
+    assert lessons.lesson(where(), "process.start").weight == pytest.approx(learning.LEFT_AFTER_CHANGE)
+    assert lessons.lesson(where("docker"), "docker.start").weight == 50
+
+
 def test_what_begins_to_help_is_noticed_too() -> None:
     """An action that failed and now helps is told of within 15 outcomes."""
     lessons = taught(number % 10 == 0 for number in range(200))
