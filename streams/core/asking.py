@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from streams.core.features import SPANS, Trouble, of_error
+from streams.core.features import Trouble, of_error
 from streams.core.incidents import Incident
 from streams.core.inventory import LIVENESS_KINDS, ServiceSpec
 from streams.core.judging import in_shadow
@@ -59,17 +59,16 @@ def vector_of(turn: Turn, incident: Incident, spec: ServiceSpec) -> tuple[float,
     vital = turn.state.vitals.get(spec.name)
     cooldown = turn.state.guard.cooldowns.get(spec.name)
     healed_ms = cooldown.healed_ms if cooldown is not None else -1
-    track = vital.tracks.get("error_rate") if vital is not None else None
-    slope = track.features(incident.last_at_ms, SPANS["error_rate"])[2] if track is not None else 0.0
+    windows = turn.state.windows
     return of_error(
         Trouble(
             component=spec.type,
             severity=incident.severity,
             category=incident.category,
             cpu_share=(vital.value("cpu") or 0.0) / PERCENT if vital is not None else 0.0,
-            errors_per_minute=float(vital.errors) if vital is not None else 0.0,
+            errors_per_minute=float(windows.errors_a_minute(spec.name, incident.last_at_ms)),
             health_score=max(vital.score, 0.0) if vital is not None else 0.0,
-            error_rate_slope=slope,
+            error_rate_slope=windows.error_slope(spec.name, incident.last_at_ms),
             consecutive_failures=sum(incident.failed.values()),
             attempts=incident.attempts,
             minutes_since_success=(turn.now_ms - healed_ms) / MINUTE_MS if healed_ms >= 0 else 0.0,

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from streams.catalogue import strategies
+from streams.core.asking import vector_of
+from streams.core.config import Inventory
 from streams.core.events import Decision, Tally
+from streams.core.features import ERROR_FEATURES
+from streams.core.fleet import Fleet
+from streams.core.state import Turn
 from streams.core.windows import PATTERNS_MAX
-from tests.core.world import START_MS, World
+from tests.core.world import START_MS, World, spec
 
 OURS = {"rate_surged", "rate_subsided", "lines_late"}
 
@@ -122,3 +128,17 @@ def test_patterns_have_a_limit() -> None:
     windows = world.fold._state.windows
     assert len(windows.patterns) == PATTERNS_MAX
     assert f"p{PATTERNS_MAX + 199}" in windows.patterns
+
+
+def test_a_choice_is_asked_with_the_errors_a_minute_and_their_slope() -> None:
+    """What the best strategy is predicted from has the errors of the last minute and how they grew over five."""
+    world = World()
+    world.apply("inventory", Inventory(services=(spec("api"),)))
+    for lines in (10, 20, 30, 40):
+        minutes(world, 1, lines)
+    world.ms -= 30_000  # within the minute after the last lines
+    (opened,) = [one for one in world.detect("api", "process_crash", count=10) if one.kind == "incident_opened"]
+    state = world.fold._state
+    turn = Turn(state, strategies(), Fleet(state.directory.inventory), epoch=1, offset=0)
+    vector = dict(zip(ERROR_FEATURES, vector_of(turn, state.incidents.by_id[opened.id], spec("api")), strict=True))
+    assert (vector["errors_per_minute"], vector["error_rate_slope"]) == (50.0, 12.0)
