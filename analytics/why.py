@@ -17,7 +17,7 @@ from msgspec import Struct
 from analytics.tables import Row
 from analytics.views import EventLog
 from streams.core.errors import InputError
-from streams.core.events import Argument, Gate, Option
+from streams.core.events import Argument, Figure, Gate, Option
 
 _MERGED: Final = "incident_merged"
 STEPS_MAX: Final = 200
@@ -93,6 +93,7 @@ class Step(Struct, frozen=True, kw_only=True):
     causes: tuple[Cause, ...]
     options: tuple[Option, ...]
     gates: tuple[Gate, ...]
+    figures: tuple[Figure, ...]
     command: Sent | None
     then: tuple[Step, ...]
 
@@ -190,6 +191,7 @@ class _Tree:
             causes=tuple(self._cause(place) for place in row["causes"]),
             options=msgspec.convert(row["options"], tuple[Option, ...]),
             gates=msgspec.convert(row["gates"], tuple[Gate, ...]),
+            figures=msgspec.convert(row["figures"], tuple[Figure, ...]),
             command=self._command(row["command"]),
             then=self.steps(children),
         )

@@ -33,6 +33,8 @@ class _Text:
         reason = f" ({step.reason})" if step.reason else ""
         yield _line(depth, f"#{step.seq} {_time(step.now_ms)} {step.kind}{reason} {what}".rstrip())
         yield from self._causes(step, depth + 1)
+        if step.figures:
+            yield _line(depth + 1, "with " + ", ".join(f"{one.name} {one.value:g}" for one in step.figures))
         if step.options or step.command:
             yield _line(depth + 1, _versions(step))
         for option in step.options:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from analytics.views import EventLog
+from analytics.why import why
+from analytics.why_text import render
 from tests.analytics.ahead import LEAK, fill, jump, leak, see_coming
 from tests.analytics.archive import archive
 from tests.analytics.history import History
@@ -123,3 +126,11 @@ def test_failures_are_counted_once(ahead: EventLog) -> None:
     """Each leak ended in one failure, though its incident was told of more than once."""
     rows = ahead.query("SELECT service, count(*) FROM failures WHERE service LIKE 'leaky%' GROUP BY ALL").rows()
     assert sorted(rows) == [(f"leaky-{number}", 1) for number in range(8)]
+
+
+def test_why_tells_the_figures(ahead: EventLog) -> None:
+    """The explanation of an expected exhaustion says how steep it is and how soon the limit comes."""
+    (found,) = ahead.query("SELECT id FROM exhaustions").rows()
+    told = render(why(ahead, found[0]))
+    assert "exhaustion_expected (disk) store" in told
+    assert re.search(r"with level [\d.]+, slope [\d.]+, limit 100, .*expected_ms [\d.e+]+", told)
