@@ -47,6 +47,8 @@ VIEWS: Final = (
     "phase_statistics",
     "lessons",
     "fix_patterns",
+    "stuck",
+    "autonomy",
     "findings",
     "specialists",
     "plans",

@@ -34,13 +34,13 @@ def consider(turn: Turn, incident: Incident) -> None:
         incident.not_before_ms = until_ms
         turn.state.incidents.wake(incident, until_ms)
         return
+    if spec is not None and may_act(spec) and _stuck(turn, incident, of_pattern(incident.service, incident.pattern)):
+        return
     run(turn, incident)
     gates = ask(turn.state.guard, turn.policy, _situation(turn, incident, spec, turn.append_ms))
     said_no = failed(gates)
     if "attempts" in said_no:
         escalate(turn, incident, _used_up(turn, incident))
-        return
-    if spec is not None and may_act(spec) and _stuck(turn, incident, of_pattern(incident.service, incident.pattern)):
         return
     if _phase_failed(turn, incident):
         return

@@ -60,7 +60,9 @@ def level_of(turn: Turn, where: Where, action: str) -> tuple[str, float]:
 
 
 def in_shadow(turn: Turn, where: Where, actions: list[str]) -> dict[str, str]:
-    """Return those of a pattern's actions that are in shadow, each with that word."""
+    """Return those of a pattern's actions that are in shadow, each with that word: none before outcomes brought one."""
+    if not turn.state.autonomy.standings:
+        return {}
     return {action: SHADOW for action in actions if level_of(turn, where, action)[0] == SHADOW}
 
 

@@ -21,6 +21,7 @@ from tests.analytics.ahead import see_coming
 from tests.analytics.archive import Clock, archive
 from tests.analytics.crew import work_together
 from tests.analytics.history import History, story, wander
+from tests.analytics.struggle import struggle
 
 
 async def test_an_empty_log_has_every_column(tmp_path: Path) -> None:
@@ -32,6 +33,7 @@ async def test_an_empty_log_has_every_column(tmp_path: Path) -> None:
     history.begin()
     see_coming(history)
     work_together(history, "shop", "database_connection")
+    struggle(history, "cart")
     for _ in range(2):
         history.measure("shop", 100.0)
         history.log.now_ms += 60_000
