@@ -64,6 +64,7 @@ bench: $(READY)  ## lines a second through one detect process, counts checked; w
 	@$(BIN)/python -m benchmarks.specialists
 	@$(BIN)/python -m benchmarks.detecting
 	@$(BIN)/python -m benchmarks.prediction
+	@$(BIN)/python -m benchmarks.choices
 	@$(BIN)/python -m benchmarks.fold
 
 lock: $(READY)  ## resolve pyproject.toml again: requirements.lock, and deploy/runtime.lock without what developers need
