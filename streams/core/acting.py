@@ -182,7 +182,8 @@ def escalate(
     told = give_up(turn, incident)
     turn.state.incidents.wake(incident, incident.last_now_ms + turn.policy.quiet_close_ms)
     draft = turn.about(incident, "escalated", reason)
-    draft.figures = {**told, **evidence}
+    meant = impact(turn.catalogue.risk, incident.severity, turn.fleet.reach(incident.service))
+    draft.figures = {**told, **evidence, **meant}
     draft.strategy, draft.options, draft.gates = "escalate", options, gates
     turn.write(draft)
 

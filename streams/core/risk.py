@@ -105,7 +105,12 @@ def assess(table: RiskTable, verb: str, *, reversible: bool, blast_radius: str, 
 
 
 def impact(table: RiskTable, severity: str, reach: Reach) -> dict[str, float]:
-    """Return what an incident of this severity means, by the names of ``kinds.FIGURES``."""
+    """Return what an incident of this severity means, by the names of ``kinds.FIGURES``.
+
+    Nothing is known of a service that the inventory does not have.
+    """
+    if not reach.technology:
+        return {}
     weight = table.severities.get(severity, 1.0)
     return {
         "impact_users": stored(weight * reach.users),

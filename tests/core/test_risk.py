@@ -84,7 +84,10 @@ def test_a_protected_dependent_concerns_the_whole_business() -> None:
 
 def test_impact_grows_with_severity() -> None:
     """The same reach means more the worse the incident is."""
-    found = [impact(TABLE, severity, Reach(users=0.5, business=1.0)) for severity in ("warning", "error", "fatal")]
+    found = [
+        impact(TABLE, severity, Reach(users=0.5, business=1.0, technology=0.1))
+        for severity in ("warning", "error", "fatal")
+    ]
     assert [one["impact_users"] for one in found] == [0.05, 0.2, 0.5]
     assert [one["impact_business"] for one in found] == [0.1, 0.4, 1.0]
 
@@ -98,6 +101,15 @@ def test_a_command_says_its_risk_and_the_impact_of_its_incident() -> None:
     assert figures["risk"] == chosen.risk > 0
     assert figures["impact_users"] == 0.8
     assert set(Risk.figures(risk("restart"))) <= set(figures)
+
+
+def test_a_person_is_told_what_an_incident_means() -> None:
+    """An escalation has the impact of its incident; of a service that is not in the inventory nothing is said."""
+    world = a_world("api", mode="approve")
+    request = only(world.detect("api", "process_crash"), "approval_requested")
+    told = only(world.answer(request, approved=False), "escalated")
+    assert {one.name: one.value for one in told.figures}["impact_technology"] == 0.8
+    assert impact(TABLE, "fatal", Reach()) == {}
 
 
 def test_what_is_too_risky_asks_a_person_in_mode_auto() -> None:
