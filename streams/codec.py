@@ -45,6 +45,18 @@ _EVENTS: Final[tuple[type[Event], ...]] = (
     Heartbeat,
 )
 
+_WHAT_IS_WRONG: Final[dict[type[Exception], str]] = {
+    EOFError: "cut short, or a length in it is wrong",
+    IndexError: "cut short, or the number of a branch or symbol in it is wrong",
+    UnicodeDecodeError: "a text in it is no UTF-8",
+    ValueError: "a value in it is none that its schema allows",
+    TypeError: "a value in it is of another kind than its schema says",
+    OverflowError: "a number in it is too large",
+    MemoryError: "a length in it is too large",
+}
+"""What is said of bytes at which fastavro fails, the most specific before its base. Never the error's own text: a
+reason becomes part of a slice, equal bytes must give equal slices, and those texts hold addresses of objects."""
+
 
 class _Writer(NamedTuple):
     head: bytes
@@ -140,11 +152,15 @@ def decode(data: bytes) -> Event:
         event = _from_wire(record, reader.event)
     except InputError:
         raise
-    except (EOFError, IndexError, ValueError, TypeError, OverflowError, MemoryError) as error:
-        raise InputError(f"malformed {reader.event.__name__}: {error or type(error).__name__}") from error
+    except tuple(_WHAT_IS_WRONG) as error:
+        raise InputError(f"malformed {reader.event.__name__}: {_what_is_wrong(error)}") from error
     if body.tell() != len(data):
         raise InputError(f"malformed {reader.event.__name__}: {len(data) - body.tell()} bytes follow it")
     return event
+
+
+def _what_is_wrong(error: Exception) -> str:
+    return next(text for kind, text in _WHAT_IS_WRONG.items() if isinstance(error, kind))
 
 
 def _reader_of(data: bytes) -> _Reader:

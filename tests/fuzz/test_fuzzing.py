@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
+from random import Random
 
 import msgspec
 import pytest
 
+from streams import codec
+from streams.core.errors import InputError
 from streams.ingest import matcher
 from streams.ingest.slicer import Cut, Slicer
 from streams.ports import Record
 from tests.fuzz import files
 from tests.fuzz.__main__ import rerun, run
-from tests.fuzz.trial import TOPICS, Failure, chunk
+from tests.fuzz.trial import TOPICS, Failure, an_event, chunk
 
 SECRET = b"hunter2"
 
@@ -93,3 +97,39 @@ def test_failures_can_be_tried_again(tmp_path: Path, capsys: pytest.CaptureFixtu
 def test_a_damaged_file_is_refused(text: bytes) -> None:
     """Whatever is in it, reading it gives the error that names the file."""
     assert files.wrong(text) == ""
+
+
+def refused(data: bytes) -> InputError | None:
+    """Return the error at which decoding fails, or None."""
+    try:
+        codec.decode(data)
+    except InputError as error:
+        return error
+    return None
+
+
+DAMAGED = 5_000
+
+
+def test_the_same_damaged_event_is_refused_with_the_same_words() -> None:
+    """A reason is recorded in a slice, so it depends on the bytes alone, not on objects of this process."""
+    random = Random(2026)
+    for data in [an_event(random) for _ in range(DAMAGED)]:
+        first = refused(data)  # still held, so that what the second decoding makes stands at other addresses
+        assert str(first) == str(refused(data)), data
+
+
+def test_damaged_events_are_refused_for_few_reasons() -> None:
+    """Numbers and names of events apart there are a dozen; none is a text of the library that reads Avro."""
+    random = Random(2027)
+    said = {str(refused(an_event(random))) for _ in range(DAMAGED)} - {"None"}
+    shapes = {re.sub(r"malformed \w+|fingerprint \w*|\d+(?= bytes)", "*", text) for text in said}
+    assert len(said) > len(shapes)
+    assert shapes == {
+        "*: cut short, or a length in it is wrong",
+        "*: cut short, or the number of a branch or symbol in it is wrong",
+        "*: a text in it is no UTF-8",
+        "*: * bytes follow it",
+        "unknown schema *: written by a newer release?",
+        "not an event: no Avro single-object marker",
+    }
