@@ -28,7 +28,7 @@ def hear_templates(turn: Turn, fact: Slice) -> None:
     """Take the templates of a slice's lines into account."""
     services, append_ms = turn.state.templates.services, turn.append_ms
     for tally in fact.tallies:
-        at_ms = min(tally.at_ms, append_ms)
+        at_ms = min(append_ms, tally.at_ms)
         mined = services.get(tally.service)
         turns = mined is not None and at_ms // MINUTE_MS > mined.minute
         if mined is not None and turns:

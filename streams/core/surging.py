@@ -31,11 +31,11 @@ def hear_rates(turn: Turn, fact: Slice) -> None:
     if not fact.tallies:
         return
     windows = turn.state.windows
-    category_of = {detection.pattern: detection.category for detection in fact.detections}
+    category_of = {one.pattern: one.category for one in fact.detections} if fact.detections else {}
     touched: Touched = {}
     append_ms, newest_ms = turn.append_ms, 0
     for tally in fact.tallies:
-        at_ms = min(tally.at_ms, append_ms)
+        at_ms = min(append_ms, tally.at_ms)
         newest_ms = max(newest_ms, at_ms)
         windows.count(tally, at_ms, category_of.get(tally.pattern, ""), touched)
     before, windows.pane = windows.pane, max(windows.pane, newest_ms // PANE_MS)

@@ -109,15 +109,22 @@ class Windows(Struct):
 
     def _count_service(self, tally: Tally, at_ms: int, pane: int, touched: Touched) -> bool:
         name = tally.service
-        pace = self.services.pop(name, None) or Pace()
-        if len(self.services) >= SERVICES_MAX:
-            del self.services[next(iter(self.services))]
-        self.services[name] = pace
+        pace = self.services.get(name)
+        if pace is None or pane > pace.lines.newest:
+            pace = self._to_the_end(name)
         held = pace.lines.add(pane, tally.count)
         if tally.severity in ERRORS:
             held &= _grow(f"service {name}", pace.errors, pane, tally.count, touched)
             held &= extend(pace.sessions, at_ms, tally.count)
         return held
+
+    def _to_the_end(self, name: str) -> Pace:
+        """Move a service to the end of the order, once a pane; make room when it is a new one."""
+        pace = self.services.pop(name, None) or Pace()
+        if len(self.services) >= SERVICES_MAX:
+            del self.services[next(iter(self.services))]
+        self.services[name] = pace
+        return pace
 
 
 def _count(rates: dict[str, Rate], key: str, pane: int, lines: int, touched: Touched | None) -> bool:
