@@ -16,6 +16,7 @@ from streams.core.health import FAILED, Health, Measured, assess
 from streams.core.inventory import LIVENESS_KINDS
 from streams.core.state import Draft, Turn
 from streams.core.vitals import (
+    GONE_MS,
     LINES,
     LINES_LEAST,
     MINUTE_MS,
@@ -74,7 +75,8 @@ def hear_samples(turn: Turn, samples: tuple[Sample, ...]) -> None:
             counters.counters += vital.count(sample, rule, SERIES_TOTAL_MAX - counters.counters)
             grown.setdefault(service, set()).add((sample.metric, rule))
     for service, flows in grown.items():
-        _flow(turn, turn.state.vitals.followed[service], flows)
+        if (vital := turn.state.vitals.get(service)) is not None:
+            _flow(turn, vital, flows)
     _tell(turn, heard)
 
 
@@ -98,8 +100,7 @@ def hear_probe(turn: Turn, probe: ProbeReported) -> None:
 
 def _tell(turn: Turn, heard: dict[str, int]) -> None:
     for service, at_ms in heard.items():
-        vital = turn.state.vitals.followed.get(service)
-        if vital is not None:
+        if (vital := turn.state.vitals.get(service)) is not None:
             foreseeing.heard(turn, service, vital, at_ms)
 
 
@@ -126,14 +127,7 @@ def _make_room(turn: Turn) -> bool:
     vitals = turn.state.vitals
     if turn.now_ms < vitals.full_looked_ms + FULL_LOOKED_EVERY_MS:
         return False
-    name = next(iter(vitals.followed))
-    vital = vitals.followed[name]
-    if turn.now_ms - vital.heard_ms >= SILENT_MS:
-        resolve_all(turn, name, vital)
-        foreseeing.forget(turn, name)
-        del vitals.followed[name]
-        vitals.counters -= sum(len(flow.counters) for flow in vital.flows.values())
-        turn.write(Draft(kind="unfollowed", reason="longest silent", service=name))
+    if _let_go(turn, SILENT_MS):
         return True
     vitals.full_looked_ms = turn.now_ms
     if turn.now_ms >= vitals.full_said_ms + FULL_SAID_EVERY_MS:
@@ -141,6 +135,21 @@ def _make_room(turn: Turn) -> bool:
         reason = f"{VITALS_MAX} services are followed and none is silent; no more are followed"
         turn.write(Draft(kind="unfollowed", reason=reason))
     return False
+
+
+def _let_go(turn: Turn, silent_ms: int) -> bool:
+    """Follow the longest silent service no longer, if it was silent for so long; what was told of it is taken back."""
+    vitals = turn.state.vitals
+    name = next(iter(vitals.followed))
+    vital = vitals.followed[name]
+    if turn.now_ms - vital.heard_ms < silent_ms:
+        return False
+    resolve_all(turn, name, vital)
+    foreseeing.forget(turn, name)
+    del vitals.followed[name]
+    vitals.counters -= sum(len(flow.counters) for flow in vital.flows.values())
+    turn.write(Draft(kind="unfollowed", reason="longest silent", service=name))
+    return True
 
 
 def _reach(turn: Turn, service: str, vital: Vital, at_ms: int) -> None:
@@ -154,6 +163,7 @@ def _reach(turn: Turn, service: str, vital: Vital, at_ms: int) -> None:
     vital.lines = vital.errors = 0
     followed = turn.state.vitals.followed
     followed[service] = followed.pop(service)
+    _let_go(turn, GONE_MS)
 
 
 def _turn_minute(turn: Turn, service: str, vital: Vital) -> None:

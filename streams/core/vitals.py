@@ -23,6 +23,8 @@ from streams.core.tracks import Track
 VITALS_MAX: Final = 2_000
 """Services that are followed; each more is one of them silent for ``SILENT_MS`` less, or is not followed."""
 SILENT_MS: Final = 900_000
+GONE_MS: Final = 90_000_000
+"""A service that was silent for 25 hours is not followed any more: one that is heard of once a day is."""
 MINUTE_MS: Final = 60_000
 STALE_MS: Final = 300_000
 """A series without a value for this long (of event) begins anew; a rule that long silent gives its metric away."""
@@ -174,7 +176,7 @@ class Vital(Struct):
 
     def flow(self, metric: str, rule: str, row: MetricRow) -> None:
         """Measure what the counters of a metric and rule make: a rate per second, or for each of its throughput."""
-        flow = self.flows[f"{metric} {rule}"]
+        flow = self.flows.get(f"{metric} {rule}", Flow())
         value, base = flow.per_second(adds=row.adds), 1.0 if row.per == "second" else None
         if row.per == "throughput":
             base = self.flows.get(f"throughput {rule}", Flow()).per_second()

@@ -285,6 +285,41 @@ def test_the_longest_silent_service_is_followed_no_longer(monkeypatch: pytest.Mo
     assert only(world.sample("new", cpu=1.0), "assessed").service == "new"
 
 
+def test_a_service_that_is_gone_is_followed_no_longer() -> None:
+    """After 25 silent hours a service is forgotten and its alert taken back; after a day it is not."""
+    world = a_world()
+    for _ in range(2):
+        world.sample("old", cpu=100.0)
+        minute(world)
+    for _ in range(24 * 60):
+        world.sample("busy", cpu=1.0)
+        minute(world)
+    assert told(world, "unfollowed") == []
+    for _ in range(62):
+        world.sample("busy", cpu=1.0)
+        minute(world)
+    found = [(one.kind, one.service) for one in world.decisions if one.kind in {"alert_resolved", "unfollowed"}]
+    assert found == [("alert_resolved", "old"), ("unfollowed", "old")]
+    assert set(state_of(world).vitals.followed) == {"busy"}
+
+
+@pytest.mark.parametrize("again", [0, 1])
+def test_a_service_may_go_in_the_middle_of_a_slice(again: int) -> None:
+    """A late counter of a service that the same slice sends away, and may bring back, stops nothing."""
+    world = a_world()
+    world.sample("old", cpu=1.0)
+    minute(world)
+    world.sample("busy", cpu=1.0)
+    for _ in range(26 * 60):
+        minute(world)
+        world.apply("policy", QUICK)
+    late = total(world, "network", 1.0, service="old", at_ms=world.facts[0][2])
+    now = total(world, "cpu", 1.0, service="busy", kind="gauge")
+    back = [total(world, "cpu", 1.0, service="old", kind="gauge", at_ms=late.at_ms)] * again
+    assert kinds(world.slice("metrics", lines=0, samples=(late, now, *back))) == ["assessed", "unfollowed"]
+    assert len(state_of(world).vitals.followed) == 1 + again
+
+
 def test_no_room_is_told_once_an_hour(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where all that are followed speak, a new one is not followed, and that is said once an hour and not each time."""
     monkeypatch.setattr(assessing, "VITALS_MAX", 1)
