@@ -98,7 +98,8 @@ class Policy(Applied, frozen=True):
     capacity_target: float = 0.8
     """The share of a limit that planned capacity keeps the use below."""
     anomaly_surprise: float = 3.0
-    """-log10 of the rate of episodes from which on a series is abnormal: 3 is one in a thousand spells of 12 values."""
+    """How rare an episode is that counts as abnormal, as -log10 of its rate: at 3 a service has about one in two days
+    without cause. At 2 four times as many, at 4 a fifth."""
     tie_surprise: float = 3.0
     """-log10 of the probability from which on two services' troubles begin together by more than chance."""
     stuck_failures: int = 10

@@ -11,7 +11,8 @@ from streams.core.kinds import DECISION_KINDS
 
 CORE = Path(streams.core.__file__).parent
 WRITTEN = re.compile(
-    r'(?:kind=|_draft\(course, |about\(\w+, |_people\(turn, message, fact, |_report\(turn, incident, attempt, )"([a-z_]+)"'
+    r"(?:kind=|_draft\(course, |"
+    r'about\(\w+, |_people\(turn, message, fact, |_report\(turn, incident, attempt, )"([a-z_]+)"'
 )
 
 
