@@ -117,7 +117,7 @@ FIGURES: Final = {
     "usual_a_minute": "of rate_surged and template_surging: mean of lines a minute over about the last hour",
     "session_ms": "of rate_surged: for how long errors of the service have come without a pause of a minute",
     "peak_a_minute": "of rate_subsided: lines of its largest minute",
-    "lasted_ms": "of rate_subsided: from begin to end, in event time; of alerted, alert_resolved: since the first alert",
+    "lasted_ms": "of rate_subsided: from begin to end, in event time; of alerted, alert_resolved: since the first one",
     "away_ms": "of template_vanished, and of template_new when it came again: how long no line of it came",
     "unsaid": "of template_*: how many of the same kind were not told of before this one, because there were so many",
     "behind_ms": "of lines_late: how much older than the newest line they were at most",
