@@ -1,5 +1,6 @@
 -- One row an incident, folded from its decisions. `status`: open, planning, acting, verifying, waiting,
--- escalated, healed, unverified, subsided, merged. Times are the fold's own; `healed_seconds` is from opening to closing.
+-- escalated, healed, unverified, subsided, merged. `phase` is the one it is in, or ended in: 1 to 4.
+-- Times are the fold's own; `healed_seconds` is from opening to closing.
 CREATE VIEW incidents AS
 WITH steps AS (
     SELECT * FROM segments.decisions WHERE incident <> ''
@@ -17,6 +18,7 @@ folded AS (
         arg_max(category, seq) AS category,
         arg_max(severity, seq) AS severity,
         max(count) AS lines,
+        CAST(coalesce(max(figure(figures, 'phase')), 1) AS INTEGER) AS phase,
         count(*) FILTER (kind = 'commanded') AS attempts,
         coalesce(list(command.action ORDER BY seq) FILTER (kind = 'commanded'), []) AS actions,
         arg_max(strategy, seq) FILTER (kind = 'commanded') AS strategy,
@@ -59,6 +61,7 @@ SELECT
         ELSE 'open'
     END AS status,
     coalesce(closed_as = 'healed', false) AS healed,
+    phase,
     attempts,
     actions,
     strategy,

@@ -4,17 +4,17 @@
 CREATE VIEW phase_statistics AS
 WITH counted AS (
     SELECT
-        phase,
+        phases.phase,
         count(*) AS incidents,
         sum(phases.attempts)::BIGINT AS attempts,
         count(*) FILTER (ended_as = 'healed') AS healed,
         count(*) FILTER (ended_as IN ('healed', 'unverified', 'failed', 'passed_on')) AS over,
-        count(*) FILTER (ended_as = 'healed' OR phase = 4) AS ended,
+        count(*) FILTER (ended_as = 'healed' OR phases.phase = 4) AS ended,
         avg(clock_seconds) AS clock_seconds,
         avg(healed_seconds) FILTER (ended_as = 'healed') AS healed_seconds
     FROM phases
     JOIN incidents ON incidents.id = phases.incident
-    GROUP BY phase
+    GROUP BY phases.phase
 )
 SELECT
     phase,

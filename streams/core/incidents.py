@@ -8,6 +8,8 @@ incident is a small state machine:
     open -> waiting (approval) -> acting
     acting, verifying -> open (failed: next attempt) -> ... -> escalated
     open, escalated -> closed (subsided)
+
+Beside its status it has a phase, 1 to 4, which only rises (``phases.py``): how much help its next attempt gets.
 """
 
 from __future__ import annotations

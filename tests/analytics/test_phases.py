@@ -60,6 +60,13 @@ async def test_a_phase_ends_where_the_next_begins(tmp_path: Path) -> None:
     assert (rows[3]["left_at"], rows[3]["clock_seconds"]) == (None, None)
 
 
+async def test_an_incident_tells_its_phase(tmp_path: Path) -> None:
+    """The row of an incident has the phase that healed it, or the one that it is in."""
+    with await told(tmp_path) as log:
+        rows = log.query("SELECT service, status, phase FROM incidents ORDER BY first_seq").rows()
+    assert rows == [("shop", "healed", 1), ("cart", "healed", 2), ("mail", "escalated", 4)]
+
+
 async def test_statistics_count_what_each_phase_solved(tmp_path: Path) -> None:
     """One of three incidents was solved by phase 1, one by phase 2, one is a person's; the shares add up to 1."""
     with await told(tmp_path) as log:
