@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 from msgspec import Struct, field
@@ -29,6 +30,7 @@ CHILDREN_MAX: Final = 32
 """Templates of one service that have a parent and are remembered; others are found by their shape again."""
 MINED_MAX: Final = 1_000
 """Services whose templates are held; the longest silent leave first."""
+SHAPES_CACHED: Final = 4_096
 HELD_PANES: Final = 2 * MINUTE_PANES
 REGULAR_MINUTES: Final = 10
 """Minutes in which a template was seen before it is missed."""
@@ -93,7 +95,7 @@ class Mined(Struct, array_like=True):
     def place(self, template: str, at_ms: int) -> tuple[str, list[str]]:
         """Take in a template never seen: return the id under which it counts, and all that get that one as parent."""
         shape = shape_of(template)
-        others = [(one, shape_of(one)) for one in self.templates]
+        others = [(one, shape_of(one)) for one in self.templates if len(one) == len(template)]
         covering = next((one for one, it in others if self.templates[one].members and _covers(it, shape)), "")
         if covering:
             self.templates[covering].members += 1
@@ -170,6 +172,7 @@ class Templates(Struct):
         return mined
 
 
+@lru_cache(SHAPES_CACHED)
 def shape_of(template: str) -> Shape:
     """Return the shape behind an id's dot, a word each; empty for an id without one."""
     shape = template.partition(".")[2]
