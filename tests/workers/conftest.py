@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from streams.workers.results import Surroundings
 from tests.workers.fleet import Fleet
 from tests.workers.kit import Executor, end_services
 
@@ -18,11 +19,22 @@ def root(tmp_path: Path) -> Iterator[Path]:
     end_services(tmp_path)
 
 
+@pytest.fixture(scope="session")
+def started() -> Iterator[list[Executor]]:
+    """Yield the workers that the session's tests have started, to be ended with it."""
+    workers: list[Executor] = []
+    yield workers
+    for worker in workers:
+        worker.__exit__()
+
+
 @pytest.fixture
-def executor(root: Path) -> Iterator[Executor]:
-    """Yield a real worker process."""
-    with Executor(root) as worker:
-        yield worker
+def executor(root: Path, started: list[Executor]) -> Executor:
+    """Return a real worker process: that of the test before, if it left it alive and with nothing to do."""
+    if not started or not started[-1].idle:
+        started.append(Executor(root))
+    started[-1].around = Surroundings(checkpoints=str(root / "checkpoints"))
+    return started[-1]
 
 
 @pytest.fixture

@@ -150,6 +150,7 @@ class Executor:
         assert self.process.stdout
         self._inlet, self._outlet = self.process.stdin, self.process.stdout
         self._frames = Frames(Answer)
+        self._owed = 0
 
     def __enter__(self) -> Self:
         return self
@@ -161,6 +162,11 @@ class Executor:
         self._outlet.close()
         self.process.wait()
 
+    @property
+    def idle(self) -> bool:
+        """Whether the process lives and has answered all that it was sent, and those of other roles too."""
+        return not self._owed and self.process.poll() is None and all(one.idle for one in self._others.values())
+
     def send(self, command: Command, *, dry_run: bool = False, give_up_ms: int = 0) -> None:
         """Hand a command to the worker."""
         run = Run(
@@ -169,12 +175,15 @@ class Executor:
             dry_run=dry_run,
             surroundings=self.around,
         )
-        self._inlet.write(pack(run))
-        self._inlet.flush()
+        self._write(pack(run))
 
     def ping(self) -> None:
         """Ask for a sign of life."""
-        self._inlet.write(pack(Ping(1)))
+        self._write(pack(Ping(1)))
+
+    def _write(self, frame: bytes) -> None:
+        self._owed += 1
+        self._inlet.write(frame)
         self._inlet.flush()
 
     def answers(self, count: int = 1) -> list[object]:
@@ -184,6 +193,7 @@ class Executor:
             data = os.read(self._outlet.fileno(), 65_536)
             assert data, "the worker is gone"
             found += self._frames.feed(data)
+        self._owed -= len(found)
         return found
 
     def run(self, command: Command, *, dry_run: bool = False, give_up_ms: int = 0) -> Ended:
