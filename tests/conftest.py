@@ -19,6 +19,9 @@ from streams.settings import PREFIX, Settings
 REQUIRE_ALL = bool(os.environ.get("LOGMEND_REQUIRE_ALL"))
 """Set where every tool is there (``.ci/run``): a test that skips itself has failed."""
 
+FORMATTED = ("meta.properties", "bootstrap.checkpoint")
+"""All that formatting leaves in a Kafka directory; the broker only reads them."""
+
 MEMORY = Path("/dev/shm")
 MEMORY_FREE_MIN = 1 << 30
 
@@ -55,6 +58,30 @@ def broker_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     finally:
         broker.kill()
         loop.close()
+
+
+@pytest.fixture(scope="session")
+def format_kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return where the first Kafka directory that a test had formatted is kept for those after it."""
+    return tmp_path_factory.mktemp("formatted")
+
+
+@pytest.fixture
+def formatted(tmp_path: Path, format_kept: Path) -> Iterator[Path]:
+    """Return a data directory for a broker of this test's own, formatted as the session's first such test had it done.
+
+    Formatting takes a Java of its own, 1.5 s of processor time; ``tests/broker`` starts unformatted ones too.
+    """
+    data = tmp_path / "kafka" / "data"
+    if known := [name for name in FORMATTED if (format_kept / name).exists()]:
+        data.mkdir(parents=True)
+        for name in known:
+            shutil.copy(format_kept / name, data)
+    yield tmp_path
+    if not known:
+        for path in (data / name for name in FORMATTED):
+            if path.exists():
+                shutil.copy(path, format_kept)
 
 
 @pytest.fixture

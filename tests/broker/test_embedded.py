@@ -43,9 +43,9 @@ OWNER = """
 
 
 @pytest.fixture
-def own(tmp_path: Path) -> Settings:
+def own(formatted: Path) -> Settings:
     """Return settings for a broker of this test's own."""
-    return Settings(data_dir=tmp_path)
+    return Settings(data_dir=formatted)
 
 
 def _owner(settings: Settings) -> subprocess.Popen[str]:

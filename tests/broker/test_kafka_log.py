@@ -165,9 +165,9 @@ async def test_every_compression_of_producers_is_read(broker: Settings, codec: s
         assert [record.value for record in await read_all(log, where, 0, 1)] == [b"line " * 100]
 
 
-async def test_a_broker_that_comes_back_is_written_to_and_read(tmp_path: Path) -> None:
+async def test_a_broker_that_comes_back_is_written_to_and_read(formatted: Path) -> None:
     """An append and a read that meet a dead broker wait, and go on when it is back: nothing lost or doubled."""
-    settings = Settings(data_dir=tmp_path)
+    settings = Settings(data_dir=formatted)
     where = TopicPartition(settings.topics.facts, 0)
     async with EmbeddedBroker(settings) as own:
         await create_topics(settings)

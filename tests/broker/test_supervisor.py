@@ -42,9 +42,9 @@ async def _until(condition: Callable[[], bool], seconds: float = 40) -> None:
 
 
 @pytest.fixture
-def up(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+def up(formatted: Path) -> Iterator[subprocess.Popen[str]]:
     """Run everything in a process of its own, as ``logmend up`` does."""
-    command = [sys.executable, "-c", textwrap.dedent(UP), str(tmp_path)]
+    command = [sys.executable, "-c", textwrap.dedent(UP), str(formatted)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     yield process
     process.kill()

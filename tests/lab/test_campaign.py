@@ -27,6 +27,7 @@ def undone(data_dir: Path) -> set[str]:
 
 
 @pytest.mark.broker
+@pytest.mark.usefixtures("formatted")
 def test_logmend_heals_faults_of_many_kinds(tmp_path: Path) -> None:
     """A switch, a tool, a cache, a container and a checkpoint: each heals its fault, verified, without any undo."""
     report = measure(tmp_path, "no_name", "sessions", "disk_full", "container", "permission")

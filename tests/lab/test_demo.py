@@ -20,7 +20,7 @@ from lab.faults import DEMO_FAULTS
 from lab.report import DemoReport
 from streams.settings import Settings
 
-pytestmark = [pytest.mark.broker]
+pytestmark = [pytest.mark.broker, pytest.mark.usefixtures("formatted")]
 
 
 def journal(data_dir: Path) -> list[dict[str, str]]:

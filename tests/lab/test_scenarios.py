@@ -44,6 +44,7 @@ def claims(found: Report) -> dict[str, str]:
 
 
 @pytest.mark.broker
+@pytest.mark.usefixtures("formatted")
 def test_a_flapping_service_ends_with_a_person(tmp_path: Path) -> None:
     """A real service that crashes after each healing: doubling back-off, three attempts, one question, the breaker."""
     found = asyncio.run(flapping.run(Settings(data_dir=tmp_path, host="test-host"), Silent()))
@@ -52,6 +53,7 @@ def test_a_flapping_service_ends_with_a_person(tmp_path: Path) -> None:
 
 
 @pytest.mark.broker
+@pytest.mark.usefixtures("formatted")
 def test_an_outage_of_sixty_services_is_one_incident_and_one_action(tmp_path: Path) -> None:
     """A real database is killed that sixty services depend on: it is restarted, and no other is touched."""
     found = asyncio.run(outage.run(Settings(data_dir=tmp_path, host="test-host"), Silent()))
@@ -61,6 +63,7 @@ def test_an_outage_of_sixty_services_is_one_incident_and_one_action(tmp_path: Pa
 
 
 @pytest.mark.broker
+@pytest.mark.usefixtures("formatted")
 def test_specialists_heal_a_database_without_sessions(tmp_path: Path) -> None:
     """A client leaks all sessions of a real database, twice: three specialists, hierarchical, and something learned."""
     found = asyncio.run(pool_exhaustion.run(Settings(data_dir=tmp_path, host="test-host"), Silent()))
@@ -70,6 +73,7 @@ def test_specialists_heal_a_database_without_sessions(tmp_path: Path) -> None:
 
 
 @pytest.mark.broker
+@pytest.mark.usefixtures("formatted")
 def test_specialists_work_together_in_all_four_ways(tmp_path: Path) -> None:
     """Four of a toolchain's components break, each in a way that calls for another coordination, and all are healed."""
     found = asyncio.run(toolchain.run(Settings(data_dir=tmp_path, host="test-host"), Silent(), SMALL))
