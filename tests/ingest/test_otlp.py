@@ -6,7 +6,10 @@ from typing import Any
 import pytest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ResourceLogs, ScopeLogs
 from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric, ResourceMetrics, ScopeMetrics
+from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
 
 from streams.ingest.formats import otlp_proto
@@ -303,3 +306,27 @@ def test_fields_of_json(name: str) -> None:
     )
     (found,) = only(cut_values(value.encode())).detections
     assert (found.severity, found.at_first_ms) == wanted
+
+
+@pytest.mark.parametrize("scopes", [1, 200])
+def test_a_resource_may_stand_anywhere_and_in_parts(scopes: int) -> None:
+    """Its parts are merged as protobuf merges them, for the lines of every scope before, between and after them."""
+    named, placed = (
+        ResourceLogs(resource=Resource(attributes=[KeyValue(key=key, value=AnyValue(string_value=key))]))
+        for key in ("service.name", "host.name")
+    )
+    line = LogRecord(body=AnyValue(string_value="No space left on device"))
+    logs = ResourceLogs(scope_logs=[ScopeLogs(log_records=[line])] * scopes).SerializeToString()
+    parts = logs + placed.SerializeToString() + logs + named.SerializeToString()
+    piece = only(cut_values(_framed(1, parts) + as_proto(({}, [{"body": "calm"}]))))
+    assert {(one.service, one.host, one.count) for one in piece.detections} == {
+        ("service.name", "host.name", 2 * scopes)
+    }
+    assert piece.lines == 2 * scopes + 1
+
+
+def test_resources_are_not_mixed_up() -> None:
+    """Lines of more resources than are remembered, each of which comes twice, keep their own."""
+    resources = [({"service.name": f"app{n}"}, [{"body": "m"}]) for n in range(otlp_proto.OWNERS_MAX + 50)]
+    piece = only(cut_values(as_proto(*resources, *resources)))
+    assert {one.service: one.count for one in piece.tallies} == {f"app{n}": 2 for n in range(len(resources))}

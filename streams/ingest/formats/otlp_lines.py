@@ -141,7 +141,11 @@ def _file_service(path: str) -> tuple[str, str]:
 
 
 def _first(attributes: dict[str, Any], keys: tuple[str, ...]) -> str:
-    return next((name for key in keys if (name := _text(attributes, key))), "")
+    for key in keys:
+        value = attributes.get(key)
+        if type(value) is str and value:
+            return value
+    return ""
 
 
 def _text(attributes: dict[str, Any], key: str) -> str:

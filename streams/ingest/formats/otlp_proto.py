@@ -7,7 +7,7 @@ whole message.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from google.protobuf.message import DecodeError
@@ -20,6 +20,8 @@ from streams.ingest.formats.otlp_schema import message_classes
 from streams.ingest.formats.reading import LINES_MAX, Item
 from streams.ingest.json_lines import JsonReader
 
+Part = tuple[int, int, int]
+"""Field number, begin and end of a message in bytes (``wire.parts``)."""
 _RESOURCE_LOGS: Final = 1
 _RESOURCE: Final = 1
 _SCOPE_LOGS: Final = 2
@@ -28,6 +30,10 @@ VALUES_MAX: Final = 20_000
 """How many fields a log record or a resource may have, with all that is in its values."""
 LEVELS_MAX: Final = 100
 """How deep protobuf itself reads messages in messages."""
+OWNERS_MAX: Final = 256
+"""Resources of a request that are remembered: those of one machine are a few, and come again and again."""
+SCOPES_KEPT_MAX: Final = 64
+"""A resource with more scopes is walked over twice: millions of empty ones would be a list of as many places."""
 _WALKED_BYTES: Final = 65_536
 """A message of this size or less can't hold more than twice ``VALUES_MAX``."""
 _NAME_IN_FIELD_1: Final = 0x0A
@@ -49,15 +55,17 @@ _NESTED: Final = {
 def decode(value: bytes, reader: JsonReader) -> list[Item] | None:
     """Return the lines of a request; None when the bytes are none. ``InputError`` for metrics, traces and monsters."""
     items: list[Item] = []
+    owners: dict[bytes, Owner] = {}
     try:
         for field, begin, end in wire.parts(value, 0, len(value)):
             if field != _RESOURCE_LOGS:
                 return None
-            owner = _owner(value, begin, end)
-            for record in _log_records(value, begin, end):
-                if len(items) >= LINES_MAX:
-                    return items
-                items.append(otlp_lines.read_of(_said(record), owner, reader))
+            owner, scopes = _opened(value, begin, end, owners)
+            for _, scope_begin, scope_end in scopes:
+                for record in _log_records(value, scope_begin, scope_end):
+                    if len(items) >= LINES_MAX:
+                        return items
+                    items.append(otlp_lines.read_of(_said(record), owner, reader))
     except InputError:
         raise
     except (ValueError, DecodeError):
@@ -65,23 +73,35 @@ def decode(value: bytes, reader: JsonReader) -> list[Item] | None:
     return items or None
 
 
-def _owner(value: bytes, begin: int, end: int) -> Owner:
-    """Return whose the lines of one ``ResourceLogs`` are; its resource may stand anywhere in it."""
-    attributes: dict[str, Any] = {}
-    for field, at, to in wire.parts(value, begin, end):
-        if field == _RESOURCE:
-            attributes |= _attributes(_parsed(_Resource, value, at, to).attributes)
-    return otlp_lines.owner_of(attributes)
+def _opened(value: bytes, begin: int, end: int, owners: dict[bytes, Owner]) -> tuple[Owner, Iterable[Part]]:
+    """Return whose the lines of one ``ResourceLogs`` are, and its scopes; its resource may stand anywhere in it.
+
+    ``owners`` remembers those of the request by their bytes. A resource in several parts is that of their bytes one
+    after the other, as protobuf merges messages.
+    """
+    said = bytearray()
+    scopes: list[Part] = []
+    for part in wire.parts(value, begin, end):
+        if part[0] == _SCOPE_LOGS:
+            if len(scopes) <= SCOPES_KEPT_MAX:
+                scopes.append(part)
+        elif part[0] == _RESOURCE:
+            said += value[part[1] : part[2]]
+    resource = bytes(said)
+    owner = owners.get(resource)
+    if owner is None:
+        owner = otlp_lines.owner_of(_attributes(_parsed(_Resource, resource, 0, len(resource)).attributes))
+        if len(owners) < OWNERS_MAX:
+            owners[resource] = owner
+    if len(scopes) > SCOPES_KEPT_MAX:
+        return owner, (part for part in wire.parts(value, begin, end) if part[0] == _SCOPE_LOGS)
+    return owner, scopes
 
 
 def _log_records(value: bytes, begin: int, end: int) -> Iterator[Any]:
-    """Yield the log records of one ``ResourceLogs``, one at a time."""
-    for scope_field, scope_begin, scope_end in wire.parts(value, begin, end):
-        if scope_field != _SCOPE_LOGS:
-            continue
-        for field, at, to in wire.parts(value, scope_begin, scope_end):
-            if field != _LOG_RECORDS:
-                continue
+    """Yield the log records of one scope, one at a time."""
+    for field, at, to in wire.parts(value, begin, end):
+        if field == _LOG_RECORDS:
             if at < to and value[at] == _NAME_IN_FIELD_1:
                 raise InputError(reasons.OTHER_SIGNAL)
             yield _parsed(_LogRecord, value, at, to)
@@ -110,9 +130,10 @@ def _count(kind: Any, value: bytes, begin: int, end: int, left: int, levels: int
 
 
 def _said(record: Any) -> Said:
-    pairs = record.attributes
+    pairs, body = record.attributes, record.body
+    text = body.string_value
     return Said(
-        body=_plain(record.body, 0),
+        body=text.decode("utf-8", "replace") if text else _plain(body, 0),
         attributes=_attributes(pairs) if pairs else {},
         level=otlp_lines.level_of(record.severity_number, record.severity_text),
         at_ms=otlp_lines.stamp_of(record.time_unix_nano or record.observed_time_unix_nano),
@@ -120,7 +141,12 @@ def _said(record: Any) -> Said:
 
 
 def _attributes(pairs: Any) -> dict[str, Any]:
-    return {_text(pair.key): _plain(pair.value, 0) for pair in pairs}
+    found = {}
+    for pair in pairs:
+        value = pair.value
+        text = value.string_value
+        found[pair.key.decode("utf-8", "replace")] = text.decode("utf-8", "replace") if text else _plain(value, 0)
+    return found
 
 
 def _plain(value: Any, depth: int) -> Any:
