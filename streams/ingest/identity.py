@@ -34,6 +34,7 @@ _INSTANCE: Final = re.compile(r"(?<=[^\W\d_])(?:(?:[-_]\d{1,6}){1,2}|[./@:]\d{1,
 _UNIT: Final = re.compile(r"\.(?:service|scope|socket|timer|mount|slice|target|path)$")
 _OF_HOST: Final = re.compile(r"(?<=\w)@.*$")
 _ODD: Final = re.compile(r"[^\w.\-/:@+$ ]+")
+_SIMPLE: Final = re.compile(rf"[A-Za-z0-9_.\-/:]{{1,{NAME_MAX}}}")
 _MACHINE_MADE: Final = re.compile(
     r"[0-9a-fA-F\-]{8,}|\d+|\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?|[0-9a-fA-F:]*:[0-9a-fA-F:]*|[0-9A-HJKMNP-TV-Z]{26}"
 )
@@ -85,6 +86,8 @@ class _Kept(dict[str, str]):
 
 
 def _declared(name: str) -> str:
+    if _SIMPLE.fullmatch(name) and name[-6:-5] != "-":  # nothing to take off: the end of a pod's hash is "-" and five
+        return "" if holds_secret(name) else name
     bare = _without_pid(name)
     tidy = _tidy(bare)
     if not tidy and bare == name:

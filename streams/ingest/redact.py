@@ -29,6 +29,8 @@ TAG_DIGITS: Final = 12
 """48 bits: among a million secrets the chance that any two share a tag is 0.2 %; 32 bits would make it certain."""
 _OWN: Final = threading.local()
 _NAMES_MAX: Final = 20_000
+_HARMLESS: Final[set[str]] = set()
+"""Names in which ``holds_secret`` saw nothing: they are recorded after that, and need not be looked at again."""
 _SPLIT: Final = re.compile(r"(?P<name>[^\s=;,]{1,100})=(?P<secret>[^;,\s]{1,3000})")
 _IN_KEY: Final = re.compile(r"\\+[nrt]?|#012|[^A-Za-z0-9+/=]")
 _UNFINISHED: Final = "".join(map(chr, range(33, 127))).translate({ord(c): None for c in "\"'`,;&<>(){}[]|"})
@@ -46,7 +48,12 @@ def holds_secret(name: str) -> bool:
     redactor: Redactor | None = getattr(_OWN, "redactor", None)
     if redactor is None:
         redactor = _OWN.redactor = Redactor()
-    return redactor.text(name) != name
+    if len(name) > TEXT_CHARACTERS_MAX or redactor.may_hold_secret(name):
+        return redactor.text(name) != name
+    if len(_HARMLESS) >= _NAMES_MAX:
+        _HARMLESS.clear()
+    _HARMLESS.add(name)
+    return False
 
 
 class Redactor:
@@ -92,6 +99,13 @@ class Redactor:
             hits.clear()
         return text[:TEXT_CHARACTERS_MAX]
 
+    def may_hold_secret(self, text: str) -> bool:
+        """Say whether a text has what secrets begin with; ``text`` leaves any other text as it is."""
+        self._scan(text.encode("utf-8", "replace"), self._seen)
+        found = bool(self._hits)
+        self._hits.clear()
+        return found
+
     def line(self, line: bytes, size_bytes: int) -> str:
         """Return a line as it may be kept: cut to ``size_bytes``, redacted, without NUL; it counts for its record."""
         size_bytes = size_bytes if self.left_characters > 0 else SPENT_CHARACTERS
@@ -105,7 +119,7 @@ class Redactor:
         if known is None:
             if len(self._names) >= _NAMES_MAX:
                 self._names.clear()
-            clean = "://" not in name and self.text(name) == name
+            clean = "://" not in name and (name in _HARMLESS or self.text(name) == name)
             known = self._names[name] = name if clean else self.tag("name", name)
         return known
 
