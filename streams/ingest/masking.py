@@ -41,14 +41,17 @@ def mask(text: bytes) -> bytes:
 
 SHAPE_WORDS_MAX: Final = 24
 """Words that a shape has two characters for; all that follow them share two more."""
-_HAPPENED: Final = re.compile(
-    rb"\W*(?:[a-z]{2,}(?:ed|ing)|up|down|on|off|opens?|closes?|start|stop|pause|resume|begin|end|read|write|lost|sent"
-    rb"|send|not?|ok|yes|true|false|success|fail(?:s|ure)?|error|timeout|kill|dead|alive|enter|leave|exit|connect"
-    rb"|disconnect|bind|unbind|add|remove|get|set|put|create|delete|login|logout|in|out|to|from|by|for|with|at|of"
-    rb"|and|or|is|was)\W*",
-    re.IGNORECASE,
+_HAPPENED: Final = frozenset(
+    b"up down on off open opens close closes start stop pause resume begin end read write lost sent send no not ok yes"
+    b" true false success fail fails failure error timeout kill dead alive enter leave exit connect disconnect bind"
+    b" unbind add remove get set put create delete login logout in out to from by for with at of and or is was".split()
 )
-"""Words that say what happened, or hold a sentence together: where two lines differ in one, they are two events."""
+"""Words that say what happened, or hold a sentence together: where two lines differ in one, they are two events.
+So is every word of letters that ends in "ed" or "ing", behind two letters at least."""
+_AROUND: Final = bytes(
+    byte for byte in range(256) if not (chr(byte).isascii() and (chr(byte).isalnum() or byte == 0x5F))
+)
+"""What is no part of a word."""
 _SECOND: Final = string.digits + string.ascii_letters + "-_"
 _LETTERS: Final = re.compile(rb"[A-Za-z]{2}")
 """A word with so many letters beside what is masked in it is still a word (``logger.go:*``)."""
@@ -68,7 +71,14 @@ def shape(masked: bytes) -> str:
 def _two(word: bytes) -> str:
     if b"*" in word and not _LETTERS.search(word):
         return "**"
-    return _letters(word, string.ascii_uppercase if _HAPPENED.fullmatch(word) else string.ascii_lowercase)
+    return _letters(word, string.ascii_uppercase if _happened(word) else string.ascii_lowercase)
+
+
+def _happened(word: bytes) -> bool:
+    bare = word.strip(_AROUND).lower()
+    if bare in _HAPPENED:
+        return True
+    return bare.isalpha() and ((len(bare) > 3 and bare[-2:] == b"ed") or (len(bare) > 4 and bare[-3:] == b"ing"))
 
 
 def _letters(word: bytes, first: str) -> str:
