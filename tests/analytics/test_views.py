@@ -278,12 +278,11 @@ async def test_a_file_merged_away_is_found_under_its_new_name(tmp_path: Path, mo
     assert next(looks, None) is None, "the merge was not met"
 
 
-async def test_a_file_missing_for_good_says_verify(told: tuple[History, EventLog]) -> None:
+async def test_a_file_missing_for_good_says_verify(damageable: EventLog) -> None:
     """A segment that the newest manifest names but nobody has is an error that says what to do."""
-    _, log = told
-    (log.directory / SEGMENTS / load(log.directory).files("decisions")[0].name).unlink()
+    (damageable.directory / SEGMENTS / load(damageable.directory).files("decisions")[0].name).unlink()
     with pytest.raises(InputError, match="run logmend verify"):
-        log.query("FROM decisions")
+        damageable.query("FROM decisions")
 
 
 DAMAGE: Final = r"^decisions-\d+-\d+\.parquet is missing or damaged: run logmend verify$"
@@ -317,13 +316,12 @@ async def test_damage_says_verify_and_is_overcome(tmp_path: Path, harm: Callable
         assert log.query("SELECT count(*) FROM decisions").item() == len(history.decisions)
 
 
-async def test_a_damaged_manifest_says_so(told: tuple[History, EventLog]) -> None:
+async def test_a_damaged_manifest_says_so(damageable: EventLog) -> None:
     """A reader does not trust a manifest with a wrong bit."""
-    _, log = told
-    path = log.directory / MANIFEST
+    path = damageable.directory / MANIFEST
     path.write_bytes(path.read_bytes().replace(b'"rows": ', b'"rows": 1', 1))
     with pytest.raises(InputError, match=r"manifest\.json is damaged"):
-        log.query("FROM decisions")
+        damageable.query("FROM decisions")
 
 
 class Asking(threading.Thread):
