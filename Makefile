@@ -15,7 +15,8 @@ COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-u
 	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 
 # Rooms whose tests run beside all others: they neither look at every process of the machine nor fill it for long.
-BESIDE := $(addprefix tests/,analytics contract core docs fuzz ingest packaging scenarios schemas sim workers)
+# Analytics and ingest could be of them too, but so each of the three processes takes about as long.
+BESIDE := $(addprefix tests/,contract core docs fuzz packaging scenarios schemas sim workers)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test tests-beside tests-lab tests-others check sim fuzz chaos bench lock clean
