@@ -69,6 +69,9 @@ _PACKED_SIGN: Final = re.compile(rb"\d{4}T\d|\d\.\d\d\.\d\d")
 """What stands in each of these, and in hardly any other text."""
 _DATE_BYTES: Final = 40
 _DATE_BYTES_MIN: Final = 6
+_ISO_BYTES: Final = 12
+_ISO_DATE: Final = re.compile(rb"[^\d\[]\d{4}-\d\d-\d\d[T ]\Z")
+"""No other form ends as this one does, so nothing before it matters, and it is the same for all lines of a day."""
 _CLOCKS_MAX: Final = 3
 
 
@@ -115,6 +118,8 @@ def find(head: bytes) -> tuple[Found, int] | None:
 
 def _before(head: bytes, start: int) -> bytes:
     """Return what stands before a clock, without what stands before a bracket around both (an address, a level)."""
+    if _ISO_DATE.match(head, max(0, start - _ISO_BYTES), start):
+        return head[start - _ISO_BYTES : start]
     before = head[max(0, start - _DATE_BYTES) : start]
     bracket = before.rfind(b"[")
     return before[bracket:] if 0 < bracket < len(before) - _DATE_BYTES_MIN else before
