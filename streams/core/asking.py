@@ -13,6 +13,7 @@ from streams.core.prediction import Foresight, Prediction
 from streams.core.risk import Standing
 from streams.core.state import Turn
 from streams.core.strategy import Question
+from streams.core.vitals import Vital
 
 FORESIGHT: Final = Foresight()
 MINUTE_MS: Final = 60_000
@@ -66,6 +67,7 @@ def vector_of(turn: Turn, incident: Incident, spec: ServiceSpec) -> tuple[float,
             severity=incident.severity,
             category=incident.category,
             cpu_share=(vital.value("cpu") or 0.0) / PERCENT if vital is not None else 0.0,
+            queue_share=_queue_share(vital, spec.queue_limit),
             errors_per_minute=float(windows.errors_a_minute(spec.name, incident.last_at_ms)),
             health_score=max(vital.score, 0.0) if vital is not None else 0.0,
             error_rate_slope=windows.error_slope(spec.name, incident.last_at_ms),
@@ -74,3 +76,8 @@ def vector_of(turn: Turn, incident: Incident, spec: ServiceSpec) -> tuple[float,
             minutes_since_success=(turn.now_ms - healed_ms) / MINUTE_MS if healed_ms >= 0 else 0.0,
         )
     )
+
+
+def _queue_share(vital: Vital | None, limit: int) -> float:
+    depth = vital.value("queue_depth", "max") if vital is not None else None
+    return depth / limit if limit and depth is not None else 0.0

@@ -8,11 +8,15 @@ import pytest
 from msgspec.structs import replace
 
 from streams.catalogue import strategies
+from streams.core.asking import vector_of
 from streams.core.config import Policy
 from streams.core.events import STRATEGIES, Option
+from streams.core.features import ERROR_FEATURES
+from streams.core.fleet import Fleet
 from streams.core.inventory import Switch
 from streams.core.learning import Lessons, Where
 from streams.core.prediction import Prediction
+from streams.core.state import Turn
 from streams.core.strategy import Answer, Question, posterior_of, prior_of, score_options
 from tests.core.test_fold import QUICK, a_world, only
 from tests.core.world import CATEGORY, World, kinds, spec
@@ -235,3 +239,17 @@ def _heal(world: World, command_id: str) -> None:
     world.wait(8)
     world.normal("api")
     world.wait(60)
+
+
+def test_a_queue_is_seen_beside_its_limit() -> None:
+    """What predicts the best strategy knows how full a queue is, when the inventory knows its limit."""
+    shares = []
+    for limit in (0, 20):
+        world = a_world("api", queue_limit=limit)
+        world.sample("api", queue_depth=15.0)
+        opened = only(world.detect("api", "database_connection"), "incident_opened")
+        state = world.fold._state
+        turn = Turn(state, strategies(), Fleet(state.directory.inventory), epoch=1, offset=0)
+        vector = vector_of(turn, state.incidents.by_id[opened.id], spec("api", queue_limit=limit))
+        shares.append(dict(zip(ERROR_FEATURES, vector, strict=True))["queue_share"])
+    assert shares == [0.0, 0.75]
