@@ -37,7 +37,7 @@ def hear_templates(turn: Turn, fact: Slice) -> None:
             _calm_down(turn, mined, at_ms)
         if tally.template:
             _hear(turn, fact, tally, at_ms)
-        if mined is not None and turns:
+        if mined is not None and turns and _is_fresh(turn, at_ms):
             _miss(turn, tally.service, mined, at_ms)
 
 
@@ -51,16 +51,23 @@ def _hear(turn: Turn, fact: Slice, tally: Tally, at_ms: int) -> None:
             _tell(turn, Draft(kind="template_joined", reason=one, service=tally.service, refers_to=unit, at_ms=at_ms))
         new = not joined
     entry = mined.touch(unit)
-    back, away_ms, entry.missed = entry.missed, at_ms - entry.last_at_ms, False
+    fresh, away_ms = _is_fresh(turn, at_ms), at_ms - entry.last_at_ms
+    back = entry.missed and fresh and away_ms > 0
+    entry.missed = entry.missed and not back
     entry.see(at_ms, mined.spoken)
     entry.rate.add(at_ms // PANE_MS, tally.count, HELD_PANES)
-    if back or (new and _settled(turn, tally.service)):
+    if back or (new and fresh and _settled(turn, tally.service)):
         draft = Draft(kind="template_new", reason=unit, service=tally.service, severity=tally.severity, at_ms=at_ms)
         draft.count, draft.causes = tally.count, tuple(_places(fact, tally))
         draft.figures = {"away_ms": away_ms} if back else {}
         _tell(turn, draft)
-    elif entry.rate.settled and not entry.surging:
+    elif fresh and entry.rate.settled and not entry.surging:
         _judge(turn, tally, unit, entry, at_ms // PANE_MS)
+
+
+def _is_fresh(turn: Turn, at_ms: int) -> bool:
+    """Tell whether a person is to be told: of old evidence only parents are told, the rest is learnt."""
+    return turn.append_ms - at_ms <= turn.policy.old_evidence_ms
 
 
 def _settled(turn: Turn, service: str) -> bool:

@@ -151,8 +151,13 @@ class Mined(Struct, array_like=True):
         self.children[template] = unit
 
     def _make_room(self) -> None:
-        if len(self.templates) >= TEMPLATES_MAX:
-            del self.templates[next(iter(self.templates))]
+        """Let the longest silent template go, and with a parent those that counted under it."""
+        if len(self.templates) < TEMPLATES_MAX:
+            return
+        gone = next(iter(self.templates))
+        del self.templates[gone]
+        for child in [one for one, unit in self.children.items() if unit == gone]:
+            del self.children[child]
 
 
 class Templates(Struct):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from streams.core.config import Policy
 from streams.core.events import Decision, Tally
 from streams.core.mining import SIGNALS_PER_HOUR_MAX
 from streams.core.templates import CHILDREN_MAX, TEMPLATES_MAX, Mined, shape_of
@@ -204,3 +205,56 @@ def test_signals_have_a_limit_an_hour() -> None:
         world.ms += 60_000
     last = say(world, "one more odd thing")
     assert [(figure.name, figure.value) for figure in last[0].figures] == [("unsaid", 30)]
+
+
+def test_names_of_a_parent_that_had_to_go_are_new() -> None:
+    """A line whose template's parent was the longest silent, and left for another, counts as a template of its own."""
+    texts = [f"could not mount home of {name} for reading" for name in NAMES]
+    mined = placed(*texts)[0]
+    for number in range(TEMPLATES_MAX):
+        mined.place(f"{number:016x}.Aa{number:02}", 0)
+    assert [mined.known(line(text)) for text in texts] == [""] * len(texts)
+    assert mined.children == {}
+
+
+def test_a_line_that_comes_late_is_no_return() -> None:
+    """What is missed is still missed when a line from before it went away comes."""
+    world = known()
+    for _ in range(12):
+        say(world, "warp core cold")
+        world.ms += 60_000
+    went_ms = world.ms
+    vanished = []
+    for _ in range(15):
+        vanished += [one.kind for one in world.normal("api") if one.kind in KINDS]
+        world.ms += 60_000
+    assert vanished == ["template_vanished"]
+    late = Tally(
+        at_ms=went_ms - 120_000, service="api", severity="error", pattern="", template=line("warp core cold"), count=1
+    )
+    world.apply("policy", Policy(old_evidence_ms=10_000_000))
+    assert [one.kind for one in world.slice(tallies=(late,)) if one.kind in KINDS] == []
+    assert [one.kind for one in say(world, "warp core cold")] == ["template_new"]
+
+
+def test_of_old_evidence_no_template_is_told() -> None:
+    """What an import of last month's lines has of new, surging and missing templates is learnt and not told."""
+    world = known()
+    month_ms, told = 30 * 86_400_000, []
+    for number in range(60):
+        at_ms = world.ms - month_ms + number * 60_000
+        ids = [line("warp core cold")] * (number < 30) + [line(f"odd {'abcdefghij'[number % 10] * 3}")]
+        told += world.slice(
+            tallies=tuple(
+                Tally(
+                    at_ms=at_ms,
+                    service="old",
+                    severity="error",
+                    pattern="",
+                    template=one,
+                    count=1 + 500 * (number > 50),
+                )
+                for one in ids
+            )
+        )
+    assert {one.kind for one in told} <= {"template_joined"}
