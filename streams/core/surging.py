@@ -42,10 +42,15 @@ def hear_rates(turn: Turn, fact: Slice) -> None:
     if windows.surges and windows.pane // MINUTE_PANES > before // MINUTE_PANES:
         _subside(turn)
     for key, (rate, pane) in touched.items():
-        if rate.settled and key not in windows.surges:
+        if rate.settled and key not in windows.surges and windows.of(key) is rate and _is_fresh(turn, rate):
             _judge(turn, key, rate, pane)
     if windows.late.lines:
         _tell_late(turn)
+
+
+def _is_fresh(turn: Turn, rate: Rate) -> bool:
+    """Tell whether lines are new enough to tell a person of: of old evidence what is usual is learnt, no more."""
+    return turn.append_ms - rate.newest * PANE_MS <= turn.policy.old_evidence_ms
 
 
 def _judge(turn: Turn, key: str, rate: Rate, pane: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from streams.catalogue import strategies
 from streams.core.asking import vector_of
-from streams.core.config import Inventory
+from streams.core.config import SERVICES_MAX, Inventory
 from streams.core.events import Decision, Tally
 from streams.core.features import ERROR_FEATURES
 from streams.core.fleet import Fleet
@@ -142,3 +142,21 @@ def test_a_choice_is_asked_with_the_errors_a_minute_and_their_slope() -> None:
     turn = Turn(state, strategies(), Fleet(state.directory.inventory), epoch=1, offset=0)
     vector = dict(zip(ERROR_FEATURES, vector_of(turn, state.incidents.by_id[opened.id], spec("api")), strict=True))
     assert (vector["errors_per_minute"], vector["error_rate_slope"]) == (50.0, 12.0)
+
+
+def test_a_service_that_leaves_within_its_surge_stops_nothing() -> None:
+    """A surge of a service that the rest of the slice pushes out of the state is not told of."""
+    world = settled()
+    crowd = (tally(f"made up {number}", world.ms) for number in range(SERVICES_MAX))
+    assert [d.reason for d in told(world, tally("api", world.ms, 100), *crowd)] == ["severity error"]
+
+
+def test_of_old_evidence_no_surge_is_told() -> None:
+    """An import of last month's lines surges without a word, and teaches what is usual."""
+    world = World()
+    for number in range(20):
+        at_ms = world.ms - 30 * 86_400_000 + number * 60_000
+        assert told(world, tally("api", at_ms, 900 if number == 15 else 10)) == []
+    rate = world.fold._state.windows.of("service api")
+    assert rate is not None
+    assert rate.settled
