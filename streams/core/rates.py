@@ -43,7 +43,7 @@ class Rate(Struct, array_like=True):
 
     def add(self, pane: int, lines: int, held: int = HELD_PANES) -> bool:
         """Count lines of a pane; False when it is older than the ``held`` newest ones, and nothing was counted."""
-        ahead = pane - self.newest
+        ahead = pane - self.newest if self.panes else 1
         if ahead == 0:
             self.panes[-1] += lines
             return True

@@ -11,6 +11,7 @@ reports ``error_rate``, ``availability`` or ``response_time``, lines and probes 
 
 from __future__ import annotations
 
+from math import fsum
 from typing import Final
 
 from msgspec import Struct
@@ -18,7 +19,7 @@ from msgspec import Struct
 from streams.core.events import Sample
 from streams.core.features import SPANS
 from streams.core.health import MetricRow
-from streams.core.tracks import Track
+from streams.core.tracks import VALUE_MAX, Track
 
 VITALS_MAX: Final = 2_000
 """Services that are followed; each more is one of them silent for ``SILENT_MS`` less, or is not followed."""
@@ -68,7 +69,7 @@ class Counter(Struct, array_like=True):
             self.grown += growth
         self.last = sample.last
         if self.at_ms > self.before_ms:
-            self.rate = self.grown * 1000.0 / (self.at_ms - self.before_ms)
+            self.rate = min(self.grown * 1000.0 / (self.at_ms - self.before_ms), VALUE_MAX)
 
 
 class Flow(Struct, array_like=True):
@@ -86,7 +87,7 @@ class Flow(Struct, array_like=True):
         rates = [counter.rate for counter in self.counters.values() if counter.rate >= 0.0]
         if self.left_out or not rates:
             return None
-        return sum(rates) if adds else sum(rates) / len(rates)
+        return fsum(rates) if adds else fsum(rates) / len(rates)
 
     def forget(self, before_ms: int) -> int:
         """Let go of counters that were silent since ``before_ms``; return how many."""

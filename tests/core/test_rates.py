@@ -140,3 +140,12 @@ def test_sessions_do_not_depend_on_the_order(times: list[int]) -> None:
     assert all(extend(there, at_ms, 1) for at_ms in sorted(times))
     assert here == there
     assert all(left.end_ms + SESSION_GAP_MS < right.begin_ms for left, right in pairwise(here))
+
+
+def test_lines_from_before_1970_begin_a_rate() -> None:
+    """A rate may begin with any pane, the one just before 1970 too, and goes on from there."""
+    for pane in (-1, -MINUTE_PANES, -(1 << 50), 0):
+        rate = Rate()
+        assert rate.add(pane, 3)
+        assert rate.add(pane + 1, 4)
+        assert rate.lines(pane + 1) == 7

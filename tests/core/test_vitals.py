@@ -8,7 +8,7 @@ import pytest
 
 from streams.catalogue import strategies
 from streams.core.events import Sample
-from streams.core.vitals import LINES, PROBES, SERIES_MAX, STALE_MS, Vital
+from streams.core.vitals import LINES, PROBES, SERIES_MAX, STALE_MS, Counter, Flow, Vital
 
 
 def total(metric: str, at_ms: int, last: float, *, series: str = "rule#a", host: str = "h1", **fields: Any) -> Sample:
@@ -187,3 +187,19 @@ def test_a_value_is_of_the_newest_minute_lately() -> None:
     assert (vital.value("disk"), vital.value("disk", "max"), vital.value("cpu")) == (2.0, 3.0, None)
     vital.minute = 4
     assert vital.value("disk") is None
+
+
+def test_rates_are_added_alike_everywhere() -> None:
+    """The sum of a metric's series is rounded once, so no version of Python adds them up to something else."""
+    flow = Flow({str(number): Counter(1_000, 0, 0.1, 0.1, 0.1) for number in range(10)})
+    assert flow.per_second() == 1.0
+    assert flow.per_second(adds=False) == 0.1
+
+
+def test_absurd_totals_are_a_rate() -> None:
+    """Counters that grow by more than a number can hold are clipped, and can still be added up."""
+    flow = Flow()
+    for name in ("a", "b", "c"):
+        flow.counters[name] = Counter(0, 0, -1e308)
+        flow.counters[name].hear(total("network", 1_000, 1e308))
+    assert flow.per_second() == 3e15
