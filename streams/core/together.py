@@ -26,6 +26,8 @@ SERVICES_MAX: Final = 2_000
 NEAR_MAX: Final = 16
 """The newest onsets among which those are looked for that a new one meets: in a storm everything meets everything."""
 MEETINGS_LEAST: Final = 3
+CERTAIN: Final = 700.0
+"""Where so many are expected, the most that are counted (``KEPT``) are certain; its exponential is still a number."""
 LEADS_SHARE: Final = 0.75
 """One leads the other when at least this part of their meetings begins with it."""
 
@@ -120,7 +122,7 @@ def _lags(mine: Sequence[int], theirs: Sequence[int]) -> list[int]:
 
 def _at_least(count: int, expected: float) -> float:
     """Return the probability of ``count`` or more when ``expected`` are expected: the tail of Poisson's series."""
-    if count == 0:
+    if count == 0 or expected > CERTAIN:
         return 1.0
     term = exp(-expected)
     for at in range(1, count + 1):
