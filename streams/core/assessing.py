@@ -69,7 +69,8 @@ def hear_samples(turn: Turn, samples: tuple[Sample, ...]) -> None:
         _reach(turn, service, vital, at_ms)
         rule = sample.series.partition("#")[0]
         if sample.kind == "gauge":
-            vital.measure(sample.metric, rule, at_ms, sample.max if row.of == "max" else sample.sum / sample.count)
+            value = sample.max if row.of == "max" else sample.sum / max(sample.count, 1)
+            vital.measure(sample.metric, rule, at_ms, value)
         else:
             counters = turn.state.vitals
             counters.counters += vital.count(sample, rule, SERIES_TOTAL_MAX - counters.counters)

@@ -32,6 +32,8 @@ GAIN: Final = 0.5
 """A trend must leave at most this part of the error of "as now". 0.3 misses slow leaks, 0.7 sees trends in noise."""
 VALUE_MAX: Final = 1e15
 UNITS_MAX: Final = 10_000
+NEVER_MINUTES: Final = 1e9
+"""What takes this long, nineteen centuries, will never be; readers' calendars end before it would."""
 
 
 class Bucket(Struct, array_like=True):
@@ -154,7 +156,7 @@ def capacity(said: Forecast, units: int, target: float, limit: float = 100.0) ->
     """
     if not said.valid or units < 1:
         return Capacity(valid=False, use=0.0, use_high=0.0, units=units, advice="")
-    needed = min(max(math.ceil(units * max(said.high, 0.0) / target), 1), UNITS_MAX)
+    needed = max(math.ceil(min(units * max(said.high, 0.0) / target, UNITS_MAX)), 1)
     advice = "scale_up" if needed > units else "scale_down" if needed < units else "hold"
     shares = stored(said.value / limit), stored(said.high / limit)
     return Capacity(valid=True, use=shares[0], use_high=shares[1], units=needed, advice=advice)
@@ -222,4 +224,4 @@ def _reached(way: float, speed: float, wrong: float, minutes: float) -> int:
     faster = speed + wrong / minutes
     beyond = way / faster if faster > 0.0 else math.inf
     found = within if within <= minutes else max(beyond, minutes)
-    return round(found * BUCKET_MS) if found < VALUE_MAX else -1
+    return round(found * BUCKET_MS) if found < NEVER_MINUTES else -1

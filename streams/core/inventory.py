@@ -26,6 +26,10 @@ SWITCH_KINDS: Final = ("feature", "upstream", "replicas", "traffic")
 SIGNALS: Final = ("", "HUP", "USR1", "USR2")
 TOOLS: Final = ("renew_certificate", "end_idle_sessions")
 """Jobs that only the service's owner knows how to do; the inventory gives the command line of each."""
+QUEUE_LIMIT_MAX: Final = 10**12
+PORT_MAX: Final = 65_535
+PROBE_MAX_MS: Final = 86_400_000
+"""Probes are a day apart at most."""
 NEEDED: Final[dict[str, tuple[str, ...]]] = {
     "systemd": ("unit",),
     "docker": ("container",),
@@ -135,8 +139,10 @@ def check_service(spec: ServiceSpec) -> None:
     one_of(f"{what}: type", spec.type, SERVICE_TYPES)
     one_of(f"{what}: mode", spec.mode, MODES)
     one_of(f"{what}: reload_signal", spec.reload_signal, SIGNALS)
-    if spec.queue_limit < 0:
-        raise InputError(f"{what}: queue_limit is below 0; leave it out where there is none")
+    if not 0 <= spec.queue_limit <= QUEUE_LIMIT_MAX:
+        raise InputError(f"{what}: queue_limit is not in 0..{QUEUE_LIMIT_MAX:,}; leave it out where there is none")
+    if not 0 <= spec.port <= PORT_MAX:
+        raise InputError(f"{what}: port is not in 0..{PORT_MAX}")
     if not spec.name or not spec.host:
         raise InputError(f"service {spec.name!r}: name and host must not be empty")
     missing = [name for name in NEEDED.get(spec.type, ()) if not getattr(spec, name)]
@@ -154,8 +160,8 @@ def check_service(spec: ServiceSpec) -> None:
 
 def _check_probe(what: str, probe: ProbeSpec) -> None:
     one_of(f"{what}: probe kind", probe.kind, PROBE_KINDS)
-    if probe.every_ms < 100 or probe.timeout_ms < 1:
-        raise InputError(f"{what}: a probe's every_ms is 100 or more, its timeout_ms 1 or more")
+    if not 100 <= probe.every_ms <= PROBE_MAX_MS or not 1 <= probe.timeout_ms <= PROBE_MAX_MS:
+        raise InputError(f"{what}: a probe's every_ms is 100..{PROBE_MAX_MS:,}, its timeout_ms 1..{PROBE_MAX_MS:,}")
     if not abs(probe.limit) < math.inf:
         raise InputError(f"{what}: a probe's limit is a number")
     if probe.kind in {"certificate", "disk", "memory"} and probe.limit <= 0:

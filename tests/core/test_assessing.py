@@ -351,3 +351,11 @@ def test_measuring_goes_on_after_a_restart() -> None:
     assert {"assessed", "health_changed", "alerted"} <= set(kinds(again))
     assert [sha256_of(one) for one in again] == [sha256_of(one) for one in world.decisions[-len(again) :]]
     assert copy.snapshot() == world.fold.snapshot()
+
+
+def test_a_gauge_of_no_value_stops_nothing() -> None:
+    """A sample that says that it is of no value at all is taken at its sum."""
+    world = a_world("api")
+    world.slice("metrics", lines=0, samples=(total(world, "memory", 5.0, kind="gauge", count=0, sum=5.0),))
+    minute(world)
+    assert figures(only(world.sample("api", memory=5.0), "assessed"))["memory"] == 5.0

@@ -10,6 +10,7 @@ from hypothesis import given
 from streams.core.forecast import (
     BUCKET_MS,
     BUCKETS_MAX,
+    UNITS_MAX,
     Capacity,
     Forecast,
     Trend,
@@ -161,3 +162,16 @@ def test_capacity_for_what_shrinks() -> None:
 def test_no_capacity_without_a_forecast() -> None:
     """Nothing is advised from a history that is too short."""
     assert capacity(said_of(leak(10, 0.5)), 3, 70.0) == Capacity(valid=False, use=0.0, use_high=0.0, units=3, advice="")
+
+
+def test_a_limit_that_is_reached_after_all_calendars_is_never_reached() -> None:
+    """A time that no reader of the event log could hold is said to be never."""
+    said = Forecast(valid=True, at_ms=900_000, value=3e-9, low=2e-9, high=4e-9, level=0.0, slope=2e-10)
+    near = until(said, 0, 1.0)
+    assert (near.valid, near.expected_ms, near.latest_ms) == (True, -1, -1)
+
+
+def test_a_target_of_next_to_nothing_takes_as_much_as_there_may_be() -> None:
+    """However small the share of use is that a person wants, the capacity for it is a number."""
+    said = Forecast(valid=True, at_ms=0, value=90.0, low=80.0, high=95.0, level=90.0, slope=0.0)
+    assert capacity(said, 100, 1e-320).units == UNITS_MAX

@@ -10,6 +10,7 @@ from streams.core.config import Inventory, Policy, check
 from streams.core.errors import InputError
 from streams.core.events import ActionHalted, ActionResumed, ApprovalGiven, InboxEvent, Message, Tally
 from streams.core.incidents import STRANGERS_MAX, SYMPTOMS_MAX
+from streams.core.inventory import ProbeSpec
 from tests.core import team
 from tests.core.test_fold import QUICK, a_world, only
 from tests.core.world import World, detection, kinds, spec
@@ -190,3 +191,20 @@ def test_open_commands_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     world = a_world("a", "b", "c")
     sent = [only(world.detect(name, "process_crash"), "commanded") for name in "abc"]
     assert list(world.fold._state.commands_open) == [sent[1].id, sent[2].id]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"queue_limit": 10**400},
+        {"port": 10**30},
+        {"probes": (ProbeSpec(kind="tcp", target="h:1", every_ms=10**30),)},
+        {"probes": (ProbeSpec(kind="tcp", target="h:1", timeout_ms=10**30),)},
+    ],
+)
+def test_an_inventory_that_no_snapshot_could_hold_is_refused(fields: dict[str, Any]) -> None:
+    """A number of an entry beyond what it can mean is refused, and the state can still be saved."""
+    world = World()
+    (decision,) = world.apply("inventory", Inventory(services=(spec("api", **fields),)))
+    assert decision.reason == "inventory refused, from ada"
+    assert world.fold.snapshot()
