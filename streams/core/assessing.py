@@ -117,18 +117,25 @@ def _followed(turn: Turn, service: str, *, measured: bool = False) -> Vital | No
     vital = vitals.followed.get(service)
     if vital is not None or not (measured or turn.fleet.spec(service) is not None):
         return vital
-    if len(vitals.followed) >= VITALS_MAX and not _make_room(turn):
+    if len(vitals.followed) >= VITALS_MAX and not _make_room(turn, service):
         return None
     vital = vitals.followed[service] = Vital(heard_ms=turn.now_ms)
     return vital
 
 
-def _make_room(turn: Turn) -> bool:
-    """Let the longest silent service go; False, said once an hour, when all were heard of lately."""
+def _make_room(turn: Turn, service: str) -> bool:
+    """Let the longest silent service go, or for one of the inventory a stranger: anybody can make up names.
+
+    False, said once an hour, when there is none to go.
+    """
     vitals = turn.state.vitals
+    if turn.fleet.spec(service) is not None and len(turn.fleet) <= VITALS_MAX:
+        stranger = next(name for name in vitals.followed if turn.fleet.spec(name) is None)  # by count there is one
+        _let_go(turn, stranger, "not in the inventory, and another one is")
+        return True
     if turn.now_ms < vitals.full_looked_ms + FULL_LOOKED_EVERY_MS:
         return False
-    if _let_go(turn, SILENT_MS):
+    if _let_silent_go(turn, SILENT_MS):
         return True
     vitals.full_looked_ms = turn.now_ms
     if turn.now_ms >= vitals.full_said_ms + FULL_SAID_EVERY_MS:
@@ -138,19 +145,24 @@ def _make_room(turn: Turn) -> bool:
     return False
 
 
-def _let_go(turn: Turn, silent_ms: int) -> bool:
-    """Follow the longest silent service no longer, if it was silent for so long; what was told of it is taken back."""
-    vitals = turn.state.vitals
-    name = next(iter(vitals.followed))
-    vital = vitals.followed[name]
-    if turn.now_ms - vital.heard_ms < silent_ms:
+def _let_silent_go(turn: Turn, silent_ms: int) -> bool:
+    """Follow the longest silent service no longer, if it was silent for so long."""
+    name = next(iter(turn.state.vitals.followed))
+    if turn.now_ms - turn.state.vitals.followed[name].heard_ms < silent_ms:
         return False
-    resolve_all(turn, name, vital)
-    foreseeing.forget(turn, name)
-    del vitals.followed[name]
-    vitals.counters -= sum(len(flow.counters) for flow in vital.flows.values())
-    turn.write(Draft(kind="unfollowed", reason="longest silent", service=name))
+    _let_go(turn, name, "longest silent")
     return True
+
+
+def _let_go(turn: Turn, service: str, why: str) -> None:
+    """Follow a service no longer; what was told of it is taken back."""
+    vitals = turn.state.vitals
+    vital = vitals.followed[service]
+    resolve_all(turn, service, vital)
+    foreseeing.forget(turn, service)
+    del vitals.followed[service]
+    vitals.counters -= sum(len(flow.counters) for flow in vital.flows.values())
+    turn.write(Draft(kind="unfollowed", reason=why, service=service))
 
 
 def _reach(turn: Turn, service: str, vital: Vital, at_ms: int) -> None:
@@ -164,7 +176,7 @@ def _reach(turn: Turn, service: str, vital: Vital, at_ms: int) -> None:
     vital.lines = vital.errors = 0
     followed = turn.state.vitals.followed
     followed[service] = followed.pop(service)
-    _let_go(turn, GONE_MS)
+    _let_silent_go(turn, GONE_MS)
 
 
 def _turn_minute(turn: Turn, service: str, vital: Vital) -> None:

@@ -22,7 +22,8 @@ from streams.core.health import MetricRow
 from streams.core.tracks import VALUE_MAX, Track
 
 VITALS_MAX: Final = 2_000
-"""Services that are followed; each more is one of them silent for ``SILENT_MS`` less, or is not followed."""
+"""Services that are followed; each more is one of them silent for ``SILENT_MS`` less, or is not followed. For one of
+the inventory a stranger goes, as long as the inventory has no more services than these."""
 SILENT_MS: Final = 900_000
 GONE_MS: Final = 90_000_000
 """A service that was silent for 25 hours is not followed any more: one that is heard of once a day is."""

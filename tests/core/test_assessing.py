@@ -333,6 +333,22 @@ def test_no_room_is_told_once_an_hour(monkeypatch: pytest.MonkeyPatch) -> None:
     assert {one.service for one in world.decisions if one.kind == "assessed"} == {"busy"}
 
 
+def test_strangers_leave_for_the_inventory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many made-up services report without a pause, one of the inventory is followed, and stays."""
+    monkeypatch.setattr(assessing, "VITALS_MAX", 3)
+    world = a_world()
+    for number in range(10):
+        if number == 2:
+            world.apply("inventory", Inventory(services=(spec("api"), spec("db"))))
+        for name in ("w", "x", "y", "z", *(("api", "db") if number > 2 else ())):
+            world.sample(name, cpu=1.0)
+        minute(world)
+    assert set(state_of(world).vitals.followed) >= {"api", "db"}
+    left = [(one.service, one.reason) for one in world.decisions if one.kind == "unfollowed" and one.service]
+    assert [reason for _, reason in left] == ["not in the inventory, and another one is"] * 2
+    assert len(state_of(world).vitals.followed) == 3
+
+
 def test_measuring_goes_on_after_a_restart() -> None:
     """A fold restored from a snapshot assesses the same bytes as one that never stopped."""
     world = World()
