@@ -161,9 +161,15 @@ def _fields(words: list[str]) -> dict[str, str]:
 
 
 def _typed(given: dict[str, str], shape: type[Any]) -> dict[str, Any]:
-    """Return values as the struct's fields want them; a tuple is written with commas."""
+    """Return values as the struct's fields want them; a tuple is written with commas, and so are the names of tools."""
     types = {field.name: field.type for field in msgspec.structs.fields(shape)}
     return {
-        name: msgspec.convert(value.split(",") if types[name] == tuple[str, ...] else value, types[name], strict=False)
+        name: msgspec.convert(_parts(name, value, types[name]), types[name], strict=False)
         for name, value in given.items()
     }
+
+
+def _parts(name: str, value: str, kind: Any) -> Any:
+    if name == "tools":
+        return {tool: ("run", tool) for tool in value.split(",")}
+    return value.split(",") if kind == tuple[str, ...] else value
