@@ -23,6 +23,8 @@ LOGGING: Final = "org.apache.logging.log4j:log4j-slf4j-impl:2.25.4"
 parent's version table replaces kafka-clients by 3.9.1."""
 
 CHECKSUMS: Final = Path(__file__).with_name("kafka.sha256")
+KNOWN: Final = "logmend-kafka.json"
+"""File in the resolver's cache with the paths of the jars that were resolved."""
 FETCH_TIMEOUT_S: Final = 300
 
 
@@ -84,7 +86,8 @@ def damaged(jars: Sequence[Path], expected: Mapping[str, str]) -> list[str]:
 def _resolve() -> list[Path]:
     """Resolve with the user's own settings of the resolver (caches, mirrors), one process at a time.
 
-    The resolver takes what an interrupted download left for whole, so bytes are checked, and once fetched again.
+    The resolver takes what an interrupted download left for whole, so bytes are checked, and once fetched again. It is
+    not asked again for what is there and whole: it would lay the files out anew under a Java that is just reading them.
     """
     from jgo.config import GlobalSettings  # noqa: PLC0415 - only this process needs it
 
@@ -92,7 +95,9 @@ def _resolve() -> list[Path]:
     resolver.cache_dir.mkdir(parents=True, exist_ok=True)
     with (resolver.cache_dir / "logmend-kafka.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        expected = checksums()
+        expected, known = checksums(), resolver.cache_dir / KNOWN
+        if not damaged(jars := _known(known), expected):
+            return jars
         jars = _build(resolver.repositories, update=False)
         if bad := damaged(jars, expected):
             for path in [*jars, *resolver.repo_cache.rglob("*.jar")]:
@@ -100,9 +105,19 @@ def _resolve() -> list[Path]:
                     path.unlink(missing_ok=True)
             jars = _build(resolver.repositories, update=True)
             bad = damaged(jars, expected)
-    if bad:
-        raise InputError(f"the repository's {', '.join(bad[:3])} are not the bytes that belong to {KAFKA}")
-    return [jar for jar in jars if jar.name in expected]
+        if bad:
+            raise InputError(f"the repository's {', '.join(bad[:3])} are not the bytes that belong to {KAFKA}")
+        jars = [jar for jar in jars if jar.name in expected]
+        known.write_text(json.dumps([str(jar) for jar in jars]))
+    return jars
+
+
+def _known(path: Path) -> list[Path]:
+    """Return the jars that were resolved before; none when that was never written down, or is damaged."""
+    try:
+        return [Path(jar) for jar in json.loads(path.read_bytes())]
+    except (OSError, ValueError, TypeError):
+        return []
 
 
 def _build(mirrors: dict[str, str], *, update: bool) -> list[Path]:

@@ -84,3 +84,11 @@ def test_the_cause_of_a_brokers_end_is_said(tmp_path: Path, file: str, text: str
     (tmp_path / "kafka").mkdir()
     (tmp_path / "kafka" / file).write_text(f"{text}\n")
     assert says in EmbeddedBroker(Settings(data_dir=tmp_path))._cause()
+
+
+async def test_jars_that_are_there_are_left_alone() -> None:
+    """A second start finds the files as they are, not laid out anew: a Java may be reading them just then."""
+    first = await jars.kafka_jars()
+    before = [(jar, jar.lstat().st_ino, jar.lstat().st_ctime_ns) for jar in first]
+    assert await jars.kafka_jars() == first
+    assert [(jar, jar.lstat().st_ino, jar.lstat().st_ctime_ns) for jar in first] == before
