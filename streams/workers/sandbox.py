@@ -70,22 +70,26 @@ class Child:
 
 def launch(order: Order, around: Surroundings) -> Child:
     """Begin an action in a child process."""
-    parent = os.getpid()
+    parent, began = os.getpid(), time.monotonic()
     receive, send = os.pipe()
     pid = os.fork()
     if pid == 0:
-        _child(order, around, parent, send)
+        _child(order, around, parent, send, began)
     os.close(send)
     return Child(order, pid, receive)
 
 
-def _child(order: Order, around: Surroundings, parent: int, pipe: int) -> NoReturn:
-    """Run the action and leave, whatever happens: nothing of the worker's own code may go on in here."""
+def _child(order: Order, around: Surroundings, parent: int, pipe: int, began: float) -> NoReturn:
+    """Run the action and leave, whatever happens: nothing of the worker's own code may go on in here.
+
+    The time that it took to get this far (on a busy machine) is of the action's own, so that it times itself out first.
+    """
     status = 1
     try:
         gc.disable()
         _isolate(order, parent, pipe)
-        result = perform(order, around)
+        left_ms = order.timeout_ms - int((time.monotonic() - began) * 1000)
+        result = perform(msgspec.structs.replace(order, timeout_ms=max(left_ms, 1)), around)
         os.write(pipe, msgspec.msgpack.encode(result))
         status = 0
     finally:

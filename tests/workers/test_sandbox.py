@@ -28,6 +28,11 @@ def act(order, around):
 {body}
 
 sandbox.handler = lambda action: act
+isolate = sandbox._isolate
+def slow_start(*given):
+    isolate(*given)
+    time.sleep({start_s})
+sandbox._isolate = slow_start
 kept = os.open("/dev/null", os.O_RDONLY)
 os.set_inheritable(kept, True)
 order = Order("1-0-0", ServiceSpec(name="x", host="h"), actions()["process.stop"], {{}}, {timeout_ms}, True)
@@ -44,10 +49,10 @@ print(json.dumps([result.ok, result.code, result.effect, result.detail]))
 """
 
 
-def act(body: str, timeout_ms: int = 5_000) -> list[Any]:
-    """Run an action's body in the sandbox; return its result."""
+def act(body: str, timeout_ms: int = 5_000, start_s: float = 0.0) -> list[Any]:
+    """Run an action's body in the sandbox, which takes so long to get ready; return its result."""
     lines = "\n".join("    " + line for line in body.splitlines())
-    program = PROGRAM.format(body=lines, timeout_ms=timeout_ms)
+    program = PROGRAM.format(body=lines, timeout_ms=timeout_ms, start_s=start_s)
     environment = {**os.environ, "SECRET": "of the pool"}
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, env=environment)
     found: list[Any] = json.loads(done.stdout)
@@ -148,3 +153,10 @@ def _command_line(pid: int) -> bytes:
         return Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return b""
+
+
+def test_a_slow_start_takes_of_the_actions_own_time() -> None:
+    """What it took to begin is no longer there for the action: its own time-out comes before it is killed."""
+    ok, code, effect, left_ms = act("return Result(False, 'timed_out', 'none', str(order.timeout_ms))", 600, 0.4)
+    assert (ok, code, effect) == (False, "timed_out", "none")
+    assert 1 <= int(left_ms) <= 200
