@@ -60,8 +60,6 @@ HEALTH_METRICS: Final = (
 SAMPLE_KINDS: Final = ("gauge", "total", "delta")
 """A value at a moment; a counter that grows until its producer starts anew; how much one grew since the last time."""
 MODES: Final = ("observe", "approve", "auto")
-OUTCOME_STATUSES: Final = ("done", "refused", "expired", "in_doubt")
-"""How a command ends, exactly once. ``done`` says that the action ran; ``ok`` says whether it reported success."""
 
 CAUSES_MAX: Final = 3
 """A detection, an incident and a decision name at most this many lines; the count says how many there were."""

@@ -21,7 +21,6 @@ from streams.core.num import stored
 
 BUCKET_MS: Final = 60_000
 BUCKETS_MAX: Final = 60
-AHEAD_MIN_MS: Final = 60_000
 AHEAD_MAX_MS: Final = 1_800_000
 TRIALS_MIN: Final = 10
 """Errors of the past that an interval rests on at least: 25 minutes of history for 15 ahead, 40 for 30."""

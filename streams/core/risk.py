@@ -82,9 +82,6 @@ class Risk(Struct, frozen=True, kw_only=True):
         }
 
 
-BLAST_RADII: Final = ("none", "service", "host")
-
-
 def assess(table: RiskTable, verb: str, *, reversible: bool, blast_radius: str, standing: Standing) -> Risk:
     """Return the risk of an action; one whose ``blast_radius`` is none of the three counts as ``host``.
 

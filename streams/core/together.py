@@ -26,8 +26,6 @@ SERVICES_MAX: Final = 2_000
 NEAR_MAX: Final = 16
 """The newest onsets among which those are looked for that a new one meets: in a storm everything meets everything."""
 MEETINGS_LEAST: Final = 3
-CERTAIN: Final = 700.0
-"""Where so many are expected, the most that are counted (``KEPT``) are certain; its exponential is still a number."""
 LEADS_SHARE: Final = 0.75
 """One leads the other when at least this part of their meetings begins with it."""
 
@@ -96,7 +94,9 @@ class Onsets(Struct):
         lags = sorted(_lags(mine, theirs))
         span_ms = max(now_ms - begin_ms, 2 * WINDOW_MS)
         expected = len(mine) * len(theirs) * 2 * WINDOW_MS / span_ms
-        surprise = max(0.0, -log(max(_at_least(len(lags), expected) * pairs, 1e-300)) / LN10)
+        surprise = 0.0  # no more than chance gives, which may be hundreds, is none
+        if len(lags) > expected:
+            surprise = max(0.0, -log(max(_at_least(len(lags), expected) * pairs, 1e-300)) / LN10)
         lag_ms = lags[len(lags) // 2] if lags else 0
         if lag_ms < 0:
             first, second, lag_ms, lags = second, first, -lag_ms, [-lag for lag in lags]
@@ -122,7 +122,7 @@ def _lags(mine: Sequence[int], theirs: Sequence[int]) -> list[int]:
 
 def _at_least(count: int, expected: float) -> float:
     """Return the probability of ``count`` or more when ``expected`` are expected: the tail of Poisson's series."""
-    if count == 0 or expected > CERTAIN:
+    if count == 0:
         return 1.0
     term = exp(-expected)
     for at in range(1, count + 1):

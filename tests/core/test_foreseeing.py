@@ -99,7 +99,7 @@ def test_an_alarm_is_said_at_once_and_so_is_its_end() -> None:
     alarms = [figure(one, "probability") >= 0.5 for one in said]
     up = alarms.index(True)
     assert said[up].at_ms - said[up - 1].at_ms < 30_000
-    assert True not in alarms[alarms.index(False, up) :]
+    assert not any(alarms[alarms.index(False, up) :])
 
 
 def test_off_means_nothing_is_predicted_learnt_or_forecast() -> None:
