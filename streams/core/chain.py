@@ -12,7 +12,10 @@ _ENCODER = msgspec.msgpack.Encoder()
 
 
 def canonical(decision: Decision) -> bytes:
-    """Return the bytes that are hashed: MessagePack maps, fields in declared order, every field present."""
+    """Return the bytes that are hashed: a MessagePack map, fields in declared order.
+
+    A field that version 1 had not is left out while it holds its default: what was recorded without it keeps its hash.
+    """
     return _ENCODER.encode(decision)
 
 

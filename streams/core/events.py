@@ -358,7 +358,7 @@ class Command(Event, frozen=True):
     approved_by: str
 
 
-class Decision(Event, frozen=True):
+class Decision(Event, frozen=True, omit_defaults=True):
     """One entry of the event log. See ``kinds.DECISION_KINDS`` for what each kind means and which fields it fills.
 
     ``seq`` is dense and never restarts; ``id`` is ``<epoch>-<facts_offset>-<ordinal>``; ``previous_sha256`` is the

@@ -21,6 +21,7 @@ import schemas
 from streams import codec
 from streams.core import beside, events
 from streams.core.base import Event
+from streams.core.chain import canonical
 from streams.core.errors import InputError, InvariantError
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -93,6 +94,15 @@ def test_bytes_are_those_that_were_committed(release: schemas.Release) -> None:
     lacks = {field.name: field.default for field in msgspec.structs.fields(kind) if field.name not in known}
     assert codec.decode(golden) == msgspec.structs.replace(sample(kind), **lacks)
     assert schemas.latest(release.name) > release.version or codec.encode(sample(kind)) == golden
+
+
+def test_a_decision_of_the_first_version_keeps_its_hash() -> None:
+    """What was recorded without a later field is hashed without it, so an old chain goes on being one."""
+    golden = codec.decode_decision(bytes.fromhex((GOLDEN / "decision.v1.hex").read_text()))
+    hashed = msgspec.msgpack.decode(canonical(golden))
+    assert tuple(hashed) == tuple(field["name"] for field in schemas.load("decision", 1)["fields"])
+    told = msgspec.structs.replace(golden, figures=(events.Figure("score", 1.0),))
+    assert "figures" in msgspec.msgpack.decode(canonical(told))
 
 
 @pytest.mark.parametrize("release", schemas.released(), ids=lambda release: release.filename)
