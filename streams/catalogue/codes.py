@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 
 import msgspec
 
@@ -13,5 +13,5 @@ import msgspec
 @cache
 def refusals() -> Mapping[str, str]:
     """Return what each code means under which a command is not carried out."""
-    raw = tomllib.loads(files("streams.catalogue").joinpath("codes.toml").read_text("utf-8"))
+    raw = tomllib.loads(Path(__file__).with_name("codes.toml").read_text("utf-8"))
     return msgspec.convert(raw["refusals"], dict[str, str])
