@@ -1,6 +1,7 @@
 """The worker processes of one host: started, asked for a sign of life, replaced under the same name, and let go.
 
-Beside the workers of roles there are guests: specialists, who come when called, and are not replaced when they die.
+Beside the workers of roles there are guests: specialists, who come when called, and are not replaced when they die. The
+process of one has waited for that among the spares (``spares.py``), if there was one left.
 """
 
 from __future__ import annotations
@@ -21,15 +22,12 @@ from streams.core.errors import InvariantError
 from streams.runtime.tether import tethered
 from streams.workers import proc
 from streams.workers.clock import now_ms
-from streams.workers.frames import Answer, Ended, Frames, Hold, Leave, Ping, Pong, Run, pack
-from streams.workers.roles import ROLES, role_of
+from streams.workers.frames import Answer, Become, Ended, Frames, Hold, Leave, Ping, Pong, Run, pack
+from streams.workers.roles import ROLES, SPARE, role_of
+from streams.workers.spares import Pause, Spares, end, kill
 
 READ_BYTES: Final = 65_536
-RESTART_PAUSE_SECONDS: Final = 0.05
-RESTART_PAUSE_MAX_SECONDS: Final = 5.0
-STEADY_SECONDS: Final = 10.0
-"""A worker that lived this long is replaced at once again."""
-SPARE_SECONDS: Final = 5.0
+OVERTIME_SECONDS: Final = 5.0
 """An action is over so long after its time-out at the latest: its worker has had the time to end it and to say so."""
 ENVIRONMENT_KEPT: Final = ("PATH", "HOME", "LANG", "TZ")
 """What a service gets of the pool's environment beside what it declares."""
@@ -44,12 +42,14 @@ class Timing(Struct, frozen=True, kw_only=True):
     """How often a worker is asked for a sign of life, after how long without one it is hung, how long it may leave.
 
     One is hung when as many questions as fit into that time got no answer: while this process stands still, none is
-    asked. One that has an action may take the time of that action to leave, if it is longer.
+    asked. One that has an action may take the time of that action to leave, if it is longer. ``rest_seconds`` after a
+    guest came the host has time for a spare, and so long after that for the next.
     """
 
     health_seconds: float = 10.0
     hung_seconds: float = 60.0
     leave_seconds: float = 35.0
+    rest_seconds: float = 2.0
 
 
 class Worker:
@@ -124,6 +124,8 @@ class Crew:
             Worker(f"{role}_{number:03d}", role) for role in sorted(ROLES) for number in range(1, per_role + 1)
         )
         self._guests: dict[Guest, asyncio.Task[None]] = {}
+        self._spares = Spares(lambda: _spawn(SPARE), timing.rest_seconds)
+        self._keeps_spares: asyncio.Task[None] | None = None
 
     @property
     def workers(self) -> tuple[Worker, ...]:
@@ -136,12 +138,13 @@ class Crew:
             async with asyncio.TaskGroup() as group:
                 self._group = group
                 keepers = [group.create_task(self._keep(worker)) for worker in self._places]
+                self._keeps_spares = group.create_task(self._spares.keep())
                 health = group.create_task(self._watch())
                 await asyncio.wait(keepers)
                 health.cancel()
         finally:
             self._leaving = True
-            await self._end(self._processes())
+            await end([worker.process for worker in self.workers if worker.process])
 
     def choose(self, action: str) -> Worker | None:
         """Return the least busy worker whose role runs an action; None when none is up."""
@@ -151,7 +154,7 @@ class Crew:
 
     def give(self, worker: Worker, run: Run, timeout_ms: int) -> None:
         """Hand a command to a worker, that ends it after ``timeout_ms``."""
-        worker.running[run.command.id] = time.monotonic() + timeout_ms / 1000 + SPARE_SECONDS
+        worker.running[run.command.id] = time.monotonic() + timeout_ms / 1000 + OVERTIME_SECONDS
         self._send(worker, pack(run))
         _tell_guest(worker, "busy")
 
@@ -176,6 +179,8 @@ class Crew:
     async def leave(self) -> None:
         """Let the workers finish what they have and end; kill those that take too long."""
         self._leaving = True
+        if self._keeps_spares is not None:
+            self._keeps_spares.cancel()
         await asyncio.gather(*(self._see_off(worker) for worker in self.workers))
         if self._guests:
             await asyncio.wait(self._guests.values())
@@ -188,31 +193,21 @@ class Crew:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._patience_seconds(worker)):
                 await process.wait()
-        await self._end((process,))
+        await end((process,))
 
     def _is_leaving(self) -> bool:
         return self._leaving
 
-    def _processes(self) -> list[asyncio.subprocess.Process]:
-        return [worker.process for worker in self.workers if worker.process]
-
-    async def _end(self, processes: Sequence[asyncio.subprocess.Process]) -> None:
-        for process in processes:
-            _kill(process)
-        for process in processes:
-            await process.wait()
-
     async def _keep(self, worker: Worker) -> None:
-        pause = RESTART_PAUSE_SECONDS
+        pause = Pause()
         while not self._is_leaving():
             began = time.monotonic()
             status = await self._live(worker)
             if not self._is_leaving():
                 worker.errors += 1
-                steady = time.monotonic() - began > STEADY_SECONDS
-                pause = RESTART_PAUSE_SECONDS if steady else min(pause * 2, RESTART_PAUSE_MAX_SECONDS)
-                telemetry.child_restarted(worker.name, status, pause)
-                await asyncio.sleep(pause)
+                seconds = pause.after(began)
+                telemetry.child_restarted(worker.name, status, seconds)
+                await asyncio.sleep(seconds)
 
     async def _visit(self, guest: Guest) -> None:
         try:
@@ -225,20 +220,25 @@ class Crew:
 
     async def _live(self, worker: Worker) -> int:
         """Have one process of a worker from start to end; return its status. ``OSError`` when it can't start."""
-        process = await _spawn(worker.role)
+        process = await self._process_for(worker)
         worker.process, worker.started_ms, worker.unanswered = process, now_ms(), 0
         if isinstance(worker, Guest):
-            self._send(worker, pack(worker.hold) + pack(Ping(0)))
+            self._send(worker, pack(Become(worker.role)) + pack(worker.hold) + pack(Ping(0)))
             if worker.is_leaving:
                 self.dismiss(worker)
         self._ready()
         if self._is_leaving():
-            _kill(process)
+            kill(process)
         await self._listen(worker, process)
         status = await process.wait()
         worker.process = None
         self._mourn(worker)
         return status
+
+    async def _process_for(self, worker: Worker) -> asyncio.subprocess.Process:
+        if isinstance(worker, Guest):
+            return self._spares.take() or await _spawn(SPARE)
+        return await _spawn(worker.role)
 
     def _mourn(self, worker: Worker) -> None:
         lost, worker.running = tuple(worker.running), {}
@@ -255,7 +255,7 @@ class Crew:
                     self._hear(worker, frame)
             except (InvariantError, ValueError) as error:
                 telemetry.handled("worker", str(error))
-                _kill(process)
+                kill(process)
                 return
 
     def _hear(self, worker: Worker, frame: object) -> None:
@@ -281,7 +281,7 @@ class Crew:
                     continue
                 if worker.unanswered * self._timing.health_seconds >= self._timing.hung_seconds:
                     telemetry.handled("worker", f"{worker.name} gave no sign of life and is replaced")
-                    _kill(worker.process)
+                    kill(worker.process)
                 else:
                     worker.unanswered += 1
                     self._send(worker, pack(Ping(number)))
@@ -320,9 +320,4 @@ def _tell_guest(worker: Worker, news: str) -> None:
 
 def _kill_if_running(process: asyncio.subprocess.Process) -> None:
     if process.returncode is None:
-        _kill(process)
-
-
-def _kill(process: asyncio.subprocess.Process) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        process.kill()
+        kill(process)

@@ -25,6 +25,12 @@ class Run(Struct, frozen=True, tag="run"):
     surroundings: Surroundings
 
 
+class Become(Struct, frozen=True, tag="become"):
+    """Tell a spare which specialist it is from now on: the name of a row of ``specialists.toml``."""
+
+    name: str
+
+
 class Hold(Struct, frozen=True, tag="hold"):
     """What a specialist may hold: memory in MiB, and its share of a processor."""
 
@@ -59,7 +65,7 @@ class Ended(Struct, frozen=True, tag="ended"):
     finished_ms: int
 
 
-Request = Run | Hold | Ping | Leave
+Request = Run | Become | Hold | Ping | Leave
 Answer = Pong | Ended
 
 

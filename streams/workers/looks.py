@@ -26,7 +26,6 @@ from streams.workers.units import SYSTEMCTL
 STATUS_LINE_MAX: Final = 1_024
 CERTIFICATE_BYTES_MAX: Final = 1 << 20
 MEBIBYTE: Final = 1 << 20
-STOPPED: Final = frozenset("Tt")
 SUCCESS: Final = range(200, 400)
 CODE_MAX: Final = 40
 
@@ -77,7 +76,7 @@ async def _process(spec: ServiceSpec, probe: ProbeSpec) -> Seen:  # noqa: ARG001
     status = proc.status_of_identity(current.identity) if current else None
     if status is None:
         return False, "down"
-    return (False, "stopped") if status.state in STOPPED else (True, "up")
+    return (False, "stopped") if status.state in proc.STOPPED else (True, "up")
 
 
 async def _tcp(spec: ServiceSpec, probe: ProbeSpec) -> Seen:

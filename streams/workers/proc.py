@@ -13,6 +13,8 @@ from typing import Final, NamedTuple
 PROC: Final = Path("/proc")
 DEAD: Final = frozenset("ZXx")
 """States of a process that has ended, reaped or not."""
+STOPPED: Final = frozenset("Tt")
+"""States of one that does nothing until it is told to go on."""
 
 
 class Identity(NamedTuple):

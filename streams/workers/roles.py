@@ -16,6 +16,8 @@ from streams.catalogue.actions import actions
 from streams.workers.orders import Order
 from streams.workers.results import Result, Surroundings
 
+SPARE: Final = "spare"
+"""The name of a worker that has no actions yet: it waits to become a specialist."""
 Handler = Callable[[Order, Surroundings], Result]
 
 _ANY: Final[Mapping[str, str]] = {

@@ -18,7 +18,6 @@ from streams.workers.units import SYSTEMCTL, kubectl
 
 ASK_MS: Final = 3_000
 MEBIBYTE: Final = 1 << 20
-STOPPED: Final = frozenset("Tt")
 RUNNING_STATES: Final = frozenset({"active", "reloading"})
 THREADS_FIELD: Final = 17
 """Of /proc/<pid>/stat, counted after the name."""
@@ -87,7 +86,7 @@ def _of_pid(pid: int) -> Signs:
     if status is None or status.state in proc.DEAD:
         return {"process_alive": 0.0}
     found = {
-        "process_alive": float(status.state not in STOPPED),
+        "process_alive": float(status.state not in proc.STOPPED),
         "process_uptime_seconds": max(time.time() - proc.started_ms(status.identity) / 1000, 0.0),
         "process_memory_mb": sum(proc.resident_bytes(one.pid) for one in proc.family_of(status)) / MEBIBYTE,
     }

@@ -1,4 +1,4 @@
-"""A process of the pool (``python -m streams.workers.worker NAME``), for a role or as a specialist.
+"""A process of the pool (``python -m streams.workers.worker NAME``), for a role, or a spare that becomes a specialist.
 
 It takes commands from its manager's pipe and runs them.
 
@@ -10,6 +10,7 @@ and the worker ends: the next manager's journal knows what to do about it.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import selectors
 import signal
@@ -23,22 +24,21 @@ from streams.core.commands import command_sha256
 from streams.core.events import Command
 from streams.workers import limits, sandbox
 from streams.workers.clock import now_ms
-from streams.workers.frames import Ended, Frames, Hold, Leave, Ping, Pong, Request, Run, pack
+from streams.workers.frames import Become, Ended, Frames, Hold, Leave, Ping, Pong, Request, Run, pack
 from streams.workers.orders import Order, RefusedError, order_of
 from streams.workers.results import Result
-from streams.workers.roles import abilities, handler
+from streams.workers.roles import HANDLERS, abilities, handler
 from streams.workers.sandbox import Child
 
 READ_BYTES: Final = 65_536
 LOOK_SECONDS: Final = 0.1
+PR_SET_NAME: Final = 15
 
 
 class Worker:
-    """The loop of one worker. ``name``, a role or a specialist, limits what it runs."""
+    """The loop of one worker. ``name``, a role or a specialist, limits what it runs; a spare runs nothing."""
 
     def __init__(self, name: str, inlet: int, outlet: int) -> None:
-        self._actions = abilities(name)
-        self._specialist = teams().specialist(name)
         self._inlet = inlet
         self._outlet = outlet
         self._frames = Frames(Request)
@@ -47,8 +47,15 @@ class Worker:
         self._looks: deque[Run] = deque()
         """Looks of a specialist that wait for the one that is under way."""
         self._leaving = False
-        self._cold = sorted(self._actions)
+        self._become(name)
+        self._cold = sorted(self._actions or HANDLERS)
         """Actions whose modules are not imported yet: that is done while there is nothing else to do."""
+
+    def _become(self, name: str) -> None:
+        """Work under a name from now on; the kernel shows its first 15 letters."""
+        self._actions = abilities(name)
+        self._specialist = teams().specialist(name)
+        ctypes.CDLL(None).prctl(PR_SET_NAME, name.encode())
 
     def run(self) -> None:
         """Work until told to leave, or until the manager is gone."""
@@ -80,6 +87,8 @@ class Worker:
                     self._take(frame)
                 case Ping(number):
                     self._say(pack(Pong(number, len(self._children))))
+                case Become(name):
+                    self._become(name)
                 case Hold(memory_mb, cpu):
                     limits.hold(memory_mb, cpu)
                 case Leave():

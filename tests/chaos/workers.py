@@ -33,10 +33,11 @@ from streams.runtime.admin import create_topics
 from streams.runtime.broker import EmbeddedBroker
 from streams.runtime.kafka import KafkaLog
 from streams.settings import Settings
-from streams.workers.roles import ROLES
+from streams.workers.roles import ROLES, SPARE
 from tests.chaos.fleet import Fleet
 from tests.chaos.target import Target
 from tests.workers.facts import Facts, inventory
+from tests.workers.fleet import name_of
 from tests.workers.kit import command, end_services, process_spec, starts
 from tests.workers.plans import ASKED
 
@@ -298,7 +299,7 @@ def _workers(fleet: Fleet) -> list[psutil.Process]:
 
 def _specialists(fleet: Fleet) -> list[psutil.Process]:
     """Return the living specialists."""
-    return [one for one, name in _children(fleet) if name not in ROLES]
+    return [one for one, name in _children(fleet) if name not in {*ROLES, SPARE}]
 
 
 def _children(fleet: Fleet) -> list[tuple[psutil.Process, str]]:
@@ -306,10 +307,9 @@ def _children(fleet: Fleet) -> list[tuple[psutil.Process, str]]:
     try:
         found = psutil.Process(fleet.children["workers"].state.pid).children()
         living = [one for one in found if one.status() != psutil.STATUS_ZOMBIE]
-        named = [(one, one.cmdline()) for one in living]
-        return [(one, words[-1]) for one, words in named if "streams.workers.worker" in words]
     except psutil.Error:  # one of them has just died
         return []
+    return [(one, name) for one in living if (name := name_of(one))]
 
 
 # ---------------------------------------------------------------------------------------------------- counting

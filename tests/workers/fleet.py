@@ -9,12 +9,17 @@ from pathlib import Path
 
 import psutil
 
+from streams.catalogue import teams
 from streams.codec import encode
 from streams.core.beside import Heartbeat
 from streams.core.events import Command, OutcomeReported
 from streams.core.inventory import ServiceSpec
 from streams.ports import Outgoing
+from streams.workers.roles import SPARE
 from tests.workers.kit import TOPICS, FileLog, FileView, command, until
+
+SHOWN_LETTERS = 15
+"""Of the name of a process, in /proc."""
 
 
 class Fleet:
@@ -61,9 +66,9 @@ class Fleet:
         return (self.root / "manager.log").read_text("utf-8")[-2_000:]
 
     def workers(self, role: str = "") -> list[psutil.Process]:
-        """Return the workers (of a role) of the newest manager."""
+        """Return the workers (of a role, or specialists of a kind, or spares) of the newest manager."""
         children = psutil.Process(self.managers[-1].pid).children()
-        return [child for child in children if _is_worker(child, role)]
+        return [child for child in children if (name := name_of(child)) and role in {"", name}]
 
     def heartbeats(self) -> list[Heartbeat]:
         """Return all heartbeats."""
@@ -76,9 +81,13 @@ class Fleet:
             manager.wait()
 
 
-def _is_worker(process: psutil.Process, role: str) -> bool:
+def name_of(process: psutil.Process) -> str:
+    """Return under which name a worker's process works; ``""`` when it is none, has just ended or has just begun."""
     try:
-        words = process.cmdline()
-    except psutil.Error:  # it has just ended
-        return False
-    return "streams.workers.worker" in words and (not role or words[-1] == role)
+        words, called = process.cmdline(), Path(f"/proc/{process.pid}/comm").read_text("ascii").strip()
+    except (psutil.Error, OSError):
+        return ""
+    if "streams.workers.worker" not in words or words[-1] != SPARE:
+        return words[-1] if "streams.workers.worker" in words else ""
+    names = (SPARE, *(row.name for row in teams().specialists))
+    return next((name for name in names if name[:SHOWN_LETTERS] == called), "")

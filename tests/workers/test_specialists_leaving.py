@@ -11,7 +11,7 @@ import pytest
 
 from streams.catalogue.actions import actions
 from streams.core.inventory import ServiceSpec
-from streams.workers.crew import SPARE_SECONDS, Timing
+from streams.workers.crew import OVERTIME_SECONDS, Timing
 from streams.workers.pool import TELL_SECONDS
 from tests.workers.fleet import Fleet
 from tests.workers.kit import PATIENCE_SECONDS, process_spec, until
@@ -137,7 +137,7 @@ def test_a_clean_stop_lets_an_action_have_its_time(fleet: Fleet) -> None:
 
 def test_the_pools_unit_waits_for_the_longest_action() -> None:
     """The unit gives a pool the time of the catalogue's longest action, or of a leave, and to tell of it."""
-    longest = max(action.timeout_ms for action in actions().values()) / 1000 + SPARE_SECONDS
+    longest = max(action.timeout_ms for action in actions().values()) / 1000 + OVERTIME_SECONDS
     waits = re.search(r"^TimeoutStopSec=(\d+)s$", UNIT.read_text("ascii"), re.MULTILINE)
     assert waits
     assert int(waits[1]) > max(longest, Timing().leave_seconds) + TELL_SECONDS

@@ -22,6 +22,7 @@ from streams.workers.frames import Ended
 from streams.workers.journal import Entry, Journal, Position
 from streams.workers.members import spawn_of
 from streams.workers.results import Result
+from streams.workers.roles import SPARE
 from streams.workers.specialists import HERE_MAX, Specialists
 from tests.workers.kit import Executor, command, process_spec
 from tests.workers.plans import ASKED
@@ -89,7 +90,7 @@ async def test_a_specialist_without_a_process_is_failed(tmp_path: Path, monkeypa
     """When the host can't start a process for it, it is reported failed, and the crew goes on."""
 
     async def none(role: str) -> asyncio.subprocess.Process:
-        if role == "database-optimizer":
+        if role == SPARE:
             raise BlockingIOError(11, "no more processes")
         return await begin(role)
 
