@@ -44,6 +44,26 @@ async def test_an_empty_log_has_every_column(tmp_path: Path) -> None:
     assert [view for view, frame in full.items() if frame.is_empty()] == []
 
 
+def test_every_view_can_be_asked_first(tmp_path: Path) -> None:
+    """A view is made with all that it is made of, whichever is asked for first: here the last ones are."""
+    with EventLog(tmp_path) as log:
+        assert [view for view in reversed(VIEWS) if not log.query(f'SELECT * FROM "{view.upper()}"').is_empty()] == []
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SHOW TABLES",
+        "SELECT table_name AS name FROM information_schema.tables WHERE table_name <> 'one of the lines'",
+        "SELECT view_name AS name FROM duckdb_views() ANTI JOIN lines ON lines.service = view_name",
+    ],
+)
+def test_who_asks_which_views_there_are_sees_them_all(tmp_path: Path, sql: str) -> None:
+    """A list of views has those that nobody has asked for yet."""
+    with EventLog(tmp_path) as log:
+        assert set(VIEWS) <= set(log.query(sql)["name"])
+
+
 async def test_times_are_utc_without_a_zone(told: tuple[History, EventLog]) -> None:
     """Every time in every view is a TIMESTAMP, and says what UTC says."""
     history, log = told
