@@ -119,7 +119,7 @@ def to_parquet(tables: Sequence[Any]) -> bytes:
 
 def from_parquet(data: bytes) -> Any:
     """Return the Arrow table that a file's bytes hold."""
-    return pq.read_table(pa.BufferReader(data), use_threads=False)
+    return pq.ParquetFile(pa.BufferReader(data)).read(use_threads=False)
 
 
 def entry_of(table: str, first: int, last: int, rows: int, data: bytes) -> FileEntry:

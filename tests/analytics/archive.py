@@ -70,7 +70,7 @@ def archived(directory: Path) -> dict[str, list[tuple[int, bytes]]]:
     for name in STREAMS:
         rows = found.setdefault(name, [])
         for file in manifest.files(name):
-            table = pq.read_table(directory / SEGMENTS / file.name, columns=["kafka_offset", "kafka_value"])
+            table = pq.ParquetFile(directory / SEGMENTS / file.name).read(["kafka_offset", "kafka_value"])
             rows.extend((row["kafka_offset"], row["kafka_value"]) for row in table.to_pylist())
     return found
 
