@@ -6,7 +6,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from streams.core.config import Inventory, Policy, RuleSet, canonical, sha256
+from streams.core.config import Config, Policy, canonical, sha256
 from streams.core.events import ConfigApplied
 
 AUTHOR: Final = "lab"
@@ -40,7 +40,7 @@ CLEARING: Final = Policy(quiet_close_ms=1_000, verify_after_ms=0, stay_away_ms=0
 """Closes what an earlier run left open, as soon as it is quiet."""
 
 
-def applied(kind: str, value: Policy | Inventory | RuleSet) -> ConfigApplied:
+def applied(kind: str, value: Config) -> ConfigApplied:
     """Return the inbox event that applies a configuration, said by the lab."""
     body = canonical(value)
     return ConfigApplied(kind=kind, sha256=sha256(body), author=AUTHOR, body=body)

@@ -13,20 +13,28 @@ from typing import Any, Final
 
 import msgspec
 
+from streams.catalogue.actions import actions
 from streams.core import config
-from streams.core.config import Inventory, Policy, RuleSet, RuleSpec, ZoneSpec
+from streams.core.config import Config, Inventory, Policy, RuleSet, RuleSpec, ZoneSpec
 from streams.core.errors import InputError
 from streams.core.events import ConfigApplied
+from streams.core.experience import Experience, LessonSpec, name_of
 from streams.core.inventory import ProbeSpec, ServiceSpec, Switch, check_service
 from streams.ingest import zones
 from streams.workers.orders import RefusedError, check_entry
 
-Config = Policy | Inventory | RuleSet
 UNKNOWN: Final = re.compile(
-    r"unknown field `(?P<field>[^`]*)`(?:.*\.(?P<part>services|zones|rules|probes|switches)\[)?"
+    r"unknown field `(?P<field>[^`]*)`(?:.*\.(?P<part>services|zones|rules|probes|switches|lessons)\[)?"
 )
 """msgspec's words for a field that is not known, with the list that it stands in."""
-PARTS: Final = {"services": ServiceSpec, "zones": ZoneSpec, "rules": RuleSpec, "probes": ProbeSpec, "switches": Switch}
+PARTS: Final = {
+    "services": ServiceSpec,
+    "zones": ZoneSpec,
+    "rules": RuleSpec,
+    "probes": ProbeSpec,
+    "switches": Switch,
+    "lessons": LessonSpec,
+}
 FILE_BYTES_MAX: Final = 600_000
 """What is applied travels as one event, which is at most 1 MB."""
 
@@ -34,7 +42,8 @@ FILE_BYTES_MAX: Final = 600_000
 def read(path: Path) -> Config:
     """Return what a TOML file holds; ``InputError`` naming file and fault otherwise.
 
-    Tables ``[[services]]`` or ``[[zones]]`` make an inventory, ``[[rules]]`` a rule set, anything else is a policy.
+    Tables ``[[services]]`` or ``[[zones]]`` make an inventory, ``[[rules]]`` a rule set, ``[[lessons]]`` what others
+    learnt; anything else is a policy.
     """
     try:
         data = path.read_bytes()
@@ -69,14 +78,18 @@ def _nearest(error: str, kind: type[Config]) -> str:
 
 def _type_of(table: dict[str, Any], path: Path) -> type[Config]:
     if not table:
-        raise InputError(f"{path}: empty; write [[services]], [[zones]], [[rules]] or the settings of a policy")
+        raise InputError(
+            f"{path}: empty; write [[services]], [[zones]], [[rules]], [[lessons]] or the settings of a policy"
+        )
     if "services" in table or "zones" in table:
         return Inventory
+    if "lessons" in table:
+        return Experience
     return RuleSet if "rules" in table else Policy
 
 
 def kind_of(value: Config) -> str:
-    """Return the kind under which a configuration is applied: policy, rules or inventory."""
+    """Return the kind under which a configuration is applied: policy, rules, inventory or lessons."""
     return next(kind for kind, type_ in config.CONFIG_TYPES.items() if isinstance(value, type_))
 
 
@@ -92,6 +105,8 @@ def lint(value: Config) -> Iterator[str]:
         yield from _lint_inventory(value)
     elif isinstance(value, RuleSet):
         yield from (f"rule {name} is there {count} times" for name, count in _repeated(r.id for r in value.rules))
+    elif isinstance(value, Experience):
+        yield from _lint_experience(value)
     else:
         yield from _lint_policy(value)
 
@@ -113,6 +128,15 @@ def _lint_policy(policy: Policy) -> Iterator[str]:
     ):
         if getattr(policy, name) > 1:
             yield f"{name} is {getattr(policy, name)}, and must be at most 1"
+
+
+def _lint_experience(experience: Experience) -> Iterator[str]:
+    try:
+        config.check(experience)
+    except InputError as error:
+        yield str(error)
+    unknown = sorted({one.action for one in experience.lessons} - actions().keys())
+    yield from (f"there is no action {action}" for action in unknown)
 
 
 def _lint_inventory(inventory: Inventory) -> Iterator[str]:
@@ -165,7 +189,7 @@ def _repeated(names: Any) -> Iterator[tuple[str, int]]:
 
 
 def differences(before: Config, after: Config) -> list[tuple[str, Any, Any]]:
-    """Return (what, before, after) for each field that differs; services, zones and rules are compared by their name.
+    """Return (what, before, after) for each field that differs; what is listed in a table is compared by name.
 
     ``None`` stands for what is not there.
     """
@@ -176,6 +200,8 @@ def _named(value: Config) -> dict[str, Any]:
     if isinstance(value, Inventory):
         services = {service.name: msgspec.to_builtins(service) for service in value.services}
         return services | {f"zone of {config.zone_source(spec)}": spec.zone for spec in value.zones}
+    if isinstance(value, Experience):
+        return {name_of(one): f"{one.successes} of {one.successes + one.failures}" for one in value.lessons}
     if isinstance(value, RuleSet):
         return {rule.id: msgspec.to_builtins(rule) for rule in value.rules}
     fields: dict[str, Any] = msgspec.to_builtins(value)

@@ -14,7 +14,7 @@ import click
 from streams.cli import files
 from streams.cli.output import json_option, print_json, printable
 from streams.codec import encode
-from streams.core.config import RuleSet
+from streams.core.config import Config, RuleSet
 from streams.core.directory import Directory
 from streams.core.errors import InputError
 from streams.core.events import ActionHalted, ActionResumed, InboxEvent
@@ -135,7 +135,7 @@ def diff(file: Path, as_json: bool) -> None:  # noqa: FBT001 - click passes it
         click.echo("no change")
 
 
-def _read(file: Path) -> files.Config:
+def _read(file: Path) -> Config:
     """Return what a file holds; rules must also compile and match their own examples."""
     value = files.read(file)
     if isinstance(value, RuleSet):
@@ -145,9 +145,9 @@ def _read(file: Path) -> files.Config:
     return value
 
 
-def _changes(settings: Settings, value: files.Config) -> list[tuple[str, Any, Any]]:
+def _changes(settings: Settings, value: Config) -> list[tuple[str, Any, Any]]:
     kind = files.kind_of(value)
-    before: files.Config = getattr(directory_now(settings), kind)
+    before: Config = getattr(directory_now(settings), kind)
     return files.differences(before, value)
 
 

@@ -9,6 +9,8 @@ import msgspec
 from streams.core.events import Decision
 
 _ENCODER = msgspec.msgpack.Encoder()
+_LATER = tuple((one.name, one.default) for one in msgspec.structs.fields(Decision) if not one.required)
+"""Fields that were added to the first version, which had no defaults."""
 
 
 def canonical(decision: Decision) -> bytes:
@@ -16,7 +18,11 @@ def canonical(decision: Decision) -> bytes:
 
     A field that version 1 had not is left out while it holds its default: what was recorded without it keeps its hash.
     """
-    return _ENCODER.encode(decision)
+    held = msgspec.structs.asdict(decision)
+    for name, default in _LATER:
+        if held[name] == default:
+            del held[name]
+    return _ENCODER.encode(held)
 
 
 def sha256_of(decision: Decision) -> str:

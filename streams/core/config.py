@@ -1,4 +1,4 @@
-"""What people apply: policy, rules and inventory, as typed values that travel as canonical JSON in facts.
+"""What people apply: policy, rules, inventory and lessons, as typed values that travel as canonical JSON in facts.
 
 TOML files are parsed outside; ``canonical`` turns the typed value into the bytes that are hashed, recorded and
 decoded again here.
@@ -14,6 +14,7 @@ import msgspec
 from streams.core.applied import Applied, one_of, unique
 from streams.core.errors import InputError
 from streams.core.events import CATEGORIES, SEVERITIES, ConfigApplied
+from streams.core.experience import Experience, check_experience
 from streams.core.inventory import ServiceSpec, check_service
 
 SERVICES_MAX: Final = 10_000
@@ -184,14 +185,16 @@ class RuleSet(Applied, frozen=True):
     rules: tuple[RuleSpec, ...] = ()
 
 
-CONFIG_TYPES: Final[dict[str, type[Policy | Inventory | RuleSet]]] = {
+Config = Policy | Inventory | RuleSet | Experience
+CONFIG_TYPES: Final[dict[str, type[Config]]] = {
     "policy": Policy,
     "inventory": Inventory,
     "rules": RuleSet,
+    "lessons": Experience,
 }
 
 
-def canonical(value: Policy | Inventory | RuleSet | ServiceSpec) -> bytes:
+def canonical(value: Config | ServiceSpec) -> bytes:
     """Return the one JSON form of a value: fields in declared order, maps by key, no spaces."""
     return msgspec.json.encode(value, order="deterministic")
 
@@ -201,7 +204,7 @@ def sha256(body: bytes) -> str:
     return hashlib.sha256(body).hexdigest()
 
 
-def decode_config(applied: ConfigApplied) -> Policy | Inventory | RuleSet:
+def decode_config(applied: ConfigApplied) -> Config:
     """Return the typed value of an applied configuration; ``InputError`` when kind, hash or shape are wrong."""
     kind = CONFIG_TYPES.get(applied.kind)
     if kind is None:
@@ -216,7 +219,7 @@ def decode_config(applied: ConfigApplied) -> Policy | Inventory | RuleSet:
     return value
 
 
-def check(value: Policy | Inventory | RuleSet) -> None:
+def check(value: Config) -> None:
     """Raise ``InputError`` naming the first field whose value makes no sense."""
     match value:
         case Policy():
@@ -228,6 +231,8 @@ def check(value: Policy | Inventory | RuleSet) -> None:
             for rule in value.rules:
                 one_of(f"rule {rule.id}: category", rule.category, CATEGORIES)
                 one_of(f"rule {rule.id}: severity", rule.severity, SEVERITIES)
+        case Experience():
+            check_experience(value)
 
 
 def _check_policy(policy: Policy) -> None:

@@ -91,6 +91,8 @@ def _said_by_people(turn: Turn, message: Message, fact: Slice) -> None:
             if in_force and applied.kind == "inventory":
                 turn.fleet = Fleet(turn.state.directory.inventory)
                 turn.state.services.forget_probes()
+            if in_force and applied.kind == "lessons":
+                turn.state.lessons.told = turn.state.directory.lessons.told()
             reason = f"{applied.kind} {'by' if in_force else 'refused, from'} {applied.author}"
             _people(turn, message, fact, "config_applied", reason)
             if in_force:

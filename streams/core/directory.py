@@ -23,6 +23,7 @@ from streams.core.events import (
     ProbeReported,
     Slice,
 )
+from streams.core.experience import Experience
 from streams.core.reports import FindingReported, SpecialistReported
 from streams.core.slices import Ledger, Verdict
 
@@ -50,6 +51,7 @@ class Directory(Struct):
     policy: Policy = Policy()
     inventory: Inventory = Inventory()
     rules: RuleSet = RuleSet()
+    lessons: Experience = Experience()
 
     def take(self, fact: Fact, offset: int) -> Verdict:
         """Take the fact at ``offset`` into account; facts below ``facts_offset`` are repeats.
@@ -102,4 +104,6 @@ class Directory(Struct):
                 self.inventory = value
             case RuleSet():
                 self.rules = value
+            case Experience():
+                self.lessons = value
         return True

@@ -179,7 +179,7 @@ class ProbeReported(Event, frozen=True):
 
 
 class ConfigApplied(Event, frozen=True):
-    """A new policy, rule set or inventory (``kind``), as canonical JSON in ``body`` with its SHA-256."""
+    """A new policy, rules, inventory or lessons (``kind``), as canonical JSON in ``body`` with its SHA-256."""
 
     kind: str
     sha256: str
@@ -358,7 +358,7 @@ class Command(Event, frozen=True):
     approved_by: str
 
 
-class Decision(Event, frozen=True, omit_defaults=True):
+class Decision(Event, frozen=True):
     """One entry of the event log. See ``kinds.DECISION_KINDS`` for what each kind means and which fields it fills.
 
     ``seq`` is dense and never restarts; ``id`` is ``<epoch>-<facts_offset>-<ordinal>``; ``previous_sha256`` is the

@@ -34,7 +34,7 @@ DECISION_KINDS: Final = {
     "stuck_released": "it is tried again: reason says why; refers_to is the decision that said that it was stuck",
     "autonomy_changed": "outcomes brought refers_to's action to another level: reason is the action and both levels",
     "incident_closed": "reason: healed, subsided, unverified; the figure phase is the one that it was in",
-    "config_applied": "policy, rules or inventory changed; reason is kind and hash",
+    "config_applied": "policy, rules, inventory or the lessons of others changed; reason is kind and hash",
     "halted": "kill switch on",
     "resumed": "kill switch off",
     "lines_lost": "a hole in a source that retention made",

@@ -4,7 +4,7 @@ Success is only what was verified; an action that ran but could not be verified 
 
 * **Shared where thin.** An action on which little is known of its own borrows what its verb did for the same pattern on
   other types of services, and for other patterns of the same category, up to a capped weight. What is known of itself
-  takes the place of what is borrowed, one outcome for one.
+  takes the place of what is borrowed, one outcome for one. So it does with what another installation learnt.
 * **Forgetting is slow and explicit.** Each outcome of a pattern on a type of service takes the share
   ``policy.forgetting`` from everything that is known there, of all actions: so an action that failed long ago becomes
   uncertain again, and is tried again.
@@ -23,10 +23,13 @@ from typing import Final
 from msgspec import Struct
 
 from streams.core.commands import verb_of
+from streams.core.experience import Told
 from streams.core.num import log, stored
 
 CONTEXTS_MAX: Final = 10_000
 """Pairs of pattern and service type; what is beyond is not learnt, and decided by the catalogue."""
+TOLD_MAX: Final = 10.0
+"""Pseudo-outcomes that another installation's experience with an action weighs at most."""
 BORROWED_OF_VERB_MAX: Final = 4.0
 """Pseudo-outcomes that an action borrows from its verb on other types of services at most ..."""
 BORROWED_OF_CATEGORY_MAX: Final = 2.0
@@ -115,6 +118,8 @@ class Lessons(Struct):
     """Over all types of services and patterns, by ``category|verb``."""
     ways: dict[str, Lesson] = {}
     """Of the ways of coordination, by ``pattern|way``."""
+    told: Told = {}
+    """What was learnt elsewhere, and applied here."""
 
     def learn(self, where: Where, action: str, *, success: bool, forgetting: float) -> Learnt | None:
         """Count one verified outcome, after a share ``forgetting`` was taken from what is known; None: no room."""
@@ -156,7 +161,12 @@ class Lessons(Struct):
         successes, failures = prior[0] + own.successes, prior[1] + own.failures
         (verbs, verb_key), (categories, category_key) = self._pools(where, action)
         verb, category = verbs.get(verb_key, _NOTHING), categories.get(category_key, _NOTHING)
-        for pool, inner, most in ((verb, own, BORROWED_OF_VERB_MAX), (category, verb, BORROWED_OF_CATEGORY_MAX)):
+        told = Lesson(*self.told.get(f"{where.pattern}|{where.service_type}", {}).get(action, (0.0, 0.0)))
+        for pool, inner, most in (
+            (told, _NOTHING, TOLD_MAX),
+            (verb, own, BORROWED_OF_VERB_MAX),
+            (category, verb, BORROWED_OF_CATEGORY_MAX),
+        ):
             good, bad = max(pool.successes - inner.successes, 0.0), max(pool.failures - inner.failures, 0.0)
             weight = min(good + bad, most - own.weight)
             if weight > 0.0:

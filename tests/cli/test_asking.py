@@ -13,8 +13,9 @@ import pytest
 from click.testing import CliRunner
 
 from analytics.views import EventLog
-from streams.cli import main
+from streams.cli import files, main
 from streams.core.errors import InputError
+from streams.core.experience import Experience, LessonSpec
 from tests.analytics.archive import archive
 from tests.analytics.history import History
 
@@ -218,3 +219,12 @@ def test_a_data_directory_that_is_a_file_is_one_line(
     assert (result.exit_code, result.stdout) == (1, "")
     wanted = f"error: {path / below}: Not a directory; set LOGMEND_DATA_DIR to a directory of yours\n"
     assert result.stderr == wanted
+
+
+def test_lessons_that_are_exported_can_be_applied(tmp_path: Path) -> None:
+    """What outcomes taught here is listed, and the file that is written of it is one that can be applied."""
+    (listed,) = json.loads(run("lessons", "--json"))
+    assert (listed["pattern"], listed["action"], listed["successes"]) == ("process_crash", "process.restart", 1)
+    said = run("lessons", "export", str(tmp_path / "lessons.toml"))
+    assert said.startswith("1 lessons: logmend apply ")
+    assert files.read(tmp_path / "lessons.toml") == Experience(lessons=(LessonSpec(**listed),))

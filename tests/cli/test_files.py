@@ -8,13 +8,22 @@ import pytest
 
 from streams.cli import files
 from streams.core import config
-from streams.core.config import Inventory, Policy, RuleSet, ZoneSpec
+from streams.core.config import Config, Inventory, Policy, RuleSet, ZoneSpec
 from streams.core.errors import InputError
+from streams.core.experience import Experience
 from streams.core.inventory import ServiceSpec
 
 SERVICE = '[[services]]\nname = "api"\nhost = "a"\n'
 ZONE = '[[zones]]\nhost = "berlin-*"\nzone = "Europe/Berlin"\n'
 RULE = '[[rules]]\nid = "x"\ncategory = "disk"\nseverity = "error"\nhint = "h"\nexpressions = ["boom"]\n'
+
+LESSON = """[[lessons]]
+pattern = "process_crash"
+service_type = "process"
+action = "process.restart"
+successes = 13
+failures = 2
+"""
 
 
 @pytest.mark.parametrize(
@@ -25,9 +34,10 @@ RULE = '[[rules]]\nid = "x"\ncategory = "disk"\nseverity = "error"\nhint = "h"\n
         ("services = []\n", Inventory()),
         (ZONE, Inventory(zones=(ZoneSpec(host="berlin-*", zone="Europe/Berlin"),))),
         ("rules = []\n", RuleSet()),
+        ("lessons = []\n", Experience()),
     ],
 )
-def test_a_file_is_what_is_in_it(tmp_path: Path, text: str, value: files.Config) -> None:
+def test_a_file_is_what_is_in_it(tmp_path: Path, text: str, value: Config) -> None:
     """The kind is told by the content, whatever the file is called."""
     path = tmp_path / "anything"
     path.write_text(text)
@@ -47,6 +57,11 @@ def test_a_file_is_what_is_in_it(tmp_path: Path, text: str, value: files.Config)
         (RULE + 'expresions = ["x"]\n', ": did you mean expressions?"),
         (SERVICE + "[[rule]]\n", "unknown field `rule`: there are services"),
         ('cooldown_ms = "5"\n', "cooldown_ms"),
+        (LESSON + LESSON, "lesson 'process.restart against process_crash on process' is there twice"),
+        (LESSON.replace("13", "-1"), "successes and failures are not in 0..1,000,000,000"),
+        (LESSON.replace("process_crash", ""), "pattern, service_type and action must be given"),
+        (LESSON.replace("process.restart", "rm.all"), "there is no action rm.all"),
+        (LESSON + "sucesses = 1\n", ": did you mean successes?"),
         ("cooldown_ms = -5\n", "cooldown_ms is -5, and must be a number from 0"),
         ("risk_weight = nan\n", "risk_weight is nan"),
         ("cooldown_factor = 0.5\n", "must be at least 1"),

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import pytest
 
 from streams.core import learning
+from streams.core.experience import Experience, LessonSpec
 from streams.core.learning import Lessons, Where, mean, variance
 from streams.core.num import draw
 
@@ -47,6 +48,35 @@ def test_what_is_known_of_the_category_counts_less() -> None:
     lessons = taught([True] * 20)
     assert lessons.posterior(where(pattern="disk_failure"), "process.restart", PRIOR) == (3.0, 1.0)
     assert lessons.posterior(where(pattern="x", category="network"), "process.restart", PRIOR) == PRIOR
+
+
+def elsewhere(successes: int, failures: int) -> Lessons:
+    """Return lessons that know of one action what another installation learnt."""
+    spec = LessonSpec(
+        pattern="disk_full",
+        service_type="process",
+        action="process.restart",
+        successes=successes,
+        failures=failures,
+    )
+    return Lessons(told=Experience(lessons=(spec,)).told())
+
+
+def test_what_others_learnt_weighs_ten_outcomes_at_most() -> None:
+    """Thirty successes and ten failures elsewhere are 7.5 and 2.5 here, of that action, pattern and type only."""
+    assert elsewhere(2, 1).posterior(where(), "process.restart", PRIOR) == (3.0, 2.0)
+    lessons = elsewhere(30, 10)
+    assert lessons.posterior(where(), "process.restart", PRIOR) == (8.5, 3.5)
+    assert lessons.posterior(where(), "process.reload", PRIOR) == PRIOR
+    assert lessons.posterior(where("docker"), "docker.restart", PRIOR) == PRIOR
+
+
+def test_own_outcomes_take_the_place_of_what_others_learnt() -> None:
+    """After ten failures here, ten successes elsewhere say nothing."""
+    lessons = elsewhere(10, 0)
+    for _ in range(10):
+        lessons.learn(where(), "process.restart", success=False, forgetting=KEEP)
+    assert lessons.posterior(where(), "process.restart", PRIOR) == (1.0, 11.0)
 
 
 def test_own_outcomes_take_the_place_of_borrowed_ones() -> None:

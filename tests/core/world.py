@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from streams.catalogue import strategies
-from streams.core.config import Inventory, Policy, canonical, sha256
+from streams.core.config import Config, canonical, sha256
 from streams.core.events import (
     ActionHalted,
     ActionResumed,
@@ -169,7 +169,7 @@ class World:
         message = Message(offset=self._positions.get(source, 0), append_ms=self.ms, event=event)
         return self.slice(source, rules_sha256="", lines=0, messages=(message,))
 
-    def apply(self, kind: str, value: Policy | Inventory) -> list[Decision]:
+    def apply(self, kind: str, value: Config) -> list[Decision]:
         """Apply a policy or an inventory."""
         body = canonical(value)
         return self.say(ConfigApplied(kind=kind, sha256=sha256(body), author="ada", body=body))
