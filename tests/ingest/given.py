@@ -6,12 +6,14 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 
 import msgspec
 
 from streams.core.events import Slice
 from streams.ingest import matcher
 from streams.ingest.lines import CHECK_EVERY_LINES, RECORD_LINES_MAX
+from streams.ingest.redact import Redactor
 from streams.ingest.slicer import Cut, Slicer
 from streams.topics import Topics
 
@@ -51,9 +53,15 @@ def records(*values: bytes | None, key: bytes | None = None) -> list[Given]:
     return [Given(value, offset=offset, key=key) for offset, value in enumerate(values)]
 
 
+@cache
+def redactor() -> Redactor:
+    """Return the redactor of all these slicers: making one takes longer than most cuts."""
+    return Redactor()
+
+
 def slicer() -> Slicer:
     """Return a new slicer with the shipped rules."""
-    return Slicer(matcher.shipped(), Topics())
+    return Slicer(matcher.shipped(), Topics(), redactor())
 
 
 def cut(*given: Given, by: Slicer | None = None) -> Cut:

@@ -15,6 +15,7 @@ from streams.core.events import ConfigApplied, Decision, Fact, InboxEvent, Probe
 from streams.core.fold import Fold
 from streams.core.inventory import ProbeSpec, ServiceSpec
 from streams.ingest.matcher import Matcher
+from streams.ingest.redact import Redactor
 from streams.ingest.slicer import Slicer
 from streams.ports import Outgoing, TopicPartition
 from streams.topics import Topics
@@ -82,9 +83,15 @@ def matcher_for(rules: RuleSet) -> Matcher:
     return Matcher(every, _SHIPPED, frozenset(rule.id for rule in _SHIPPED.rules))
 
 
+@cache
+def redactor() -> Redactor:
+    """Return the redactor of all slicers: making one takes longer than cutting a few records."""
+    return Redactor()
+
+
 def slicer_for(rules: RuleSet) -> Slicer:
     """Return a new slicer."""
-    return Slicer(matcher_for(rules), TOPICS)
+    return Slicer(matcher_for(rules), TOPICS, redactor())
 
 
 def slicer_of(rules_sha256: str) -> Slicer:
