@@ -49,7 +49,7 @@ class Timing(Struct, frozen=True, kw_only=True):
     health_seconds: float = 10.0
     hung_seconds: float = 60.0
     leave_seconds: float = 35.0
-    rest_seconds: float = 2.0
+    rest_seconds: float = 1.0
 
 
 class Worker:

@@ -17,8 +17,8 @@ from typing import Final
 from streams import telemetry
 from streams.workers import proc
 
-SPARES: Final = 4
-"""Two incidents at once call so many. Each holds 18 MB that it shares with nobody."""
+SPARES: Final = 6
+"""Two plans at once call so many, three each. Each holds 18 MB that it shares with nobody."""
 RESTART_PAUSE_SECONDS: Final = 0.05
 RESTART_PAUSE_MAX_SECONDS: Final = 5.0
 STEADY_SECONDS: Final = 10.0
