@@ -45,6 +45,7 @@ from streams.core.events import (
 from streams.core.fold import Fold
 from streams.core.inventory import ServiceSpec
 from streams.core.num import draw
+from streams.core.samples import sample
 from streams.ingest.masking import template_id
 from streams.topics import Topics
 
@@ -119,19 +120,7 @@ class Load:
     def _sample(self, service: str, number: int) -> Sample:
         value = 40.0 + 10.0 * draw(f"v{number}")
         metric = ("cpu", "memory", "queue_depth", "response_time")[number // 10 % 4]
-        return Sample(
-            at_ms=self.ms - self.ms % 1000,
-            service=service,
-            host="h1",
-            metric=metric,
-            kind="gauge",
-            series=metric,
-            count=1,
-            sum=value,
-            min=value,
-            max=value,
-            last=value,
-        )
+        return sample(self.ms - self.ms % 1000, service, "h1", metric, value)
 
     def _odd(self, service: str, number: int) -> Slice:
         template = TEMPLATES[number // 20 % len(TEMPLATES)]

@@ -32,6 +32,7 @@ from streams.core.events import (
 )
 from streams.core.fold import Fold
 from streams.core.inventory import ServiceSpec
+from streams.core.samples import sample
 
 FOLDS: Final = 4
 BEGIN_MS: Final = 1_800_000_000_000
@@ -130,7 +131,9 @@ class Pipeline:
         for record in run.records:
             at_ms = int(record["ts"]) + shift_ms
             samples = tuple(
-                _sample(run.name, at_ms, metric, float(record[metric])) for metric in HEALTH_METRICS if metric in record
+                sample(at_ms // 1000 * 1000, run.name, "recorder", metric, float(record[metric]))
+                for metric in HEALTH_METRICS
+                if metric in record
             )
             decided += self._slice(METRICS, at_ms, samples=samples)
             decided += self._slice(
@@ -165,22 +168,6 @@ class Pipeline:
     def _feed(self, fact: Took | Slice, at_ms: int) -> list[Decision]:
         self._offset += 1
         return self.fold.apply(fact, self._offset - 1, at_ms + LAG_MS)
-
-
-def _sample(service: str, at_ms: int, metric: str, value: float) -> Sample:
-    return Sample(
-        at_ms=at_ms // 1000 * 1000,
-        service=service,
-        host="recorder",
-        metric=metric,
-        kind="gauge",
-        series=metric,
-        count=1,
-        sum=value,
-        min=value,
-        max=value,
-        last=value,
-    )
 
 
 def _probe(service: str, at_ms: int, *, ok: bool) -> ProbeReported:

@@ -23,7 +23,6 @@ from streams.core.events import (
     OutcomeReported,
     ProbeReported,
     Reject,
-    Sample,
     Slice,
     Tally,
     Ticked,
@@ -32,6 +31,7 @@ from streams.core.events import (
 from streams.core.fold import Fold
 from streams.core.inventory import ServiceSpec
 from streams.core.kinds import SENDING_KINDS
+from streams.core.samples import sample
 from streams.ports import Outgoing
 from streams.topics import Topics
 from tests.analytics.memory_log import MemoryLog
@@ -183,20 +183,8 @@ class History:
 
     def measure(self, service: str, *numbers: float, metric: str = "cpu") -> None:
         """Append a slice of metrics: one gauge of the service, and one point that nobody knows."""
-        sample = Sample(
-            at_ms=self.now_ms - self.now_ms % 1000,
-            service=service,
-            host="h1",
-            metric=metric,
-            kind="gauge",
-            series=metric,
-            count=len(numbers),
-            sum=sum(numbers),
-            min=min(numbers),
-            max=max(numbers),
-            last=numbers[-1],
-        )
-        self.fact(self.slice_of("metrics", points=len(numbers) + 1, unmapped=1, samples=(sample,)))
+        measured = sample(self.now_ms - self.now_ms % 1000, service, "h1", metric, *numbers)
+        self.fact(self.slice_of("metrics", points=len(numbers) + 1, unmapped=1, samples=(measured,)))
 
     def outcome(self, command: Command, *, ok: bool = True) -> None:
         """Let the pool say how a command ended."""

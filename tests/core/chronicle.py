@@ -6,11 +6,14 @@ from collections.abc import Callable
 from random import Random
 from typing import Final
 
+from msgspec.structs import replace
+
 from streams.catalogue import strategies
 from streams.core.chain import sha256_of
 from streams.core.config import Inventory, Policy
 from streams.core.events import HEALTH_METRICS, SAMPLE_KINDS, SEVERITIES, Decision, Fact, Sample, Tally, Ticked
 from streams.core.fold import Fold
+from streams.core.samples import sample
 from tests.core.world import CATEGORY, World, spec
 
 SERVICES: Final = ("api", "db", "web", "queue", "stranger", "a name|with parts", "")
@@ -106,19 +109,11 @@ class Chronicle(World):
             self.detect(service, "out_of_memory")
 
     def _sample(self, service: str, metric: str, kind: str, series: str, value: float) -> Sample:
-        return Sample(
-            at_ms=self.time() if self.absurd else self.ms,
-            service=service,
-            host=self.chance.choice(("h1", "h1", "h2")) if self.absurd else "h1",
-            metric=metric,
-            kind=kind,
-            series=series,
-            count=self.chance.choice((0, 1, 1 << 62)) if self.absurd else 1,
-            sum=value,
-            min=value,
-            max=value,
-            last=value,
-        )
+        if not self.absurd:
+            return sample(self.ms, service, "h1", metric, value, kind=kind, series=series)
+        at_ms, host = self.time(), self.chance.choice(("h1", "h1", "h2"))
+        one = sample(at_ms, service, host, metric, value, kind=kind, series=series)
+        return replace(one, count=self.chance.choice((0, 1, 1 << 62)))
 
     def sample_anything(self) -> None:
         """Report a few numbers of any kind."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from streams.core import services
-from streams.core.events import Sample
+from streams.core.samples import sample
 from tests.core.test_fold import a_world, only
 from tests.core.world import World, kinds
 
@@ -13,20 +13,8 @@ from tests.core.world import World, kinds
 def measured(world: World, service: str, behind_ms: int = 0) -> None:
     """Append a slice of metrics with a sample of a service."""
     at_ms = world.ms - behind_ms
-    sample = Sample(
-        at_ms=at_ms,
-        service=service,
-        host="h1",
-        metric="cpu",
-        kind="gauge",
-        series="cpu",
-        count=1,
-        sum=99.0,
-        min=99.0,
-        max=99.0,
-        last=99.0,
-    )
-    world.slice("metrics", lines=0, points=1, at_max_ms=at_ms, samples=(sample,))
+    found = sample(at_ms, service, "h1", "cpu", 99.0)
+    world.slice("metrics", lines=0, points=1, at_max_ms=at_ms, samples=(found,))
 
 
 def test_a_measured_service_is_not_the_longest_silent(monkeypatch: pytest.MonkeyPatch) -> None:

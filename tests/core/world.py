@@ -19,7 +19,6 @@ from streams.core.events import (
     Message,
     OutcomeReported,
     ProbeReported,
-    Sample,
     Slice,
     Tally,
     Ticked,
@@ -28,6 +27,7 @@ from streams.core.events import (
 from streams.core.fold import Fold
 from streams.core.inventory import ServiceSpec
 from streams.core.reports import FindingReported, SpecialistReported
+from streams.core.samples import sample
 
 START_MS = 1_800_000_000_000
 CATEGORY = {
@@ -146,19 +146,7 @@ class World:
         """Append a slice in which a service reports gauges of ``age_s`` seconds ago."""
         second_ms = (self.ms - int(age_s * 1000)) // 1000 * 1000
         found = tuple(
-            Sample(
-                at_ms=second_ms,
-                service=service,
-                host="h1",
-                metric=metric,
-                kind="gauge",
-                series=f"{metric}_rule",
-                count=1,
-                sum=value,
-                min=value,
-                max=value,
-                last=value,
-            )
+            sample(second_ms, service, "h1", metric, value, series=f"{metric}_rule")
             for metric, value in metrics.items()
         )
         return self.slice("metrics", lines=0, samples=found)
