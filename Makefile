@@ -14,12 +14,13 @@ EVERY ?= 3
 COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-header --no-annotate \
 	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 
-# Rooms whose tests run beside all others: they neither look at every process of the machine nor fill it for long.
-# A third process gains little on two processors, and chaos kills workers of any lab that runs beside it.
-BESIDE := $(addprefix tests/,analytics contract core docs fuzz ingest packaging scenarios schemas sim workers)
+# Tests run in three processes: one only computes, two wait more than they work, for services to heal and for pools and
+# brokers to start. What breaks and kills real services is in one of them, one after the other.
+PURE := $(addprefix tests/,analytics contract core docs fuzz ingest packaging scenarios schemas sim)
+LABS := $(addprefix tests/,chaos lab)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test tests-beside tests-others check sim fuzz chaos bench lock clean
+.PHONY: help demo test tests-labs tests-others tests-pure check sim fuzz chaos bench lock clean
 
 help:  ## show this
 	@grep -hE '^[a-z]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -27,14 +28,17 @@ help:  ## show this
 demo: $(READY)  ## real log lines to healed services, with everything embedded; ends by itself
 	@$(BIN)/logmend demo
 
-test: $(READY)  ## every test, in two processes
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line tests-others tests-beside
+test: $(READY)  ## every test, in three processes
+	@$(MAKE) --no-print-directory --jobs=3 --output-sync=line tests-labs tests-others tests-pure
+
+tests-labs: $(READY)
+	@$(BIN)/python -m pytest $(LABS)
 
 tests-others: $(READY)
-	@$(BIN)/python -m pytest $(BESIDE:%=--ignore=%)
+	@$(BIN)/python -m pytest $(LABS:%=--ignore=%) $(PURE:%=--ignore=%)
 
-tests-beside: $(READY)
-	@$(BIN)/python -m pytest $(BESIDE)
+tests-pure: $(READY)
+	@$(BIN)/python -m pytest $(PURE)
 
 check: $(READY)  ## style, types, the walls between the rooms, schemas, patterns
 	$(BIN)/ruff check .
