@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -44,39 +43,35 @@ def claims(found: Report) -> dict[str, str]:
 
 
 @pytest.mark.broker
-@pytest.mark.usefixtures("formatted")
-def test_a_flapping_service_ends_with_a_person(tmp_path: Path) -> None:
+def test_a_flapping_service_ends_with_a_person(broker: Settings) -> None:
     """A real service that crashes after each healing: doubling back-off, three attempts, one question, the breaker."""
-    found = asyncio.run(flapping.run(Settings(data_dir=tmp_path, host="test-host"), Silent()))
+    found = asyncio.run(flapping.run(broker, Silent()))
     assert claims(found) == {}
     assert [one.became for one in found.attempts] == ["verified", "verification_failed", "verification_failed"]
 
 
 @pytest.mark.broker
-@pytest.mark.usefixtures("formatted")
-def test_an_outage_of_sixty_services_is_one_incident_and_one_action(tmp_path: Path) -> None:
+def test_an_outage_of_sixty_services_is_one_incident_and_one_action(broker: Settings) -> None:
     """A real database is killed that sixty services depend on: it is restarted, and no other is touched."""
-    found = asyncio.run(outage.run(Settings(data_dir=tmp_path, host="test-host"), Silent()))
+    found = asyncio.run(outage.run(broker, Silent()))
     assert claims(found) == {}
     assert (found.troubled, found.well_again, found.actions) == (60, 60, {"shop-db": 1})
     assert found.merged > 0
 
 
 @pytest.mark.broker
-@pytest.mark.usefixtures("formatted")
-def test_specialists_heal_a_database_without_sessions(tmp_path: Path) -> None:
+def test_specialists_heal_a_database_without_sessions(broker: Settings) -> None:
     """A client leaks all sessions of a real database, twice: three specialists, hierarchical, and something learned."""
-    found = asyncio.run(pool_exhaustion.run(Settings(data_dir=tmp_path, host="test-host"), Silent()))
+    found = asyncio.run(pool_exhaustion.run(broker, Silent()))
     assert claims(found).keys() <= {RUNNING_CLAIM}  # how fast, says the scenario itself
     assert [[stage.stage for stage in one.stages if stage.seconds is None] for one in found.rounds] == [[], []]
     assert found.lines > 0
 
 
 @pytest.mark.broker
-@pytest.mark.usefixtures("formatted")
-def test_specialists_work_together_in_all_four_ways(tmp_path: Path) -> None:
+def test_specialists_work_together_in_all_four_ways(broker: Settings) -> None:
     """Four of a toolchain's components break, each in a way that calls for another coordination, and all are healed."""
-    found = asyncio.run(toolchain.run(Settings(data_dir=tmp_path, host="test-host"), Silent(), SMALL))
+    found = asyncio.run(toolchain.run(broker, Silent(), SMALL))
     assert claims(found).keys() <= {RUNNING_CLAIM, toolchain.FIGURES_CLAIM}
     assert {one.way: (one.plans, one.verified) for one in found.ways} == dict.fromkeys(WAYS, (1, 1))
     assert {one.kind: one.kind in one.seen for one in found.breakdowns} == dict.fromkeys(found_kinds(SMALL), True)
