@@ -54,7 +54,7 @@ def writer_of() -> Iterator[MakesWriters]:
 
 @pytest.fixture(scope="session")
 def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[History, EventLog]]:
-    """Return the story and a reader of its archive, for all tests that only ask: opening a reader takes 0.2 s."""
+    """Return the story and a reader of its archive, for all tests that only ask: making all its views takes 0.2 s."""
     history, directory = story(), tmp_path_factory.mktemp("told")
     asyncio.run(archive(history, directory))
     with EventLog(directory) as log:
