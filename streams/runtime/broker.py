@@ -20,6 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+import psutil
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 from msgspec import Struct
@@ -40,13 +41,16 @@ START_TIMEOUT_S: Final = 60.0
 STOP_TIMEOUT_S: Final = 15.0
 FORMAT_TIMEOUT_S: Final = 60.0
 POLL_S: Final = 0.05
+PORTS_TRIED_MAX: Final = 5
+"""How often other ports are tried when somebody takes the chosen ones before the broker does."""
 
 JAVA_ENVIRONMENT: Final = {"LC_ALL": "C.UTF-8"}
 """Java reads paths as UTF-8, and no ``JAVA_*`` of the host reaches it."""
 
+TAKEN: Final = "its port is taken: set LOGMEND_BROKER_PORT to a free one"
 CAUSES: Final = (
     ("No space left on device", "the disk is full: free some space, or set LOGMEND_DATA_DIR to another disk"),
-    ("Address already in use", "its port is taken: set LOGMEND_BROKER_PORT to a free one"),
+    ("Address already in use", TAKEN),
     ("OutOfMemoryError", "it ran out of memory"),
     ("Permission denied", "it may not write there: check the owner of the directory"),
     ("AccessDeniedException", "it may not write there: check the owner of the directory"),
@@ -60,6 +64,10 @@ class _Ports(Struct, frozen=True):
 
     broker: int = PREFERRED_PORT
     controller: int = PREFERRED_PORT + 1
+
+
+class _TakenError(InputError):
+    """Somebody took a port between its choice and the broker's start."""
 
 
 class EmbeddedBroker:
@@ -151,8 +159,18 @@ class EmbeddedBroker:
     async def _start_owned(self) -> None:
         self._progress("looking for Kafka (the first time it is downloaded: 45 MB)")
         jars = await kafka_jars()
+        for left in reversed(range(PORTS_TRIED_MAX)):
+            try:
+                await self._start_on(self._choose_ports(), jars)
+                break
+            except _TakenError:
+                if self._settings.broker_port or not left:
+                    raise
+        write_address(self._settings.data_dir, self.address, self.pid)
+
+    async def _start_on(self, ports: _Ports, jars: Sequence[Path]) -> None:
+        """Return when the broker serves on these ports."""
         self._sweep()
-        ports = self._choose_ports()
         properties = self._write_configuration(ports)
         if not (self._home / "data" / "meta.properties").exists():
             self._progress("formatting the log directory")
@@ -161,7 +179,6 @@ class EmbeddedBroker:
         self._spawn(broker_config.java(jars, self._home, "kafka.Kafka", str(properties)))
         self.address = f"{HOST}:{ports.broker}"
         await self._serving(ports.broker)
-        write_address(self._settings.data_dir, self.address, self.pid)
 
     def _sweep(self) -> None:
         """Remove what a killed broker left: unpacked native libraries; put its log aside."""
@@ -218,11 +235,20 @@ class EmbeddedBroker:
         deadline = time.monotonic() + START_TIMEOUT_S
         while time.monotonic() < deadline:
             if not self.running:
-                raise InputError(f"the embedded broker did not start: {self._cause()}")
-            if not _is_free(port) and await _has_broker(self.address):
+                cause = self._cause()
+                kind = _TakenError if cause == TAKEN else InputError
+                raise kind(f"the embedded broker did not start: {cause}")
+            if self._listens(port) and await _has_broker(self.address):
                 return
             await asyncio.sleep(POLL_S)
         raise InputError(f"the embedded broker did not serve within {START_TIMEOUT_S:.0f} s: {self._cause()}")
+
+    def _listens(self, port: int) -> bool:
+        """Whether it is our process that listens there: another broker may have taken the port just before."""
+        with contextlib.suppress(psutil.Error):
+            sockets = psutil.Process(self.pid).net_connections("tcp")
+            return any(one.status == psutil.CONN_LISTEN and one.laddr.port == port for one in sockets)
+        return False
 
     async def _ended(self, seconds: float) -> None:
         for _ in range(int(seconds / POLL_S)):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -192,6 +194,34 @@ async def test_two_starts_at_once_do_not_both_run(own: Settings) -> None:
     for broker in brokers:
         await broker.stop()
     assert sorted(type(end).__name__ for end in ends) == ["InputError", "NoneType"]
+
+
+async def test_brokers_that_choose_one_port_at_a_time_both_serve(own: Settings, tmp_path: Path) -> None:
+    """Of two data directories' brokers that find the same ports free, each serves on ports of its own."""
+    other = tmp_path / "other"
+    free = socket.create_server(("127.0.0.1", 0)), socket.create_server(("127.0.0.1", 0))
+    ports = dict(zip(("broker", "controller"), (one.getsockname()[1] for one in free), strict=True))
+    for one in free:
+        one.close()
+    brokers = [EmbeddedBroker(own), EmbeddedBroker(own.model_copy(update={"data_dir": other}))]
+    (own.data_dir / "kafka").mkdir(exist_ok=True)
+    shutil.copytree(own.data_dir / "kafka", other / "kafka")
+    for home in (own.data_dir / "kafka", other / "kafka"):
+        (home / "ports.json").write_text(json.dumps(ports))
+    try:
+        await asyncio.gather(*(broker.start() for broker in brokers))
+        assert [listening(broker) for broker in brokers] == [broker.address for broker in brokers]
+        assert brokers[0].address != brokers[1].address
+    finally:
+        for broker in brokers:
+            await broker.stop()
+
+
+def listening(broker: EmbeddedBroker) -> str:
+    """Return its address when it is the broker's own process that listens there."""
+    sockets = psutil.Process(broker.pid).net_connections("tcp")
+    found = {f"{one.laddr.ip.removeprefix('::ffff:')}:{one.laddr.port}" for one in sockets if one.status == "LISTEN"}
+    return broker.address if broker.address in found else f"not at {broker.address}: {found}"
 
 
 async def test_a_taken_port_is_named(own: Settings) -> None:
