@@ -14,10 +14,10 @@ EVERY ?= 3
 COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-header --no-annotate \
 	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 
-# Tests run in three processes: one only computes, two wait more than they work, for services to heal and for pools and
-# brokers to start. What breaks and kills real services is in one of them, one after the other.
-PURE := $(addprefix tests/,analytics contract core docs fuzz ingest packaging scenarios schemas sim)
-LABS := $(addprefix tests/,chaos lab)
+# Tests run in three processes, for most of them wait: for services to heal, for pools and brokers to start. Labs follow one
+# another: some look for what a lab left anywhere. What only computes is together, and the kills of whole fleets after it.
+LABS := tests/lab
+PURE := $(addprefix tests/,analytics contract core docs fuzz ingest packaging scenarios schemas sim chaos)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test tests-labs tests-others tests-pure check sim fuzz chaos bench lock clean
