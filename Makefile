@@ -14,8 +14,8 @@ EVERY ?= 3
 COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-header --no-annotate \
 	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 
-# Tests run in three processes, for most of them wait: for services to heal, for pools and brokers to start. Labs follow one
-# another: some look for what a lab left anywhere. What only computes is together, and the kills of whole fleets after it.
+# Tests run in three processes, for most of them wait: for services to heal, for pools and brokers to start. Labs follow
+# one another: some look for what a lab left anywhere. What only computes is together, then fleets are killed there.
 LABS := tests/lab
 PURE := $(addprefix tests/,analytics contract core docs fuzz ingest packaging scenarios schemas sim chaos)
 
