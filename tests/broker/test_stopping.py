@@ -22,7 +22,7 @@ from streams.runtime import children, supervisor
 from streams.runtime.kafka import KafkaLog
 from streams.runtime.supervisor import STOP_POOL_S, Supervisor
 from streams.settings import Settings
-from streams.workers.crew import SPARE_SECONDS, Timing
+from streams.workers.crew import OVERTIME_SECONDS, Timing
 from streams.workers.pool import TELL_SECONDS
 from tests.workers.facts import Facts, inventory
 from tests.workers.kit import command, http_spec, target, until
@@ -71,7 +71,7 @@ async def test_a_stop_lets_the_pool_finish_what_it_began(broker: Settings, monke
 
 def test_the_pool_gets_the_time_of_the_longest_action() -> None:
     """A stop waits for the catalogue's longest action, or for a leave, and until the pool has told of it."""
-    longest = max(action.timeout_ms for action in actions().values()) / 1000 + SPARE_SECONDS
+    longest = max(action.timeout_ms for action in actions().values()) / 1000 + OVERTIME_SECONDS
     assert max(longest, Timing().leave_seconds) + TELL_SECONDS < STOP_POOL_S
 
 
