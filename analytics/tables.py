@@ -18,9 +18,11 @@ import pyarrow.parquet as pq
 from msgspec import Struct
 
 from analytics.manifest import FileEntry, file_name
+from streams.core.advice import AdvisorsReported, OpinionGiven
 from streams.core.beside import Evidence
 from streams.core.events import Command, Decision, Detection, OutcomeReported, ProbeReported, Reject, Sample, Tally
 from streams.core.reports import FindingReported, SpecialistReported
+from streams.core.requests import EscalationAnswered, HealRequested, MuteLifted, MuteSet, TaskSubmitted
 
 Row = dict[str, Any]
 
@@ -79,6 +81,13 @@ SCHEMAS: Final[dict[str, Any]] = {
     "probes": pa.schema([*_SAID, *_columns(ProbeReported)]),
     "specialist_reports": pa.schema([*_SAID, *_columns(SpecialistReported)]),
     "findings": pa.schema([*_SAID, *_columns(FindingReported)]),
+    "advisor_reports": pa.schema([*_SAID, *_columns(AdvisorsReported)]),
+    "opinions": pa.schema([*_SAID, *_columns(OpinionGiven)]),
+    "answers": pa.schema([*_SAID, *_columns(EscalationAnswered)]),
+    "mutes_set": pa.schema([*_SAID, *_columns(MuteSet)]),
+    "mutes_lifted": pa.schema([*_SAID, *_columns(MuteLifted)]),
+    "tasks_submitted": pa.schema([*_SAID, *_columns(TaskSubmitted)]),
+    "heals_requested": pa.schema([*_SAID, *_columns(HealRequested)]),
     "changes": pa.schema(
         [
             *_SAID,
