@@ -179,15 +179,6 @@ def _said(message: Message) -> tuple[str, Row]:
     """Return the table and the columns of an inbox event."""
     event = message.event
     match event:
-        case (
-            OutcomeReported()
-            | ProbeReported()
-            | SpecialistReported()
-            | FindingReported()
-            | AdvisorsReported()
-            | OpinionGiven()
-        ):
-            return _TABLE_OF[type(event)], plain(event)
         case ConfigApplied():
             change = {"name": event.kind, "sha256": event.sha256, "author": event.author, "body": event.body}
             return "changes", {**_CHANGE_BLANK, **change, "kind": "config_applied"}
@@ -196,6 +187,8 @@ def _said(message: Message) -> tuple[str, Row]:
             return "changes", {**_CHANGE_BLANK, **plain(event), "kind": kind}
         case ApprovalGiven():
             return "changes", {**_CHANGE_BLANK, **plain(event), "kind": "approval_given"}
+        case _:
+            return _TABLE_OF[type(event)], plain(event)
 
 
 class DecisionsReader:
