@@ -144,6 +144,24 @@ class Settings(BaseSettings):
     host_disk_percent_max: float = Field(
         default=90.0, ge=0, le=100, description="above this a file system of the host is too full, 0 to 100"
     )
+    web_host: str = Field(
+        default="127.0.0.1",
+        pattern=r"^[0-9a-fA-F.:]{2,45}$",
+        description="address that the web is served on: an IP address, 0.0.0.0 for all; beside loopback tokens are needed",
+    )
+    web_port: int = Field(default=8000, ge=0, le=65_535, description="port of the web, 1 to 65535; 0 chooses one")
+    web_names: Annotated[
+        tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$")], ...],
+        NoDecode,
+        BeforeValidator(_names),
+        Field(max_length=64),
+    ] = Field(default=(), description="names under which browsers reach the web, by comma, such as logmend.example.org")
+    web_origins: Annotated[
+        tuple[Annotated[str, Field(pattern=r"^https?://[^\s/,*]{1,253}$")], ...],
+        NoDecode,
+        BeforeValidator(_names),
+        Field(max_length=64),
+    ] = Field(default=(), description="other sites whose pages may call the API, by comma, such as https://a.example.org")
     policy: AbsolutePath | None = Field(default=None, description="a policy file that is compared with the applied one")
     rules: AbsolutePath | None = Field(default=None, description="a rules file that is compared with the applied one")
     services: AbsolutePath | None = Field(

@@ -1,0 +1,228 @@
+"""Everything that the web shows of now, in memory: changed by records as they come, read by requests, all bounded.
+
+It belongs to one event loop. ``version`` grows with each change; whoever waits for one is woken.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from streams.core.beside import Heartbeat
+from streams.core.config import Policy
+from streams.core.directory import Directory, may_say
+from streams.core.events import ActionHalted, ActionResumed, Decision, Fact, ProbeReported, Slice
+from streams.core.slices import Verdict
+from streams.web.clock import BrokerClock
+from streams.web.members import Members
+from streams.web.open_incidents import Cases
+from streams.web.outlook import Ahead
+from streams.web.states import (
+    SEVERITY_ORDER,
+    Approval,
+    Escalation,
+    Exhaustion,
+    Forecast,
+    Halt,
+    Healing,
+    Host,
+    Incident,
+    Mute,
+    Prediction,
+    Worker,
+)
+
+OPEN: Final = frozenset({"pending", "acknowledged"})
+"""Escalations that somebody is needed for."""
+
+
+class Model:
+    """The fleet as it is now. ``directory`` is what facts said so far (policy, inventory, kill switch)."""
+
+    def __init__(self, clock: BrokerClock) -> None:
+        self.clock = clock
+        self.directory = Directory()
+        self.version = 0
+        self.up_to_date = False
+        """Whether what was in the log when the web started has been read."""
+        self._members = Members()
+        self._cases = Cases()
+        self._ahead = Ahead()
+        self._mutes: dict[str, Mute] = {}
+        self._halt: Halt | None = None
+        self._parts: dict[str, int] = {}
+        """Name of a part to the version that changed it last."""
+        self._waiting: set[asyncio.Future[None]] = set()
+        self._statuses: tuple[str, ...] = ()
+
+    # ------------------------------------------------------------------------------------------------- what is now
+
+    @property
+    def now_ms(self) -> int:
+        """The broker's time."""
+        return self.clock.now_ms()
+
+    @property
+    def policy(self) -> Policy:
+        """The policy in force."""
+        return self.directory.policy
+
+    @property
+    def halt(self) -> Halt | None:
+        """Who threw the kill switch; None while it is off."""
+        return self._halt
+
+    def workers(self) -> list[Worker]:
+        """Return the workers that gave a sign of life lately, by host and id."""
+        return self._members.workers(self.now_ms)
+
+    def hosts(self) -> list[Host]:
+        """Return the hosts by name."""
+        return self._members.hosts(self.now_ms)
+
+    def incidents(self) -> list[Incident]:
+        """Return the open incidents, the newest first."""
+        return sorted(self._cases.incidents.values(), key=lambda one: -one.seq)
+
+    def escalations(self) -> list[Escalation]:
+        """Return the escalations that are open, the worst first, then the oldest."""
+        found = [one for one in self._cases.escalations.values() if one.status in OPEN]
+        return sorted(found, key=lambda one: (SEVERITY_ORDER.get(one.severity, len(SEVERITY_ORDER)), one.id))
+
+    def escalation(self, wanted: str) -> Escalation | None:
+        """Return an escalation by its number or its decision's id, also a resolved one that is still held."""
+        found = self._cases.escalations.get(wanted)
+        if found is None and wanted.isdecimal():
+            number = int(wanted)
+            found = next((one for one in self._cases.escalations.values() if one.id == number), None)
+        return found
+
+    def approvals(self) -> list[Approval]:
+        """Return what waits for a person's yes and can still get it, the one that expires first at the head."""
+        now_ms = self.now_ms
+        found = [one for one in self._cases.approvals.values() if one.expires_ms > now_ms]
+        return sorted(found, key=lambda one: one.expires_ms)
+
+    def approval(self, wanted: str) -> Approval | None:
+        """Return what waits for a person's yes under an id, also when its time is over and the fold has not said so."""
+        return self._cases.approvals.get(wanted)
+
+    def mutes(self) -> list[Mute]:
+        """Return the silences and maintenance windows that hold or are to come, the one that ends first at the head."""
+        now_ms = self.now_ms
+        return sorted((one for one in self._mutes.values() if one.end_ms > now_ms), key=lambda one: one.end_ms)
+
+    def forecasts(self) -> list[Forecast]:
+        """Return the newest forecast of each metric of a service whose time has not come."""
+        found, _ = self._ahead.still(self.now_ms)
+        return sorted(found, key=lambda one: (one.service, one.metric))
+
+    def predictions(self) -> list[Prediction]:
+        """Return the predictions whose horizon has not passed, the most probable first."""
+        _, found = self._ahead.still(self.now_ms)
+        return sorted(found, key=lambda one: (-one.probability, one.service))
+
+    def exhaustions(self) -> list[Exhaustion]:
+        """Return the metrics on their way to a limit, the one that is expected first at the head."""
+        return sorted(self._ahead.exhaustions.values(), key=lambda one: one.expected_ms)
+
+    def healings(self) -> list[Healing]:
+        """Return the actions taken last, the newest first."""
+        return list(reversed(self._cases.healings.values()))
+
+    # ------------------------------------------------------------------------------------------- what records change
+
+    def decided(self, decision: Decision, stamp_ms: int) -> None:
+        """Take a decision into account."""
+        self.clock.came(stamp_ms)
+        self.clock.folded(decision.append_ms, decision.now_ms)
+        changed = self._cases.take(decision, self.policy.approval_ttl_ms, self.clock.of_fold)
+        if self._ahead.take(decision):
+            changed.add("forecasts")
+        self._changed(*changed)
+
+    def beat(self, event: Heartbeat, stamp_ms: int) -> None:
+        """Take a heartbeat into account."""
+        self.clock.came(stamp_ms)
+        self._members.beat(event, stamp_ms)
+        self._changed("workers")
+
+    def left(self, host: str, worker: str) -> None:
+        """Forget a worker whose heartbeat was deleted."""
+        self._members.gone(host, worker)
+        self._changed("workers")
+
+    def heard(self, fact: Fact, verdict: Verdict) -> None:
+        """Take a fact into account that ``directory`` has taken."""
+        if verdict is not Verdict.ACCEPTED or not isinstance(fact, Slice):
+            return
+        seen = [self._members.saw(sample) for sample in fact.samples]
+        for message in fact.messages:
+            match message.event:
+                case ProbeReported() as probe:
+                    seen.append(self._members.probed(probe))
+                case ActionHalted() as halted if may_say(fact.source, halted):
+                    self._halted(Halt(author=halted.author, reason=halted.reason, at_ms=message.append_ms))
+                case ActionResumed() as resumed if may_say(fact.source, resumed):
+                    self._halted(None)
+        if any(seen):
+            self._changed("hosts")
+
+    def started(self, directory: Directory) -> None:
+        """Begin with what a snapshot says."""
+        self.directory = directory
+        if directory.halted_by:
+            self._halted(Halt(author=directory.halted_by, reason="", at_ms=0))
+
+    def _halted(self, halt: Halt | None) -> None:
+        self._halt = halt
+        self._changed("halt")
+
+    def passed(self) -> None:
+        """Take into account that time went on: who is silent, what has expired."""
+        now_ms = self.now_ms
+        gone = self._members.forget(now_ms)
+        statuses = self._members.statuses(now_ms)
+        if gone or statuses != self._statuses:
+            self._statuses = statuses
+            self._changed("workers", "hosts")
+
+    # ------------------------------------------------------------------------------------------------ who waits for it
+
+    def changed_since(self, version: int) -> list[str]:
+        """Return the names of the parts that changed after a version."""
+        return sorted(part for part, at in self._parts.items() if at > version)
+
+    async def change(self, version: int, seconds: float) -> None:
+        """Return when something changed after ``version``, or after ``seconds``."""
+        if self.version > version:
+            return
+        waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.add(waiting)
+        try:
+            await asyncio.wait((waiting,), timeout=seconds)
+        finally:
+            self._waiting.discard(waiting)
+
+    async def until(self, holds: Callable[[], bool], seconds: float) -> bool:
+        """Return True as soon as something holds, False when it does not within ``seconds``."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds
+        while not holds():
+            left = deadline - loop.time()
+            if left <= 0:
+                return False
+            await self.change(self.version, left)
+        return True
+
+    def _changed(self, *parts: str) -> None:
+        if not parts:
+            return
+        self.version += 1
+        for part in parts:
+            self._parts[part] = self.version
+        for waiting in self._waiting:
+            if not waiting.done():
+                waiting.set_result(None)
+        self._waiting.clear()
