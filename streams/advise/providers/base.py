@@ -2,20 +2,19 @@
 
     answer = await provider.ask(Prompt(system=brief, user=question), deadline_s=20.0)
 
-A provider gives the model's text as it is; ``streams.advise.answers`` decides whether it is an opinion. It has no tools
-to offer, keeps nothing between two questions, and says nothing of its key.
+A provider gives the model's text as it is; ``streams.advise.answers`` decides whether it is an opinion. It offers no
+tools, keeps nothing between two questions, and says nothing of its key.
 """
 
 from __future__ import annotations
 
+import hashlib
 from typing import ClassVar, Final, Protocol
 
 from msgspec import Struct
 
 TOKENS_OUT_MAX: Final = 4_096
 """What a model may write for one answer, its own thoughts included: an opinion is 200 tokens."""
-ANSWER_CHARS_MAX: Final = 32_768
-"""An answer's text is cut to this by no one: a longer one is none."""
 
 
 class Prompt(Struct, frozen=True, kw_only=True):
@@ -23,6 +22,17 @@ class Prompt(Struct, frozen=True, kw_only=True):
 
     system: str
     user: str
+
+    @property
+    def sha256(self) -> str:
+        """The hash that a recorded answer is found by: of the two texts in UTF-8, with a zero byte between them."""
+        whole = f"{self.system}\0{self.user}"
+        return hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of both texts: no tokenizer makes more tokens of them."""
+        return len(f"{self.system}{self.user}".encode("utf-8", "surrogatepass"))
 
 
 class Answer(Struct, frozen=True, kw_only=True):
@@ -38,19 +48,29 @@ class NoAnswerError(Exception):
     """No answer. ``code`` is the one of an opinion that abstains; the message is one line and holds no key.
 
     ``again`` tells whether the same question may be answered a moment later, ``down`` whether the provider is at fault,
-    so that other questions needn't be tried; tokens are what was billed all the same.
+    so that other questions needn't be tried. ``billed`` tells whether it may cost money all the same: what the tokens
+    say, and where they are 0 nobody knows. ``cost_microusd`` (millionths of a dollar) is reckoned by who asked.
     """
 
     code: ClassVar[str] = "failed"
 
     def __init__(
-        self, message: str, *, again: bool = False, down: bool = False, tokens_in: int = 0, tokens_out: int = 0
+        self,
+        message: str,
+        *,
+        again: bool = False,
+        down: bool = False,
+        billed: bool = False,
+        tokens_in: int = 0,
+        tokens_out: int = 0,
     ) -> None:
         super().__init__(message)
         self.again = again
         self.down = down
+        self.billed = billed
         self.tokens_in = tokens_in
         self.tokens_out = tokens_out
+        self.cost_microusd = 0
 
 
 class TimedOutError(NoAnswerError):
@@ -64,8 +84,8 @@ class RateLimitedError(NoAnswerError):
 
     code = "rate_limited"
 
-    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
-        super().__init__(message, again=True)
+    def __init__(self, message: str, *, retry_after_s: float | None = None, again: bool = True) -> None:
+        super().__init__(message, again=again)
         self.retry_after_s = retry_after_s
 
 
