@@ -11,7 +11,7 @@ import platform
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_settings import (
@@ -161,7 +161,48 @@ class Settings(BaseSettings):
         NoDecode,
         BeforeValidator(_names),
         Field(max_length=64),
-    ] = Field(default=(), description="other sites whose pages may call the API, by comma, such as https://a.example.org")
+    ] = Field(
+        default=(), description="other sites whose pages may call the API, by comma, such as https://a.example.org"
+    )
+    advise_provider: Literal["rules", "command", "anthropic", "openai", "recorded"] = Field(
+        default="rules",
+        description="who gives opinions: rules (no model), command, anthropic, openai (or what speaks as it does), "
+        "recorded",
+    )
+    advise_model: str = Field(
+        default="",
+        pattern=r"^[A-Za-z0-9._:/@+-]{0,200}$",
+        description="the model that is asked, as its provider calls it: at most 200 letters, digits, . _ : / @ + -",
+    )
+    advise_url: str = Field(
+        default="",
+        pattern=r"^$|^https?://(\[[0-9a-fA-F:.]+\]|[^\s/@:?#\[\]]+)(:\d{1,5})?(/[^\s?#]*)?$",
+        description="address of the model's interface, http[s]://host[:port][/path]; empty is the provider's own",
+    )
+    advise_key_file: AbsolutePath | None = Field(default=None, description="a file with the model's key, one line")
+    advise_command: str = Field(
+        default="",
+        max_length=4_096,
+        description="the program that answers for command, with its arguments, quoted as for a shell; none runs it",
+    )
+    advise_answers: AbsolutePath | None = Field(
+        default=None, description="a file with the answers of recorded, one JSON object a line"
+    )
+    advise_usd_in: float | None = Field(
+        default=None,
+        ge=0,
+        le=10_000,
+        description="dollars for a million tokens sent to the model, 0 for one of your own",
+    )
+    advise_usd_out: float | None = Field(
+        default=None, ge=0, le=10_000, description="dollars for a million tokens that the model writes, 0 to 10000"
+    )
+    advise_budget_usd_hour: float = Field(
+        default=1.0, ge=0, le=10_000, description="dollars that questions may cost within an hour, 0 to 10000"
+    )
+    advise_budget_calls_hour: int = Field(
+        default=120, ge=0, le=100_000, description="questions within an hour, 0 to 100000"
+    )
     policy: AbsolutePath | None = Field(default=None, description="a policy file that is compared with the applied one")
     rules: AbsolutePath | None = Field(default=None, description="a rules file that is compared with the applied one")
     services: AbsolutePath | None = Field(

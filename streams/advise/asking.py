@@ -23,8 +23,9 @@ from tenacity import (
 )
 
 from streams.advise.breaker import OPEN_SECONDS_MAX, Breaker
-from streams.advise.budget import Budget, OverBudgetError, Spent
+from streams.advise.budget import MICRO, Budget, OverBudgetError, Spent
 from streams.advise.cache import Cache
+from streams.advise.providers import provider_of
 from streams.advise.providers.base import (
     TOKENS_OUT_MAX,
     Answer,
@@ -33,9 +34,12 @@ from streams.advise.providers.base import (
     Provider,
     RateLimitedError,
 )
-from streams.catalogue.models import Price
+from streams.catalogue.models import Price, price
+from streams.core.errors import InputError
+from streams.settings import Settings
 
 ATTEMPTS: Final = 3
+FREE: Final = frozenset({"command", "recorded"})
 PAUSE_SECONDS: Final = 1.0
 PAUSE_SECONDS_MAX: Final = 8.0
 _chance: Final = wait_random_exponential(multiplier=PAUSE_SECONDS, max=PAUSE_SECONDS_MAX)
@@ -157,3 +161,31 @@ def _pause(state: RetryCallState) -> float:
     if isinstance(error, RateLimitedError) and error.retry_after_s is not None:
         return error.retry_after_s + chance
     return chance
+
+
+def asker_of(settings: Settings) -> Asker | None:
+    """Return the way to the provider that the settings name, None for rules. Raises ``InputError``."""
+    provider = provider_of(settings)
+    if provider is None:
+        return None
+    budget = Budget(
+        settings.advise_budget_calls_hour,
+        round(settings.advise_budget_usd_hour * MICRO),
+        settings.data_dir / "advise" / "budget.json",
+    )
+    return Asker(provider, _price(settings, provider), budget)
+
+
+def _price(settings: Settings, provider: Provider) -> Price:
+    """Return what the settings say, else the table; programs and recorded answers cost nothing."""
+    usd_in, usd_out = settings.advise_usd_in, settings.advise_usd_out
+    if usd_in is not None and usd_out is not None:
+        return Price(usd_in=usd_in, usd_out=usd_out)
+    if provider.name in FREE:
+        return Price(usd_in=0, usd_out=0)
+    if (known := price(provider.name, provider.model)) is None:
+        raise InputError(
+            f"what {provider.model} costs is not known: set LOGMEND_ADVISE_USD_IN and LOGMEND_ADVISE_USD_OUT, dollars "
+            "for a million tokens (0 for a model of your own)"
+        )
+    return known
