@@ -108,7 +108,7 @@ class Fold:
     @property
     def timer_open(self) -> bool:
         """True while something waits for time to pass, so that seconds without a fact need a ``Ticked``."""
-        return self._state.incidents.next_due_ms < NEVER_MS
+        return self._state.incidents.next_due_ms < NEVER_MS or bool(self._state.tasks.open)
 
     @property
     def incidents_open(self) -> int:

@@ -107,6 +107,10 @@ class Incident(Struct):
     phase: Phase = field(default_factory=Phase)
     plan: Plan | None = None
     """What specialists do about it, from when they were called until it is known what came of it."""
+    escalation: str = ""
+    """The decision that gave it to a person last."""
+    held: str = ""
+    """Why it is to be given to a person as soon as no maintenance holds it back."""
 
 
 class Incidents(Struct):

@@ -11,6 +11,8 @@ STEPS: Final = ("acknowledged", "assigned", "noted", "resolved")
 METHODS: Final = ("manual", "false_alarm", "wont_fix", "external")
 """How an escalation is resolved, beside by an action of the catalogue: by hand, nothing was wrong, it stays as it is,
 somebody else's system did it."""
+ROLES: Final = ("architect", "coder", "critic", "deployer", "executor")
+"""Of the workers of a pool."""
 MUTE_KINDS: Final = ("silence", "maintenance")
 """Nobody is told; nothing is acted on either."""
 
