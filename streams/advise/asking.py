@@ -9,7 +9,9 @@ pause while there is time, if the provider says that it may be so.
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from msgspec import Struct
@@ -70,12 +72,14 @@ class Asker:
         budget: Budget,
         breaker: Breaker | None = None,
         cache: Cache[Answer] | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.provider = provider
         self._price = price
         self._budget = budget
         self._breaker = breaker or Breaker()
         self._cache = cache or Cache()
+        self._sleep = sleep
 
     @property
     def present(self) -> bool:
@@ -111,6 +115,7 @@ class Asker:
             stop=stop_after_attempt(ATTEMPTS) | stop_before_delay(end_s - time.monotonic()),
             wait=_pause,
             retry=retry_if_exception(lambda error: isinstance(error, NoAnswerError) and error.again),
+            sleep=self._sleep,
             reraise=True,
         )
         async for attempt in attempts:

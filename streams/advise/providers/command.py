@@ -90,12 +90,12 @@ def _argv(command: str) -> list[str]:
     if "\0" in command:
         raise InputError("the command is no list of words: a zero byte")
     try:
-        name, *arguments = shlex.split(command)
+        words = shlex.split(command)
     except ValueError as error:
         raise InputError(f"the command is no list of words: {error}") from error
-    if (program := shutil.which(name)) is None:
-        raise InputError(f"there is no program {name}")
-    return [str(Path(program).absolute()), *arguments]
+    if not words or (program := shutil.which(words[0])) is None:
+        raise InputError(f"there is no program {words[:1]}")
+    return [str(Path(program).absolute()), *words[1:]]
 
 
 def _environment() -> dict[str, str]:
