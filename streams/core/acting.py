@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 import msgspec
 
+from streams.core.advising import go_on, is_awaited, why_not
 from streams.core.asking import question_of
 from streams.core.calling import begin, leader_called
 from streams.core.choosing import choose
@@ -18,7 +19,7 @@ from streams.core.incidents import ACTING, ESCALATED, NEVER_MS, OPEN, PLANNING, 
 from streams.core.inventory import ServiceSpec, may_act
 from streams.core.judging import why_asked
 from streams.core.muting import maintained, silenced
-from streams.core.phases import LAST_OF_OURS, enter, figures, give_up, next_number, run, stop
+from streams.core.phases import LAST_OF_OURS, figures, give_up, next_number, run, stop
 from streams.core.planning import act_begins, end
 from streams.core.risk import impact
 from streams.core.sending import OUTCOME_SLACK_MS, Task, arguments_for, command_for, send
@@ -50,6 +51,10 @@ def consider(turn: Turn, incident: Incident) -> None:
         return
     if spec is None or said_no:
         _withhold(turn, incident, spec, gates, said_no)
+    elif is_awaited(incident):
+        turn.state.incidents.wake(incident, incident.last_now_ms + turn.policy.quiet_close_ms)
+    elif why := why_not(incident):
+        pass_on(turn, incident, why, gates=gates)
     else:
         _decide(turn, incident, spec, gates)
 
@@ -105,7 +110,7 @@ def _phase_failed(turn: Turn, incident: Incident) -> bool:
         escalate(turn, incident, "attempts used up")
         return True
     if number > incident.phase.number:
-        enter(turn, incident, number, "after a failed attempt" if incident.attempts else _broke_again(turn))
+        go_on(turn, incident, number, "after a failed attempt" if incident.attempts else _broke_again(turn))
     return False
 
 
@@ -122,7 +127,7 @@ def pass_on(
     if number > LAST_OF_OURS:
         escalate(turn, incident, why, options=options, gates=gates)
         return
-    enter(turn, incident, number, why)
+    go_on(turn, incident, number, why)
     turn.state.incidents.wake(incident, turn.now_ms)
 
 
@@ -198,6 +203,7 @@ def escalate(
 ) -> None:
     """Ask for a person; the incident stays open until its symptom is gone. While its service is maintained, wait."""
     end(turn, incident)
+    incident.asked = None
     if maintained(turn, incident.service, incident.pattern)[0]:
         incident.status, incident.attempt, incident.held = OPEN, None, reason
         _is_held(turn, incident)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from streams.core import assessing, muting, resolving, tasking
 from streams.core.acting import approve, ask_again
+from streams.core.advice import AdvisorsReported, OpinionGiven
+from streams.core.advising import hear_advisors, hear_opinion
 from streams.core.directory import may_say
 from streams.core.events import (
     ActionHalted,
@@ -84,6 +86,10 @@ def _message(turn: Turn, message: Message, fact: Slice) -> None:
             hear_specialist(turn, specialist)
         case FindingReported() as finding:
             hear_finding(turn, finding)
+        case AdvisorsReported() as advisors:
+            hear_advisors(turn, advisors)
+        case OpinionGiven() as opinion:
+            hear_opinion(turn, opinion, _where(message, fact))
         case _:
             _said_by_people(turn, message, fact)
 
@@ -111,7 +117,7 @@ def _said_by_people(turn: Turn, message: Message, fact: Slice) -> None:
 
 
 def _asked_by_people(turn: Turn, message: Message, fact: Slice) -> None:
-    where = Coordinate(topic=fact.source, partition=fact.partition, offset=message.offset, index=0)
+    where = _where(message, fact)
     match message.event:
         case EscalationAnswered() as said:
             resolving.answer(turn, said, where)
@@ -128,9 +134,12 @@ def _asked_by_people(turn: Turn, message: Message, fact: Slice) -> None:
 
 
 def _people(turn: Turn, message: Message, fact: Slice, kind: str, reason: str) -> None:
-    where = Coordinate(topic=fact.source, partition=fact.partition, offset=message.offset, index=0)
-    turn.write(Draft(kind=kind, reason=reason, causes=(where,)))
+    turn.write(Draft(kind=kind, reason=reason, causes=(_where(message, fact),)))
     ask_again(turn)
+
+
+def _where(message: Message, fact: Slice) -> Coordinate:
+    return Coordinate(topic=fact.source, partition=fact.partition, offset=message.offset, index=0)
 
 
 def _lines_lost(turn: Turn, fact: LinesLost) -> None:

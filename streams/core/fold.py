@@ -26,7 +26,7 @@ EPOCH: Final = 1
 REJECTED_BY: Final = "logmend: a fact was rejected"
 """Who halted action when it was the fold itself: only its own state knows until that is said in a fact."""
 
-SNAPSHOT_VERSION: Final = 3
+SNAPSHOT_VERSION: Final = 4
 """Raise it with every change of ``State`` that the bytes of an older one do not fit."""
 
 

@@ -81,10 +81,10 @@ def _attempts_max(policy: Policy, number: int) -> int:
     return max(1, policy.attempts_max - LAST_OF_OURS + 1) if number == LAST_OF_OURS else 1
 
 
-def enter(turn: Turn, incident: Incident, number: int, why: str) -> None:
-    """Enter phase 2 or 3."""
+def enter(turn: Turn, incident: Incident, number: int, why: str, advice: str) -> None:
+    """Enter phase 2 or 3, for a reason, with the advice of somebody or nobody."""
     stop(turn, incident)
-    draft = turn.about(incident, "phase_entered", f"{number}: {why}, no advisor")
+    draft = turn.about(incident, "phase_entered", f"{number}: {why}, {advice}")
     draft.figures = {**figures(turn, incident), "phase": float(number)}
     limit = limit_ms(turn.policy, number)
     incident.phase = Phase(number=number, limit_ms=limit, left_ms=limit, until_ms=turn.now_ms + limit)

@@ -7,7 +7,6 @@ anything and may reach everybody on its host: it is as risky as can be (SPEC C3)
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
 
 from msgspec import Struct
 

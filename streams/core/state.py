@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct, field
 
+from streams.core.advisors import Advisors
 from streams.core.autonomy import Autonomy
 from streams.core.chain import sha256_of
 from streams.core.clock import Clock, Watermarks
@@ -67,6 +68,7 @@ class State(Struct):
     templates: Templates = field(default_factory=Templates)
     stuck: Stuck = field(default_factory=Stuck)
     autonomy: Autonomy = field(default_factory=Autonomy)
+    advisors: Advisors = field(default_factory=Advisors)
     escalations: Escalations = field(default_factory=Escalations)
     mutes: Mutes = field(default_factory=Mutes)
     tasks: Tasks = field(default_factory=Tasks)

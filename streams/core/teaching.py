@@ -7,17 +7,34 @@ from streams.core.incidents import Attempt, Incident
 from streams.core.learning import Where, mean
 from streams.core.state import Draft, Turn
 from streams.core.strategy import posterior_of
+from streams.core.verdict import AGREED
 
 
 def learn(turn: Turn, incident: Incident, attempt: Attempt, *, success: bool) -> dict[str, float]:
-    """Learn whether an attempt helped; return what is believed of its action now, as ``learn_action`` does."""
+    """Learn whether an attempt helped; return what is believed of its action and of who advised it now."""
     command = attempt.command
     if attempt.vector and turn.policy.prediction:
         turn.state.strategist.learn(command.strategy, attempt.vector, success=success)
     where = Where(pattern=attempt.pattern, category=attempt.category, service_type=command.service_type)
     changed = turn.about(incident, "world_changed")
     changed.pattern, changed.strategy, changed.refers_to = attempt.pattern, command.strategy, attempt.decision_id
-    return learn_action(turn, where, command.action, changed, success=success)
+    told = learn_action(turn, where, command.action, changed, success=success)
+    return told | _learn_advice(turn, incident, where, command.action, success=success)
+
+
+def _learn_advice(turn: Turn, incident: Incident, where: Where, action: str, *, success: bool) -> dict[str, float]:
+    """Learn what the confidence of those is worth who advised an action; what several agreed on and helped is a fix."""
+    asked = incident.asked
+    if asked is None:
+        return {}
+    told = {}
+    for one in asked.diagnoses:
+        if one.action == action:
+            told[f"trust_{one.advisor}"] = turn.state.advisors.learn(one.advisor, one.stated, success=success)
+    verdict = asked.verdict
+    if success and verdict is not None and (verdict.kind, verdict.action) == (AGREED, action) and verdict.agreed > 1:
+        told["taught_confidence"] = turn.state.lessons.teach(where, action, verdict.confidence)
+    return told
 
 
 def learn_action(turn: Turn, where: Where, action: str, changed: Draft, *, success: bool) -> dict[str, float]:

@@ -7,6 +7,7 @@ back in it, and there must be positive evidence: a green probe, or a normal line
 from __future__ import annotations
 
 from streams.core.acting import approval_expired, consider, escalate, pass_on, reopen
+from streams.core.advising import settle_if_due
 from streams.core.events import OutcomeReported
 from streams.core.incidents import ACTING, OPEN, PLANNING, VERIFYING, Attempt, Incident
 from streams.core.judging import judge
@@ -70,6 +71,7 @@ def _failed(turn: Turn, incident: Incident, attempt: Attempt, *, effect: str, te
 
 def look(turn: Turn, incident: Incident) -> None:
     """Look at an incident whose time has come."""
+    settle_if_due(turn, incident)
     if incident.status != PLANNING:
         stop(turn, incident)
         out_of_time(turn, incident)
