@@ -169,6 +169,20 @@ class Settings(BaseSettings):
         description="who gives opinions: rules (no model), command, anthropic, openai (or what speaks as it does), "
         "recorded",
     )
+    advise_host: str = Field(
+        default="127.0.0.1",
+        pattern=r"^[0-9a-fA-F.:]{2,45}$",
+        description="address that the decision service listens on: an IP address, 0.0.0.0 for all",
+    )
+    advise_port: int = Field(
+        default=8085, ge=0, le=65_535, description="port of the decision service, 1 to 65535; 0 is none"
+    )
+    advise_research_confidence_min: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="so sure (0 to 1), what research finds out is the answer, and no model is asked; 1: never",
+    )
     advise_model: str = Field(
         default="",
         pattern=r"^[A-Za-z0-9._:/@+-]{0,200}$",
@@ -201,7 +215,7 @@ class Settings(BaseSettings):
         default=1.0, ge=0, le=10_000, description="dollars that questions may cost within an hour, 0 to 10000"
     )
     advise_budget_calls_hour: int = Field(
-        default=120, ge=0, le=100_000, description="questions within an hour, 0 to 100000"
+        default=120, ge=0, le=10_000, description="questions within an hour, 0 to 10000"
     )
     policy: AbsolutePath | None = Field(default=None, description="a policy file that is compared with the applied one")
     rules: AbsolutePath | None = Field(default=None, description="a rules file that is compared with the applied one")
