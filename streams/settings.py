@@ -149,7 +149,9 @@ class Settings(BaseSettings):
         pattern=r"^[0-9a-fA-F.:]{2,45}$",
         description="address that the web is served on: an IP address, 0.0.0.0 for all; beside loopback tokens are needed",
     )
-    web_port: int = Field(default=8000, ge=0, le=65_535, description="port of the web, 1 to 65535; 0 chooses one")
+    web_port: int = Field(
+        default=0, ge=0, le=65_535, description="port of the web; 0 chooses (8000 if free), else to 65535"
+    )
     web_names: Annotated[
         tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$")], ...],
         NoDecode,

@@ -44,6 +44,10 @@ _restarts = Counter("logmend_restarts", "Processes that the supervisor started a
 _watchdog = Counter("logmend_watchdog", "Stalls that ended a process.", ["stage"], registry=REGISTRY)
 _zombies = Counter("logmend_zombie_facts", "Facts dropped by the readers' rule.", ["verdict"], registry=REGISTRY)
 _schemas = Counter("logmend_schemas", "Answers of the schema registry.", ["outcome"], registry=REGISTRY)
+_opinions = Counter(
+    "logmend_opinions", "Opinions given, abstentions included.", ["advisor", "source", "code"], registry=REGISTRY
+)
+_answers = Counter("logmend_answers", "Answers of the decision service.", ["decision", "source"], registry=REGISTRY)
 _errors = Counter("logmend_errors", "Failures of ours that were met and handled.", ["where"], registry=REGISTRY)
 
 _lag = Gauge("logmend_lag_records", "Records not yet worked on.", ["topic", "partition"], registry=REGISTRY)
@@ -72,6 +76,9 @@ _fact_to_command = Histogram(
     "Fact appended to its command's decision durable.",
     buckets=SECONDS,
     registry=REGISTRY,
+)
+_opinion_seconds = Histogram(
+    "logmend_opinion_seconds", "An advisor asked to its opinion.", ["source"], buckets=SECONDS, registry=REGISTRY
 )
 _heal_seconds = Histogram("logmend_heal_seconds", "Incident opened to verified.", buckets=SECONDS, registry=REGISTRY)
 
@@ -168,6 +175,17 @@ def outcome_reported(status: str, *, ok: bool) -> None:
 def probe_made(kind: str, *, ok: bool) -> None:
     """Count a probe of a service or of a host, by its kind."""
     _probes.labels(kind, str(ok).lower()).inc()
+
+
+def opinion_given(advisor: str, source: str, code: str, seconds: float) -> None:
+    """Count an advisor's opinion: ``source`` and ``code`` are those of ``core.advice``; it took so many seconds."""
+    _opinions.labels(advisor, source, code).inc()
+    _opinion_seconds.labels(source).observe(seconds)
+
+
+def answered(decision: str, source: str) -> None:
+    """Count an answer of the decision service; ``source``: model, rules or cache."""
+    _answers.labels(decision, source).inc()
 
 
 def healed(seconds: float) -> None:

@@ -52,6 +52,13 @@ class Records:
         )
         return rows[0] if rows else None
 
+    def inventory(self, sha256: str) -> bytes | None:
+        """Return the body of the inventory with a hash; None when it is not in the log."""
+        rows = self._ask(
+            "SELECT body FROM segments.changes WHERE name = 'inventory' AND sha256 = $sha256 LIMIT 1", sha256=sha256
+        )
+        return bytes(rows[0]["body"]) if rows else None
+
     def symptoms(self, question: Decision, begin_ms: int) -> tuple[Symptom, ...]:
         """Return the patterns of the incident in the order in which they joined it; ``begin_ms`` is its opening."""
         rows = self._ask(

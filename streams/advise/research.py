@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
+import msgspec
 from msgspec import Struct
 
 from streams.advise.answers import Opinion
@@ -25,6 +26,8 @@ from streams.advise.records import Mask, Records
 from streams.catalogue.advisors import Advisor
 from streams.catalogue.runbooks import runbook
 from streams.core.commands import verb_of
+from streams.core.config import Inventory
+from streams.core.errors import InputError
 from streams.core.events import SEVERITIES, Decision, Option
 from streams.core.fleet import Fleet
 from streams.core.num import stored
@@ -57,6 +60,8 @@ class Research:
     def __init__(self, directory: Path, mask: Mask) -> None:
         """Open the log. Raises ``InputError`` when it is damaged."""
         self._records = Records(directory, mask)
+        self._fleet = Fleet(Inventory())
+        self._inventory_sha256 = ""
 
     def close(self) -> None:
         """Let go of the log."""
@@ -66,9 +71,18 @@ class Research:
         """Tell whether the log has got as far as a question."""
         return self._records.reach(question.seq)
 
-    def dossier(self, question: Decision, fleet: Fleet) -> Dossier:
+    def _fleet_of(self, question: Decision) -> Fleet:
+        """Return the inventory that was in force when the question was asked."""
+        if question.inventory_sha256 != self._inventory_sha256:
+            body = self._records.inventory(question.inventory_sha256)
+            if body is not None:
+                self._fleet = Fleet(_inventory(body))
+                self._inventory_sha256 = question.inventory_sha256
+        return self._fleet
+
+    def dossier(self, question: Decision) -> Dossier:
         """Return what the log knows of a question's incident. Raises ``InputError`` when the log is damaged."""
-        records = self._records
+        records, fleet = self._records, self._fleet_of(question)
         opening = records.opening(question)
         begin_ms = opening["at_ms"] if opening else question.at_ms
         relations = relations_of(question.service, fleet, records.tied(question.service))
@@ -93,6 +107,13 @@ class Research:
             past=past,
             signs=signs_of(question, neighbours, past, tried),
         )
+
+
+def _inventory(body: bytes) -> Inventory:
+    try:
+        return msgspec.json.decode(body, type=Inventory)
+    except msgspec.MsgspecError as error:
+        raise InputError(f"the inventory in the log can't be read: {error}") from error
 
 
 def relations_of(service: str, fleet: Fleet, tied: Iterable[str]) -> dict[str, str]:

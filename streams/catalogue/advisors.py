@@ -31,9 +31,10 @@ class Advisor(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Advisors(Struct, frozen=True, forbid_unknown_fields=True):
-    """All of ``advisors.toml``: ``rules`` are told to each of them."""
+    """All of ``advisors.toml``: ``rules`` are told to each of them, ``service`` to whom the decision service asks."""
 
     rules: str
+    service: str
     advisors: tuple[Advisor, ...]
 
     def asked(self, *, three: bool) -> tuple[Advisor, ...]:
