@@ -49,12 +49,12 @@ def consider(turn: Turn, incident: Incident) -> None:
         return
     if _phase_failed(turn, incident):
         return
-    if spec is None or said_no:
+    if why := why_not(incident):
+        pass_on(turn, incident, why, gates=gates)
+    elif spec is None or said_no:
         _withhold(turn, incident, spec, gates, said_no)
     elif is_awaited(incident):
         turn.state.incidents.wake(incident, incident.last_now_ms + turn.policy.quiet_close_ms)
-    elif why := why_not(incident):
-        pass_on(turn, incident, why, gates=gates)
     else:
         _decide(turn, incident, spec, gates)
 

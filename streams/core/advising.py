@@ -202,6 +202,7 @@ def _settle(turn: Turn, incident: Incident, asked: Asked) -> None:
         **figures(turn, incident),
     }
     turn.write(draft)
+    incident.not_before_ms = turn.now_ms
     turn.state.incidents.wake(incident, turn.now_ms)
 
 

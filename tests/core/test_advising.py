@@ -381,6 +381,13 @@ def test_a_person_is_asked_for_what_was_advised_where_the_mode_says_so() -> None
     assert kinds(world.opine(ROOT_CAUSE, START, 1.0))[-1] == "approval_requested"
 
 
+def test_the_next_advisors_are_asked_while_a_cool_down_runs() -> None:
+    """An opinion that is too unsure brings phase 3 at once: there is no need to wait for what would not be done."""
+    world = a_world(cooldown_ms=30_000)
+    assert "advice_asked" in kinds(world.opine(ROOT_CAUSE, START, 0.1))
+    assert phases(world)[1] == "3: advice too unsure, three advisors"
+
+
 def test_advice_is_gathered_while_a_cool_down_runs() -> None:
     """The question is asked when the phase begins, and its answer waits for the cool-down instead of after it."""
     world = a_world(cooldown_ms=30_000)

@@ -11,6 +11,8 @@
     outcome api ok | failed | refused | expired | in_doubt
     specialist NAME running | waiting | done | failed | released
     look TOPIC ok | failed | refused  CODE=VALUE is what it found; survey, propose and verify are topics too
+    advisors all | none            who would answer now
+    opine ADVISOR ACTION sure=0.9 suspect=SERVICE cause=PATTERN    on the newest question; nothing code=WORD: abstains
     halt | resume | approve api | deny api | wait SECONDS
 
 The last line is the head of the hash chain: any change of any byte of any decision shows.
@@ -53,6 +55,8 @@ def _show(decision: Decision) -> str:
         words += [decision.command.action, f"attempt={decision.command.attempt}"]
     if decision.kind in {"planned", "synchronised", "plan_ended"}:
         words.append(decision.strategy)
+    if decision.kind in {"advised", "advice_settled"}:
+        words.append(f"{decision.confidence:.2f}")
     if decision.kind == "alerted":
         words.append(decision.severity)
     if decision.kind in {"rate_surged", "template_surging"}:
@@ -98,6 +102,8 @@ class Stage:
             "outcome": lambda: self._outcome(*plain),
             "specialist": lambda: self.world.specialist(*plain),
             "look": lambda: self._look(*plain, found=given),
+            "advisors": lambda: self.world.advisors(*({"all": (), "none": ("nobody",)}[plain[0]])),
+            "opine": lambda: self._opine(*plain, **given),
             "approve": lambda: self.world.answer(self._last(plain[0], "approval_requested"), approved=True),
             "deny": lambda: self.world.answer(self._last(plain[0], "approval_requested"), approved=False),
             "halt": self.world.halt,
@@ -141,6 +147,9 @@ class Stage:
     def _outcome(self, service: str, how: str) -> list[Decision]:
         status = "done" if how in {"ok", "failed"} else how
         return self.world.outcome(self._last(service, "commanded").id, status=status, ok=how == "ok")
+
+    def _opine(self, advisor: str, action: str, sure: str = "0", **given: str) -> list[Decision]:
+        return self.world.opine(advisor, action.replace("nothing", ""), float(sure), **given)
 
     def _look(self, topic: str, how: str, *, found: dict[str, str]) -> list[Decision]:
         look = next(
