@@ -48,6 +48,12 @@ _opinions = Counter(
     "logmend_opinions", "Opinions given, abstentions included.", ["advisor", "source", "code"], registry=REGISTRY
 )
 _answers = Counter("logmend_answers", "Answers of the decision service.", ["decision", "source"], registry=REGISTRY)
+_model_requests = Counter(
+    "logmend_model_requests", "Requests to a model, by how they ended.", ["provider", "code"], registry=REGISTRY
+)
+_model_cost = Counter(
+    "logmend_model_cost_usd", "Dollars that models cost, or may have cost.", ["provider"], registry=REGISTRY
+)
 _errors = Counter("logmend_errors", "Failures of ours that were met and handled.", ["where"], registry=REGISTRY)
 
 _lag = Gauge("logmend_lag_records", "Records not yet worked on.", ["topic", "partition"], registry=REGISTRY)
@@ -181,6 +187,12 @@ def opinion_given(advisor: str, source: str, code: str, seconds: float) -> None:
     """Count an advisor's opinion: ``source`` and ``code`` are those of ``core.advice``; it took so many seconds."""
     _opinions.labels(advisor, source, code).inc()
     _opinion_seconds.labels(source).observe(seconds)
+
+
+def model_asked(provider: str, code: str, cost_microusd: int) -> None:
+    """Count a request to a model: ``code`` is "" for an answer; the cost is in millionths of a dollar."""
+    _model_requests.labels(provider, code).inc()
+    _model_cost.labels(provider).inc(cost_microusd / 1_000_000)
 
 
 def answered(decision: str, source: str) -> None:
@@ -351,6 +363,11 @@ def permissions_found(host: str, permits: list[str]) -> None:
 def registry_down(address: str, problem: str, seconds: float) -> None:
     """Warn that the schema registry gave no answer: for so long its records become dead letters without a question."""
     _say(logging.WARNING, "registry_down", address=address, problem=problem, seconds=seconds)
+
+
+def provider_left_alone(provider: str, why: str) -> None:
+    """Say that a model's provider is down, or wants to be left alone."""
+    _say(logging.WARNING, "provider_left_alone", provider=provider, why=why)
 
 
 def snapshot_damaged(store: str, which: str, problem: str) -> None:

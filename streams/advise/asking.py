@@ -24,6 +24,7 @@ from tenacity import (
     wait_random_exponential,
 )
 
+from streams import telemetry
 from streams.advise.breaker import OPEN_SECONDS_MAX, Breaker
 from streams.advise.budget import MICRO, Budget, OverBudgetError, Spent
 from streams.advise.cache import Cache
@@ -148,6 +149,7 @@ class Asker:
         elif not billed:
             self._budget.settle(spent, 0)
         bill.microusd += spent.microusd
+        telemetry.model_asked(self.provider.name, told.code if isinstance(told, NoAnswerError) else "", spent.microusd)
 
     def _note(self, error: NoAnswerError) -> None:
         """Tell the breaker what an error says of the provider."""
@@ -157,6 +159,8 @@ class Asker:
             self._breaker.failed()
         else:
             self._breaker.let_go()
+        if self._breaker.is_open:
+            telemetry.provider_left_alone(self.provider.name, f"{error.code}: {error}")
 
 
 def _pause(state: RetryCallState) -> float:

@@ -105,13 +105,17 @@ def serving(*says: Said | Callable[[BaseHTTPRequestHandler], None]) -> Iterator[
 
 
 def message(text: str = OPINION, stop_reason: str = "end_turn", **more: Any) -> dict[str, Any]:
-    """Return an answer of the Messages API, with a thought before the text."""
+    """Return an answer of the Messages API, with a thought and a block of a new kind before the text."""
     return {
         "id": "msg_01",
         "type": "message",
         "role": "assistant",
         "model": "claude-opus-5-5",
-        "content": [{"type": "thinking", "thinking": "", "signature": "c2ln"}, {"type": "text", "text": text}],
+        "content": [
+            {"type": "thinking", "thinking": "", "signature": "c2ln"},
+            {"type": "something_new", "text": "{"},
+            {"type": "text", "text": text},
+        ],
         "stop_reason": stop_reason,
         "stop_sequence": None,
         "stop_details": None,

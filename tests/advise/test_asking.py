@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from streams import telemetry
 from streams.advise.asking import ATTEMPTS, OVERHEAD_TOKENS, PAUSE_SECONDS, PAUSE_SECONDS_MAX, Asker
 from streams.advise.breaker import OPEN_SECONDS, OPEN_SECONDS_MAX, Breaker, BreakerOpenError
 from streams.advise.budget import Budget, OverBudgetError
@@ -291,3 +292,27 @@ async def test_what_an_answer_is_does_not_matter_here(tmp_path: Path) -> None:
     async with _scene(tmp_path, said(completion(text="I don't know."))) as scene:
         answered = await scene.asker.ask(PROMPT, PATIENCE_S)
         assert answered.answer == Answer(text="I don't know.", model="gpt-6-sol", tokens_in=100, tokens_out=50)
+
+
+async def test_requests_and_money_are_counted(tmp_path: Path) -> None:
+    """Each attempt by how it ended, and the dollars of all."""
+
+    def counted() -> list[float]:
+        requests = [("logmend_model_requests_total", {"provider": "openai", "code": code}) for code in ("", "failed")]
+        names = [*requests, ("logmend_model_cost_usd_total", {"provider": "openai"})]
+        return [telemetry.REGISTRY.get_sample_value(name, labels) or 0.0 for name, labels in names]
+
+    async with _scene(tmp_path, BUSY, BUSY, GOOD) as scene:
+        before = counted()
+        await scene.asker.ask(PROMPT, PATIENCE_S)
+    more = [now - then for now, then in zip(counted(), before, strict=True)]
+    assert more == pytest.approx([1, 2, COST / 1_000_000])
+
+
+async def test_a_provider_that_is_left_alone_is_told_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Who reads the log learns which one and why."""
+    async with _scene(tmp_path, said({"error": {"type": "authentication_error"}}, 401)) as scene:
+        for number in range(3):
+            await scene.error(_other(number))
+    [record] = [record for record in caplog.records if record.getMessage() == "provider_left_alone"]
+    assert "failed: status 401, authentication_error" in str(record.__dict__)

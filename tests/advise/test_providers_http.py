@@ -25,7 +25,7 @@ from streams.advise.providers.base import (
     RefusedError,
     TimedOutError,
 )
-from streams.advise.providers.http import retry_after
+from streams.advise.providers.http import BODY_BYTES_MAX, retry_after
 from streams.advise.providers.keys import KeyFile
 from streams.advise.providers.openai import OpenAI
 from tests.advise.serving import OPINION, Said, break_off, completion, message, never_stop, said, serving
@@ -259,6 +259,14 @@ async def test_nobody_there_is_a_failure_that_costs_nothing(kind: str) -> None:
 async def test_an_answer_without_end_is_cut_off(kind: str) -> None:
     """A body may be long, not endless."""
     assert isinstance(await _error(kind, never_stop), BadReplyError)
+
+
+async def test_the_longest_body_is_taken_and_none_longer(kind: str) -> None:
+    """The limit is exact, whatever the body holds."""
+    body = json.dumps(KINDS[kind][1]()).encode().ljust(BODY_BYTES_MAX)
+    with serving(said(body)) as server:
+        assert (await _ask(kind, server.address)).text == OPINION
+    assert isinstance(await _error(kind, said(body + b" ")), BadReplyError)
 
 
 async def test_a_packed_answer_is_not_unpacked(kind: str) -> None:
