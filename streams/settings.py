@@ -147,7 +147,7 @@ class Settings(BaseSettings):
     web_host: str = Field(
         default="127.0.0.1",
         pattern=r"^[0-9a-fA-F.:]{2,45}$",
-        description="address that the web is served on: an IP address, 0.0.0.0 for all; beside loopback tokens are needed",
+        description="address of the web: an IP address, 0.0.0.0 for all; any but loopback needs tokens",
     )
     web_port: int = Field(
         default=0, ge=0, le=65_535, description="port of the web; 0 chooses (8000 if free), else to 65535"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -10,9 +12,10 @@ from typing import Any, Final
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
-from fastapi.routing import APIRoute
+from fastapi.routing import APIRoute, iter_route_contexts
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute
 
 from streams import telemetry
 from streams.core.errors import InputError, InvariantError
@@ -21,6 +24,7 @@ from streams.web import api, pages, signing
 from streams.web.auth import Gatekeeper, Needs
 from streams.web.guarding import Guard
 from streams.web.history import History
+from streams.web.letters import Letters
 from streams.web.model import Model
 from streams.web.problems import WebError, problem
 from streams.web.saying import Voice
@@ -31,13 +35,19 @@ TITLE: Final = "Logmend"
 
 @dataclass(frozen=True)
 class Deps:
-    """What the endpoints work with; pages and API find it as ``request.app.state.deps``."""
+    """What the endpoints work with; pages and API find it as ``request.app.state.deps``.
+
+    ``redact`` replaces secrets in what people write; ``stopping`` is set when the process is to end.
+    """
 
     settings: Settings
     model: Model
     history: History
     voice: Voice
     gate: Gatekeeper
+    letters: Letters
+    redact: Callable[[str], str]
+    stopping: asyncio.Event
 
 
 def create_app(deps: Deps) -> FastAPI:
@@ -45,12 +55,11 @@ def create_app(deps: Deps) -> FastAPI:
     app = FastAPI(title=TITLE, docs_url=None, redoc_url=None, openapi_url=None)
     app.state.deps = deps
     for router in (api.router, signing.router, pages.router):
+        for found in iter_route_contexts(router.routes):
+            _declare_role(found.original_route)
         app.include_router(router)
     if STATIC.is_dir():
         app.mount("/static", StaticFiles(directory=STATIC), name="static")
-    for route in app.routes:
-        if isinstance(route, APIRoute):
-            _declare_role(route)
     app.add_exception_handler(WebError, _told)
     app.add_exception_handler(HTTPException, _told)
     app.add_exception_handler(RequestValidationError, _told)
@@ -61,8 +70,10 @@ def create_app(deps: Deps) -> FastAPI:
     return app
 
 
-def _declare_role(route: APIRoute) -> None:
+def _declare_role(route: BaseRoute) -> None:
     """Put who may call an endpoint into OpenAPI, as ``x-role``."""
+    if not isinstance(route, APIRoute):
+        raise InvariantError(f"{route} is no endpoint that could say who may call it")
     asked = [one.call for one in route.dependant.dependencies if isinstance(one.call, Needs)]
     if len(asked) != 1:
         raise InvariantError(f"{route.path} does not say once who may call it")

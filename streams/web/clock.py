@@ -19,8 +19,8 @@ class BrokerClock:
         self._behind_ms = 0
 
     def came(self, stamp_ms: int) -> None:
-        """Take the stamp of a record that has just come: an old one tells only that it is later than that."""
-        if stamp_ms >= self.now_ms() or not self._stamp_ms:
+        """Take the stamp of a record that has just come; one that was under way for long tells nothing new."""
+        if not self._stamp_ms or stamp_ms >= self.now_ms():
             self._stamp_ms, self._came_s = stamp_ms, self._steady_s()
 
     def folded(self, append_ms: int, now_ms: int) -> None:

@@ -24,6 +24,13 @@ PATIENCE_S: Final = 20.0
 NO_LOG: Final = "no event log in this data directory (yet): run logmend web where logmend eventlog runs"
 
 
+class NoLogError(WebError):
+    """There is no event log here."""
+
+    def __init__(self) -> None:
+        super().__init__(503, NO_LOG)
+
+
 class History:
     """The event log of one directory. What is asked sees everything that is archived, up to ten seconds ago."""
 
@@ -64,7 +71,7 @@ class History:
         if log is None:
             log = self._mine.log = EventLog(self._directory)
         if log.manifest.version == 0 and not log.refresh():
-            raise WebError(503, NO_LOG)
+            raise NoLogError
         watch = threading.Timer(PATIENCE_S, log.connection.interrupt)
         watch.start()
         try:

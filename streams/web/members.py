@@ -49,10 +49,6 @@ class Members(Struct):
         self.beats[key] = _Beat(event, stamp_ms)
         self._host(event.host)
 
-    def gone(self, host: str, worker: str) -> None:
-        """Forget a worker whose key was deleted from the topic."""
-        self.beats.pop((host, worker), None)
-
     def saw(self, sample: Sample) -> bool:
         """Take a reading of a host; False when it is none."""
         if sample.metric not in SHOWN or sample.host != sample.service:

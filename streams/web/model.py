@@ -6,17 +6,20 @@ It belongs to one event loop. ``version`` grows with each change; whoever waits 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from typing import Final
 
 from streams.core.beside import Heartbeat
 from streams.core.config import Policy
-from streams.core.directory import Directory, may_say
-from streams.core.events import ActionHalted, ActionResumed, Decision, Fact, ProbeReported, Slice
+from streams.core.directory import Directory
+from streams.core.events import Decision, Fact, OutcomeReported, ProbeReported, Slice
 from streams.core.slices import Verdict
+from streams.web.asked import Asked
+from streams.web.bounded import put
 from streams.web.clock import BrokerClock
 from streams.web.members import Members
-from streams.web.open_incidents import Cases
+from streams.web.open_incidents import Cases, figure
 from streams.web.outlook import Ahead
 from streams.web.states import (
     SEVERITY_ORDER,
@@ -32,29 +35,38 @@ from streams.web.states import (
     Prediction,
     Worker,
 )
+from streams.web.timeline import Entry, entry_of
 
 OPEN: Final = frozenset({"pending", "acknowledged"})
 """Escalations that somebody is needed for."""
+MUTES_MAX: Final = 1_000
+RECENT_MAX: Final = 2_000
 
 
 class Model:
     """The fleet as it is now. ``directory`` is what facts said so far (policy, inventory, kill switch)."""
 
-    def __init__(self, clock: BrokerClock) -> None:
+    def __init__(self, clock: BrokerClock, inbox: str) -> None:
+        """Begin empty; ``inbox`` is the name of the inbox for people."""
         self.clock = clock
+        self.asked = Asked(inbox)
         self.directory = Directory()
         self.version = 0
+        self.followers = 0
+        """How many browsers wait for changes."""
         self.up_to_date = False
         """Whether what was in the log when the web started has been read."""
         self._members = Members()
         self._cases = Cases()
         self._ahead = Ahead()
+        self._recent: deque[Entry] = deque(maxlen=RECENT_MAX)
         self._mutes: dict[str, Mute] = {}
         self._halt: Halt | None = None
         self._parts: dict[str, int] = {}
         """Name of a part to the version that changed it last."""
         self._waiting: set[asyncio.Future[None]] = set()
         self._statuses: tuple[str, ...] = ()
+        self._last_seq = -1
 
     # ------------------------------------------------------------------------------------------------- what is now
 
@@ -108,6 +120,10 @@ class Model:
         """Return what waits for a person's yes under an id, also when its time is over and the fold has not said so."""
         return self._cases.approvals.get(wanted)
 
+    def became(self, approval_id: str) -> str:
+        """Return what came of an approval that does not wait any more; ``""`` when nothing is known of it."""
+        return self._cases.answered.get(approval_id, "")
+
     def mutes(self) -> list[Mute]:
         """Return the silences and maintenance windows that hold or are to come, the one that ends first at the head."""
         now_ms = self.now_ms
@@ -127,6 +143,10 @@ class Model:
         """Return the metrics on their way to a limit, the one that is expected first at the head."""
         return sorted(self._ahead.exhaustions.values(), key=lambda one: one.expected_ms)
 
+    def recent(self) -> list[Entry]:
+        """Return the newest decisions in order, without a hole."""
+        return list(self._recent)
+
     def healings(self) -> list[Healing]:
         """Return the actions taken last, the newest first."""
         return list(reversed(self._cases.healings.values()))
@@ -135,22 +155,50 @@ class Model:
 
     def decided(self, decision: Decision, stamp_ms: int) -> None:
         """Take a decision into account."""
-        self.clock.came(stamp_ms)
+        if self._is_repeat(decision):
+            return
+        self._came(stamp_ms)
         self.clock.folded(decision.append_ms, decision.now_ms)
         changed = self._cases.take(decision, self.policy.approval_ttl_ms, self.clock.of_fold)
         if self._ahead.take(decision):
             changed.add("forecasts")
+        if self.asked.take(decision):
+            changed.add("tasks")
+        match decision.kind:
+            case "halted" | "resumed" | "fact_rejected":
+                self._halt = None if decision.kind == "resumed" else _halt(decision)
+                changed.add("halt")
+            case "mute_set":
+                put(self._mutes, decision.id, _mute(decision), MUTES_MAX)
+                changed.add("mutes")
+            case "mute_lifted" | "mute_ended":
+                self._mutes.pop(decision.refers_to, None)
+                changed.add("mutes")
         self._changed(*changed)
+
+    def _is_repeat(self, decision: Decision) -> bool:
+        """Say whether a decision came before; keep one that did not. What is kept has no hole."""
+        if decision.seq <= self._last_seq:
+            return True
+        if decision.seq != self._last_seq + 1:
+            self._recent.clear()
+        self._last_seq = decision.seq
+        self._recent.append(entry_of(decision))
+        return False
+
+    def caught_up(self) -> None:
+        """Note that all that was in the log at the start has been read: what comes now has just been appended."""
+        self.up_to_date = True
+        self._changed("halt")
+
+    def _came(self, stamp_ms: int) -> None:
+        if self.up_to_date:
+            self.clock.came(stamp_ms)
 
     def beat(self, event: Heartbeat, stamp_ms: int) -> None:
         """Take a heartbeat into account."""
-        self.clock.came(stamp_ms)
+        self._came(stamp_ms)
         self._members.beat(event, stamp_ms)
-        self._changed("workers")
-
-    def left(self, host: str, worker: str) -> None:
-        """Forget a worker whose heartbeat was deleted."""
-        self._members.gone(host, worker)
         self._changed("workers")
 
     def heard(self, fact: Fact, verdict: Verdict) -> None:
@@ -162,10 +210,8 @@ class Model:
             match message.event:
                 case ProbeReported() as probe:
                     seen.append(self._members.probed(probe))
-                case ActionHalted() as halted if may_say(fact.source, halted):
-                    self._halted(Halt(author=halted.author, reason=halted.reason, at_ms=message.append_ms))
-                case ActionResumed() as resumed if may_say(fact.source, resumed):
-                    self._halted(None)
+                case OutcomeReported() as outcome:
+                    self.asked.took(outcome)
         if any(seen):
             self._changed("hosts")
 
@@ -173,15 +219,13 @@ class Model:
         """Begin with what a snapshot says."""
         self.directory = directory
         if directory.halted_by:
-            self._halted(Halt(author=directory.halted_by, reason="", at_ms=0))
-
-    def _halted(self, halt: Halt | None) -> None:
-        self._halt = halt
-        self._changed("halt")
+            self._halt = Halt(author=directory.halted_by, reason="", at_ms=0)
+            self._changed("halt")
 
     def passed(self) -> None:
         """Take into account that time went on: who is silent, what has expired."""
         now_ms = self.now_ms
+        self.asked.forget(now_ms)
         gone = self._members.forget(now_ms)
         statuses = self._members.statuses(now_ms)
         if gone or statuses != self._statuses:
@@ -226,3 +270,31 @@ class Model:
             if not waiting.done():
                 waiting.set_result(None)
         self._waiting.clear()
+
+
+def _said(decision: Decision) -> tuple[str, str]:
+    """Return author and reason of what a person had decided: the reason is ``... by <author>: <reason>``."""
+    _, _, said = decision.reason.partition("by ")
+    author, _, reason = said.partition(": ")
+    return author, reason
+
+
+def _halt(decision: Decision) -> Halt:
+    if decision.kind == "fact_rejected":
+        return Halt(author="logmend", reason=decision.reason, at_ms=decision.append_ms)
+    author, reason = _said(decision)
+    return Halt(author=author, reason=reason, at_ms=decision.append_ms)
+
+
+def _mute(decision: Decision) -> Mute:
+    author, reason = _said(decision)
+    return Mute(
+        id=decision.id,
+        kind=decision.reason.partition(" ")[0],
+        service=decision.service,
+        pattern=decision.pattern,
+        begin_ms=round(figure(decision, "begin_ms")),
+        end_ms=round(figure(decision, "end_ms")),
+        author=author,
+        reason=reason,
+    )

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final, TypeVar
+from typing import Final
 
 import msgspec
 from msgspec import Struct, field
 
 from streams.core.events import Command, Decision
+from streams.web.bounded import put
 from streams.web.states import Approval, Escalation, Healing, Incident, Vote
 
-T = TypeVar("T")
 INCIDENTS_MAX: Final = 5_000
 ESCALATIONS_MAX: Final = 2_000
 APPROVALS_MAX: Final = 2_000
@@ -49,6 +49,8 @@ class Cases(Struct):
     """Incident to its escalation."""
     verdicts: dict[str, Decision] = field(default_factory=dict)
     """By incident: the last ``advice_settled``."""
+    answered: dict[str, str] = field(default_factory=dict)
+    """What came of approvals that were asked for, by the id of the request."""
 
     def take(self, decision: Decision, approval_ttl_ms: int, of_fold: Callable[[int], int]) -> set[str]:
         """Take a decision into account; return the names of what it changed (fields of this struct)."""
@@ -61,7 +63,7 @@ class Cases(Struct):
             put(self.approvals, decision.id, _approval(decision, decision.command, expires_ms), APPROVALS_MAX)
             changed.add("approvals")
         elif decision.refers_to in self.approvals:
-            del self.approvals[decision.refers_to]
+            self._answered(decision.refers_to, f"{decision.kind}: {decision.reason}")
             changed.add("approvals")
         if self._escalation(decision):
             changed.add("escalations")
@@ -71,6 +73,10 @@ class Cases(Struct):
             self._close(decision)
             changed |= {"approvals", "escalations"}
         return changed
+
+    def _answered(self, approval_id: str, became: str) -> None:
+        del self.approvals[approval_id]
+        put(self.answered, approval_id, became, APPROVALS_MAX)
 
     def _incident(self, decision: Decision) -> None:
         known = self.incidents.get(decision.incident)
@@ -143,21 +149,13 @@ class Cases(Struct):
         for table in (self.incidents, self.votes, self.verdicts):
             table.pop(incident, None)
         for approval in [one.id for one in self.approvals.values() if one.incident == incident]:
-            del self.approvals[approval]
+            self._answered(approval, f"{decision.kind}: {decision.reason}")
         known = self.escalations.get(self.escalated.pop(incident, ""))
         if known is not None and known.status in {"pending", "acknowledged"}:
             closed = msgspec.structs.replace(
                 known, status="auto_resolved", resolved_ms=decision.append_ms, latest_ms=decision.append_ms
             )
             self.escalations[known.decision_id] = closed
-
-
-def put(table: dict[str, T], key: str, value: T, most: int) -> None:
-    """Put a value under a key; the oldest key goes when there are more than ``most``."""
-    table.pop(key, None)
-    table[key] = value
-    if len(table) > most:
-        del table[next(iter(table))]
 
 
 def figure(decision: Decision, name: str, default: float = 0.0) -> float:
@@ -222,6 +220,7 @@ def _approval(decision: Decision, command: Command, expires_ms: int) -> Approval
         command_sha256=command.sha256,
         confidence=decision.confidence,
         risk=figure(decision, "risk"),
+        figures=tuple((one.name, one.value) for one in decision.figures),
         reason=decision.reason,
         requested_ms=decision.append_ms,
         expires_ms=expires_ms,

@@ -7,7 +7,8 @@ from typing import Final
 from msgspec import Struct, field
 
 from streams.core.events import Decision
-from streams.web.open_incidents import figure, put
+from streams.web.bounded import put
+from streams.web.open_incidents import figure
 from streams.web.states import Exhaustion, Forecast, Prediction
 
 FORECASTS_MAX: Final = 5_000

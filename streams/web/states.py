@@ -123,7 +123,7 @@ class Escalation(Struct, frozen=True, kw_only=True):
 class Approval(Struct, frozen=True, kw_only=True):
     """A command that waits for a person's yes: ``id`` is the decision's, ``command_sha256`` says which very command.
 
-    From ``expires_ms`` on it is denied by itself. ``arguments`` are name and value. ``risk`` is in 0..1.
+    From ``expires_ms`` on it is denied by itself. ``arguments`` and ``figures``: name and value. ``risk``: 0..1.
     """
 
     id: str
@@ -138,6 +138,7 @@ class Approval(Struct, frozen=True, kw_only=True):
     command_sha256: str
     confidence: float
     risk: float
+    figures: tuple[tuple[str, float], ...]
     reason: str
     requested_ms: int
     expires_ms: int
@@ -219,3 +220,21 @@ class Halt(Struct, frozen=True, kw_only=True):
     author: str
     reason: str
     at_ms: int
+
+
+class Task(Struct, frozen=True, kw_only=True):
+    """Something that a person gave a pool to do. ``status``: submitted, given, completed, failed, refused.
+
+    ``reason`` says how it ended, or why it was refused. Without an ``action`` it only proves that a worker answers.
+    """
+
+    id: str
+    role: str
+    action: str
+    status: str
+    host: str = ""
+    service: str = ""
+    worker: str = ""
+    reason: str = ""
+    submitted_ms: int
+    ended_ms: int = 0
