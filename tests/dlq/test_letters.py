@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.ingest.letters import IN_DOUBT, REPLAYED, WAITING, Listing, listed, preview
 from streams.ingest.formats.reasons import remedy
+from streams.ingest.letters import IN_DOUBT, REPLAYED, WAITING, Listing, listed, preview
 from streams.ingest.redact import Redactor
 from streams.ports import Outgoing
 from tests.dlq.test_replay import TOPICS, DyingError, Mortal, letter, log_of, replay, which
