@@ -21,7 +21,7 @@ from __future__ import annotations
 from typing import Final
 
 from streams.core.advice import ABSTENTIONS, ADVISORS, AdvisorsReported, OpinionGiven
-from streams.core.advisors import OPEN_MAX, Asked, is_confidence
+from streams.core.advisors import OPEN_MAX, Asked, Question, is_confidence
 from streams.core.asking import question_of
 from streams.core.choosing import is_open
 from streams.core.config import Policy
@@ -60,7 +60,15 @@ def go_on(turn: Turn, incident: Incident, number: int, why: str) -> None:
     draft.figures = {"phase": float(number), "wait_ms": float(wait_ms)}
     question = turn.write(draft)
     incident.asked = Asked(id=question.id, wanted=wanted, actions=actions, until_ms=turn.now_ms + wait_ms)
-    turn.state.advisors.note(question.id, incident.id, incident.service)
+    known = Question(
+        incident=incident.id,
+        service=incident.service,
+        host=incident.host,
+        pattern=incident.pattern,
+        category=incident.category,
+        severity=incident.severity,
+    )
+    turn.state.advisors.note(question.id, known)
 
 
 def _may_ask(turn: Turn, wanted: int) -> bool:
@@ -105,10 +113,7 @@ def hear_opinion(turn: Turn, opinion: OpinionGiven, where: Coordinate) -> None:
         settle_if_due(turn, incident)
     asked = _open(incident, opinion.question_id) if incident is not None else None
     diagnosis, code = _read(turn, opinion, incident, asked)
-    if incident is not None:
-        draft = turn.about(incident, "advised")
-    else:
-        draft = Draft(kind="advised", incident=question.incident, service=question.service)
+    draft = turn.about(incident, "advised") if incident is not None else _over(question)
     draft.reason = f"{opinion.advisor}: {diagnosis.action if diagnosis else _abstained(code)}"
     if asked is None:
         draft.reason += ", too late"
@@ -122,6 +127,18 @@ def hear_opinion(turn: Turn, opinion: OpinionGiven, where: Coordinate) -> None:
         asked.diagnoses.append(diagnosis)
     if asked.answers >= asked.wanted:
         _settle(turn, incident, asked)
+
+
+def _over(question: Question) -> Draft:
+    return Draft(
+        kind="advised",
+        incident=question.incident,
+        service=question.service,
+        host=question.host,
+        pattern=question.pattern,
+        category=question.category,
+        severity=question.severity,
+    )
 
 
 def _open(incident: Incident, question_id: str) -> Asked | None:

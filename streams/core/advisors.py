@@ -20,7 +20,7 @@ PRESENT_MS: Final = 180_000
 """How long (``now_ms``) whoever said that he is there is taken to be: three reports may be missed."""
 HOSTS_MAX: Final = 16
 """Hosts whose advisors are known; others are not listened to while so many are there."""
-QUESTIONS_MAX: Final = 1_000
+QUESTIONS_MAX: Final = 200
 """Questions that an opinion may still come to, open or not."""
 OPEN_MAX: Final = 50
 """Questions that wait for opinions at one time; while there are so many, no further one is asked."""
@@ -53,11 +53,15 @@ class Asked(Struct):
         return self.verdict.confidence if self.verdict is not None and self.verdict.action == action else 0.0
 
 
-class Question(Struct, array_like=True):
-    """What is kept of a question, for what is said on it later: the incident, its service, and who was heard."""
+class Question(Struct, kw_only=True):
+    """What is kept of a question for opinions that come when its incident is over: that, and who was heard."""
 
     incident: str
     service: str
+    host: str
+    pattern: str
+    category: str
+    severity: str
     heard: list[str] = []
 
 
@@ -98,11 +102,11 @@ class Advisors(Struct):
         """Return how many of the three advisors would answer now."""
         return len({name for one in self.present.values() if now_ms < one.until_ms for name in one.advisors})
 
-    def note(self, question_id: str, incident: str, service: str) -> None:
+    def note(self, question_id: str, question: Question) -> None:
         """Keep a new question, and forget the oldest of many."""
         while len(self.questions) >= QUESTIONS_MAX:
             del self.questions[next(iter(self.questions))]
-        self.questions[question_id] = Question(incident, service)
+        self.questions[question_id] = question
 
     def worth(self, advisor: str, stated: float) -> float:
         """Return what a stated confidence is worth by what came of others like it, in 0..1."""

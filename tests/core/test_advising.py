@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from streams.catalogue import strategies
 from streams.core.advice import ADVISORS, PROVEN_FIX, ROOT_CAUSE, UNUSUAL_CAUSES, AdvisorsReported
-from streams.core.advisors import OPEN_MAX, QUESTIONS_MAX
+from streams.core.advisors import OPEN_MAX
 from streams.core.autonomy import SHADOW, Standing
 from streams.core.config import Inventory, Policy
 from streams.core.events import Decision
@@ -336,7 +336,10 @@ def test_a_late_opinion_is_recorded_and_does_not_count() -> None:
     assert [one.reason for one in decided] == ["root_cause: process.start, too late"]
     heal(world)
     decided = world.opine(PROVEN_FIX, START, 1.0)
-    assert [(one.reason, one.service) for one in decided] == [("proven_fix: process.start, too late", "api")]
+    assert [one.reason for one in decided] == ["proven_fix: process.start, too late"]
+    about = ("incident", "service", "host", "pattern", "category", "severity")
+    asked = of_kind(world.decisions, "advice_asked")[0]
+    assert [getattr(decided[0], name) for name in about] == [getattr(asked, name) for name in about]
     assert world.opine(PROVEN_FIX, START, 1.0) == []
 
 
@@ -458,11 +461,3 @@ def test_a_question_outlives_a_snapshot() -> None:
         one.previous_sha256 for one in world.decisions[-len(repeated) :]
     ]
     assert again.snapshot() == world.fold.snapshot()
-
-
-def test_questions_of_a_long_life_are_bounded() -> None:
-    """The register of questions stays at its limit, however many incidents there were."""
-    world = a_world()
-    for number in range(QUESTIONS_MAX + 10):
-        world.fold._state.advisors.note(f"9-{number}-0", "gone", "api")
-    assert len(world.fold._state.advisors.questions) == QUESTIONS_MAX

@@ -14,6 +14,7 @@ from streams.core.advisors import (
     PRESENT_MS,
     QUESTIONS_MAX,
     Advisors,
+    Question,
     is_confidence,
 )
 
@@ -61,10 +62,11 @@ def test_hosts_have_a_limit_and_silent_ones_make_room() -> None:
 
 
 def test_questions_have_a_limit_and_the_oldest_goes() -> None:
-    """A question that a thousand others followed is unknown."""
+    """A question that many others followed is unknown."""
     advisors = Advisors()
+    question = Question(incident="i", service="s", host="h", pattern="p", category="c", severity="error")
     for number in range(QUESTIONS_MAX + 5):
-        advisors.note(f"1-{number}-0", "incident", "api")
+        advisors.note(f"1-{number}-0", question)
     assert len(advisors.questions) == QUESTIONS_MAX
     assert next(iter(advisors.questions)) == "1-5-0"
 
