@@ -179,6 +179,20 @@ async def test_a_question_that_is_given_up_costs_what_was_set_aside(tmp_path: Pa
         assert scene.budget.microusd == MOST
 
 
+async def test_a_trial_that_is_given_up_is_followed_by_another(tmp_path: Path) -> None:
+    """A provider that was down isn't left alone for ever because nobody waited for its first answer."""
+    async with _scene(tmp_path) as scene:
+        scene.server.says.append(scene.server.hang)
+        scene.asker._breaker.leave_alone(60.0)
+        scene.clock.now += 60.0
+        task = asyncio.create_task(scene.asker.ask(PROMPT, PATIENCE_S))
+        assert await asyncio.to_thread(scene.server.heard.wait, PATIENCE_S)
+        assert not scene.asker.present
+        task.cancel()
+        await asyncio.wait({task})
+        assert scene.asker._breaker.is_open is False
+
+
 async def test_no_attempt_follows_the_deadline(tmp_path: Path) -> None:
     """An attempt that hangs ends with the question."""
     async with _scene(tmp_path) as scene:

@@ -18,12 +18,10 @@ def test_a_value_is_remembered_for_its_time() -> None:
 
 def test_the_oldest_is_forgotten_first() -> None:
     """A value that is put again is new."""
-    cache = Cache[int](entries_max=2)
-    cache.put("a", 1)
-    cache.put("b", 2)
-    cache.put("a", 3)
-    cache.put("c", 4)
-    assert (cache.get("a"), cache.get("b"), cache.get("c")) == (3, None, 4)
+    cache = Cache[int](entries_max=3)
+    for key, value in (("a", 1), ("b", 2), ("a", 3), ("c", 4), ("d", 5)):
+        cache.put(key, value)
+    assert [cache.get(key) for key in "abcd"] == [3, None, 4, 5]
 
 
 def test_no_more_is_kept_than_allowed() -> None:

@@ -91,7 +91,7 @@ async def test_a_message_is_asked_for_as_anthropic_documents_it(key: KeyFile) ->
         await _ask("anthropic", server.address, key)
     [(path, headers, body)] = server.asked
     assert path == "/v1/messages"
-    assert (headers["x-api-key"], headers["anthropic-version"]) == (KEY, "2023-06-01")
+    assert (headers["x-api-key"], headers["anthropic-version"]) == (KEY, "2026-10-21")
     assert headers["content-type"] == "application/json"
     assert body == {
         "model": "claude-opus-5-5",
@@ -228,6 +228,12 @@ async def test_money_that_ran_out_is_not_waited_for(kind: str, error: dict[str, 
     caught = await _error(kind, said({"error": error}, 429))
     assert isinstance(caught, RateLimitedError)
     assert not caught.again
+
+
+@pytest.mark.parametrize("status", [429, 500, 529])
+async def test_a_server_may_ask_not_to_be_asked_again(kind: str, status: int) -> None:
+    """What its own makers' clients go by."""
+    assert not (await _error(kind, said({}, status, x_should_retry="false"))).again
 
 
 @pytest.mark.parametrize("how", ["hang", "hang_half_way"])

@@ -1,7 +1,8 @@
 """Anthropic's Messages API, and what speaks it.
 
-Sources: Claude API reference, "Create a Message", "Errors", "Stop reasons and fallback" (version 2023-06-01, read on
-2026-11-22). Not sent: ``thinking`` and ``temperature``, which some current models refuse, others need.
+Sources: Claude API reference, "Create a Message", "Errors", "Stop reasons and fallback", "Migrating to API version
+2026-10-21" (read on 2026-11-22). Not sent: ``temperature``, which this version refuses, and ``thinking``, of which some
+models refuse what others need.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from streams.advise.providers.keys import KeyFile
 from streams.core.errors import InputError
 
 URL: Final = "https://api.anthropic.com"
-VERSION: Final = "2023-06-01"
+VERSION: Final = "2026-10-21"
 WHOLE: Final = frozenset({"end_turn", "stop_sequence"})
 
 Count = Annotated[int, Meta(ge=0, le=100_000_000)]

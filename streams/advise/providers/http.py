@@ -15,7 +15,7 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, Final, NoReturn, TypeVar
 
-import httpx
+import httpx2
 import msgspec
 
 from streams.advise.providers.base import BadReplyError, FailedError, RateLimitedError, RefusedError, TimedOutError
@@ -42,6 +42,8 @@ MONEY: Final = frozenset(
         "project_spend_limit_exceeded",
         "organization_usage_limit_exceeded",
         "enforced_spend_limit_reached",
+        "contract_spend_limit_reached",
+        "linked_organization_spend_limit_reached",
     }
 )
 """Words of a 429 that no waiting mends."""
@@ -66,14 +68,14 @@ class _Refusal(msgspec.Struct):
     error: _Error
 
 
-def client() -> httpx.AsyncClient:
+def client() -> httpx2.AsyncClient:
     """Return a client that follows no redirects. Proxies and certificates are those of the environment."""
     # The time limit is that of each question; only a host that doesn't answer the door is given up sooner.
-    return httpx.AsyncClient(follow_redirects=False, timeout=httpx.Timeout(None, connect=CONNECT_SECONDS))
+    return httpx2.AsyncClient(follow_redirects=False, timeout=httpx2.Timeout(None, connect=CONNECT_SECONDS))
 
 
 async def post(
-    http: httpx.AsyncClient,
+    http: httpx2.AsyncClient,
     url: str,
     headers: Mapping[str, str],
     body: Mapping[str, Any],
@@ -88,9 +90,9 @@ async def post(
             content = await _limited(response)
     except TimeoutError as error:
         raise TimedOutError(f"no answer within {deadline_s:.1f} s", down=True, billed=True) from error
-    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol) as error:
+    except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol) as error:
         raise FailedError(f"not reached: {type(error).__name__}", again=True, down=True) from error
-    except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+    except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError) as error:
         raise FailedError(f"broke off: {type(error).__name__}", again=True, down=True, billed=True) from error
     if response.status_code != HTTPStatus.OK:
         _refuse(response, content)
@@ -104,7 +106,7 @@ def _decoded(content: bytes, kind: type[Reply]) -> Reply:
         raise BadReplyError("the reply is not of the provider's format", down=True, billed=True) from error
 
 
-async def _limited(response: httpx.Response) -> bytes:
+async def _limited(response: httpx2.Response) -> bytes:
     """Return a response's body, unless it is longer than any answer."""
     body = bytearray()
     async for chunk in response.aiter_raw():
@@ -114,19 +116,20 @@ async def _limited(response: httpx.Response) -> bytes:
     return bytes(body)
 
 
-def _refuse(response: httpx.Response, content: bytes) -> NoReturn:
+def _refuse(response: httpx2.Response, content: bytes) -> NoReturn:
     """Raise what a status other than 200 means."""
     status = response.status_code
     words = _words(content)
     said = f"status {status}" + (f", {words[0]}" if words else "")
+    again = response.headers.get("x-should-retry") != "false"  # both makers' own clients go by it
     if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
         raise FailedError(f"{said}: redirects are not followed", down=True)
     if status == HTTPStatus.TOO_MANY_REQUESTS:
-        spent = not MONEY.isdisjoint(words)
-        raise RateLimitedError(said, retry_after_s=retry_after(response.headers), again=not spent)
+        again = again and MONEY.isdisjoint(words)
+        raise RateLimitedError(said, retry_after_s=retry_after(response.headers), again=again)
     if not FILTERED.isdisjoint(words):
         raise RefusedError(said)
-    raise FailedError(said, again=status in FOR_A_MOMENT, down=status in FOR_A_MOMENT | OURS_TO_MEND)
+    raise FailedError(said, again=again and status in FOR_A_MOMENT, down=status in FOR_A_MOMENT | OURS_TO_MEND)
 
 
 def _words(content: bytes) -> list[str]:
