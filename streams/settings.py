@@ -177,7 +177,7 @@ class Settings(BaseSettings):
         description="address that the decision service listens on: an IP address, 0.0.0.0 for all",
     )
     advise_port: int = Field(
-        default=8085, ge=0, le=65_535, description="port of the decision service, 1 to 65535; 0 is none"
+        default=0, ge=0, le=65_535, description="port of the decision service; 0 chooses (8085 if free), else to 65535"
     )
     advise_research_confidence_min: float = Field(
         default=0.5,

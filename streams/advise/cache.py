@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Final, Generic, TypeVar
 
 SECONDS: Final = 300.0
-ENTRIES_MAX: Final = 256
-"""An answer is at most 64 KB: 16 MB in the worst case."""
+ENTRIES_MAX: Final = 64
+"""An answer is at most 256 KB: 16 MB in the worst case."""
 
 Value = TypeVar("Value")
 

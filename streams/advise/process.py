@@ -6,9 +6,11 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 
+from streams import telemetry
 from streams.advise.asking import Asker, asker_of
 from streams.advise.deciding import Decider
-from streams.advise.service import bound, create_app, serving
+from streams.advise.service import create_app, listen, serving, url_of
+from streams.runtime.address import advise_address_file, write_whole
 from streams.runtime.kafka import KafkaLog
 from streams.settings import Settings
 
@@ -27,15 +29,21 @@ async def run(
         asker = asker_of(settings)
         if asker is not None:
             stack.push_async_callback(asker.aclose)
-        if settings.advise_port:
-            listening = stack.enter_context(bound(settings.advise_host, settings.advise_port))
-            app = create_app(Decider(asker, redact), settings.host)
-            await stack.enter_async_context(serving(app, listening))
+        listening = stack.enter_context(listen(settings.advise_host, settings.advise_port))
+        await stack.enter_async_context(serving(create_app(Decider(asker, redact), settings.host), listening))
+        _say_where(settings, url_of(listening))
         if asker is None:
             ready()
             await stop.wait()
         else:
             await _advise(settings, stop, asker, redact, mask, ready)
+
+
+def _say_where(settings: Settings, url: str) -> None:
+    path = advise_address_file(settings.data_dir)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, url.encode())
+    telemetry.process_started("advise", url=url, provider=settings.advise_provider)
 
 
 async def _advise(

@@ -26,6 +26,7 @@ from streams.advise.deciding import Decider
 from streams.advise.questions import Decided, Health, Question
 from streams.core.errors import InputError
 
+PORT: Final = 8085
 BODY_BYTES_MAX: Final = 64 * 1024
 AT_ONCE: Final = 64
 """Requests at one time; more are answered with 503."""
@@ -181,20 +182,40 @@ class _Server(uvicorn.Server):
         self.up.set()
 
 
-def bound(address: str, port: int) -> socket.socket:
-    """Return a socket that listens. Raises ``InputError`` when the port is taken."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket bound to an address; port 0 is ``PORT`` if that is free, else any.
+
+    Raises ``InputError`` when it can't be had.
+    """
+    for one in (port,) if port else (PORT, 0):
+        try:
+            return _bound(host, one)
+        except OSError as error:
+            why = error.strerror
+    settings = "LOGMEND_ADVISE_HOST, LOGMEND_ADVISE_PORT"
+    raise InputError(f"the decision service can't be had at {host}:{port or PORT}: {why}; set {settings}")
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # with the protocol named, asyncio turns Nagle's algorithm off: else an answer waits 40 ms for its second packet
     listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listening.bind((address, port))
-    except OSError as error:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+    except OSError:
         listening.close()
-        raise InputError(
-            f"port {port} of {address}: {error.strerror}; set LOGMEND_ADVISE_PORT to a free one, or 0 for none"
-        ) from error
+        raise
     return listening
+
+
+def url_of(listening: socket.socket) -> str:
+    """Return where a program on this machine finds what listens there."""
+    host, port = listening.getsockname()[:2]
+    address = ipaddress.ip_address(host)
+    if address.is_unspecified:
+        address = ipaddress.ip_address("127.0.0.1" if address.version == 4 else "::1")
+    return f"http://[{address}]:{port}" if address.version == 6 else f"http://{address}:{port}"
 
 
 @contextlib.asynccontextmanager

@@ -19,6 +19,7 @@ import psutil
 from msgspec import Struct
 from packaging.requirements import Requirement
 
+from streams.advise.asking import asker_of
 from streams.cli import files
 from streams.cli.home import DATA_DIR_ADVICE, nearest
 from streams.cli.output import json_option, print_json, print_table
@@ -121,7 +122,11 @@ def clock(_settings: Settings) -> Iterator[Finding]:
 
 def ports(settings: Settings) -> Iterator[Finding]:
     """Look whether the ports are free that the settings name."""
-    wanted = {"LOGMEND_BROKER_PORT": settings.broker_port, "LOGMEND_METRICS_PORT": settings.metrics_port}
+    wanted = {
+        "LOGMEND_BROKER_PORT": settings.broker_port,
+        "LOGMEND_METRICS_PORT": settings.metrics_port,
+        "LOGMEND_ADVISE_PORT": settings.advise_port,
+    }
     if settings.brokers or _broker_runs(settings):
         wanted.pop("LOGMEND_BROKER_PORT")
     for name, port in wanted.items():
@@ -213,6 +218,21 @@ def _inventory(settings: Settings) -> tuple[ServiceSpec, ...]:
     return directory_now(settings).inventory.services
 
 
+def advisors(settings: Settings) -> Iterator[Finding]:
+    """Look whether the model that the settings name can be asked; it is not asked, for that may cost money."""
+    try:
+        asker = asker_of(settings)
+    except InputError as error:
+        yield _bad("advisors", str(error))
+        return
+    if asker is None:
+        yield _good("advisors", "no model: where phases 2 and 3 would ask one, the rules decide")
+        return
+    name = f"{asker.provider.name}, {asker.provider.model}"
+    calls, usd = settings.advise_budget_calls_hour, settings.advise_budget_usd_hour
+    yield _good("advisors", f"{name}; within an hour {calls} questions and {usd:g} USD at most")
+
+
 CHECKS: Final[tuple[Callable[[Settings], Iterator[Finding]], ...]] = (
     packages,
     data_directory,
@@ -222,13 +242,14 @@ CHECKS: Final[tuple[Callable[[Settings], Iterator[Finding]], ...]] = (
     broker,
     registry,
     host,
+    advisors,
 )
 
 
 @click.command()
 @json_option
 def doctor(as_json: bool) -> None:  # noqa: FBT001 - click passes it
-    r"""Check packages, data directory, memory, clock, ports, broker, topics, schema registry, and this host.
+    r"""Check packages, data directory, memory, clock, ports, broker, topics, schema registry, this host, advisors.
 
     Exit status 1 when something is bad.
 

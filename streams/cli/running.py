@@ -22,7 +22,7 @@ from streams import telemetry
 from streams.cli.comparing import compare
 from streams.cli.output import json_option
 from streams.core.errors import InputError
-from streams.runtime.address import web_address_file
+from streams.runtime.address import advise_address_file, web_address_file
 from streams.runtime.supervisor import ROLES
 from streams.runtime.supervisor import run as supervise
 from streams.settings import Settings
@@ -128,7 +128,7 @@ def up(detect: int, decide: int) -> None:
     telemetry.configure_logging()
     telemetry.serve(settings.metrics_port, settings.metrics_address)
     others = [role for role in ROLES if role not in ("detect", "decide")]
-    roles = ["detect"] * detect + ["decide"] * decide + others + ["web"]
+    roles = ["detect"] * detect + ["decide"] * decide + others + ["web", "advise"]
     actions = "are only logged (LOGMEND_DRY_RUN)" if settings.dry_run else "are carried out"
     say(f"data in {settings.data_dir}; actions {actions}; Ctrl-C ends")
     asyncio.run(supervise(settings, say, roles, _say_more))
@@ -140,8 +140,9 @@ def say(text: str) -> None:
 
 
 async def _say_more(settings: Settings) -> None:
-    """Say where the web is, and what local files are not in force."""
+    """Say where web and decision service are, and what local files are not in force."""
     say(f"web at {web_address_file(settings.data_dir).read_text()}")
+    say(f"decision service at {advise_address_file(settings.data_dir).read_text()}")
     await _say_what_differs(settings)
 
 

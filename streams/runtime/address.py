@@ -53,6 +53,11 @@ def web_address_file(data_dir: Path) -> Path:
     return data_dir / "web" / "address"
 
 
+def advise_address_file(data_dir: Path) -> Path:
+    """Return where a running decision service says at which URL it is found."""
+    return data_dir / "advise" / "address"
+
+
 def write_whole(path: Path, body: bytes) -> None:
     """Replace a small file so that a reader sees the old one or the new one, never a part."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
