@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 Said = tuple[int, bytes, Mapping[str, str]]
@@ -65,8 +67,10 @@ def never_stop(handler: BaseHTTPRequestHandler) -> None:
 
 
 @contextmanager
-def serving(*says: Said | Callable[[BaseHTTPRequestHandler], None]) -> Iterator[Server]:
-    """Serve on a free port of this host, in a thread, until the block ends."""
+def serving(
+    *says: Said | Callable[[BaseHTTPRequestHandler], None], certificate: tuple[Path, Path] | None = None
+) -> Iterator[Server]:
+    """Serve on a free port of this host, in a thread, until the block ends; by TLS with a certificate and its key."""
     served = Server()
     served.says.extend(says)
 
@@ -92,7 +96,11 @@ def serving(*says: Said | Callable[[BaseHTTPRequestHandler], None]) -> Iterator[
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    served.address = f"http://127.0.0.1:{server.server_address[1]}"
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    served.address = f"http{'s' if certificate else ''}://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     try:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import uvloop
 
 from streams.advise.providers.base import BadReplyError, FailedError, NoAnswerError, Prompt, TimedOutError
 from streams.advise.providers.command import OUTPUT_BYTES_MAX, Command
@@ -73,6 +74,13 @@ async def test_the_prompt_is_on_the_standard_input() -> None:
     answer = await _python("import sys; print(sys.stdin.buffer.read().decode())").ask(PROMPT, PATIENCE_S)
     assert answer.text == f"{PROMPT.system}\n\n{PROMPT.user}\n\n"
     assert (answer.tokens_in, answer.tokens_out) == (0, 0)
+
+
+def test_any_event_loop_hosts_a_program() -> None:
+    """The one that web servers prefer starts processes in a way of its own."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        answer = runner.run(_python("print('ok')").ask(PROMPT, PATIENCE_S))
+    assert answer.text == "ok\n"
 
 
 async def test_a_program_need_not_read_a_long_prompt() -> None:

@@ -77,7 +77,7 @@ class Command:
                 stderr=DEVNULL,
                 cwd="/",
                 env=_environment(),
-                process_group=0,
+                start_new_session=True,
             )
         except OSError as error:
             raise FailedError(f"{self._argv[0]} can't be started: {error.strerror}", down=True) from error
