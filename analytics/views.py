@@ -61,6 +61,11 @@ VIEWS: Final = (
     "anomalies",
     "ties",
     "templates",
+    "requests",
+    "mutes",
+    "tasks",
+    "escalations",
+    "pool_tasks",
 )
 """Every view, in the order in which they can be made."""
 MACROS: Final = ("rates", "sessions")
