@@ -36,6 +36,7 @@ from streams.advise.providers.base import (
     Prompt,
     Provider,
     RateLimitedError,
+    TimedOutError,
 )
 from streams.catalogue.models import Price, price
 from streams.core.errors import InputError
@@ -43,6 +44,8 @@ from streams.settings import Settings
 
 ATTEMPTS: Final = 3
 FREE: Final = frozenset({"command", "recorded"})
+ATTEMPT_SECONDS_MIN: Final = 0.2
+"""With less left nobody is asked: it would say nothing of the provider, and be paid for."""
 PAUSE_SECONDS: Final = 1.0
 PAUSE_SECONDS_MAX: Final = 8.0
 _chance: Final = wait_random_exponential(multiplier=PAUSE_SECONDS, max=PAUSE_SECONDS_MAX)
@@ -125,6 +128,8 @@ class Asker:
         raise AssertionError  # tenacity returns or raises
 
     async def _once(self, prompt: Prompt, deadline_s: float, bill: _Bill) -> Answer:
+        if deadline_s < ATTEMPT_SECONDS_MIN:
+            raise TimedOutError(f"{deadline_s:.1f} s are too few to ask in")
         self._breaker.admit()
         try:
             most = self._price.microusd(prompt.size_bytes + OVERHEAD_TOKENS, TOKENS_OUT_MAX)

@@ -193,6 +193,15 @@ async def test_a_trial_that_is_given_up_is_followed_by_another(tmp_path: Path) -
         assert scene.asker._breaker.is_open is False
 
 
+@pytest.mark.parametrize("deadline_s", [-1.0, 0.0, 0.1])
+async def test_a_question_that_comes_too_late_is_not_asked(tmp_path: Path, deadline_s: float) -> None:
+    """It costs nothing, and isn't held against the provider."""
+    async with _scene(tmp_path, GOOD) as scene:
+        for _ in range(5):
+            assert isinstance(await scene.error(deadline_s=deadline_s), TimedOutError)
+        assert (len(scene.server.asked), scene.budget.calls, scene.asker.present) == (0, 0, True)
+
+
 async def test_no_attempt_follows_the_deadline(tmp_path: Path) -> None:
     """An attempt that hangs ends with the question."""
     async with _scene(tmp_path) as scene:
