@@ -171,7 +171,6 @@ _TABLE_OF: Final[dict[type[Event], str]] = {
     TaskSubmitted: "tasks_submitted",
     HealRequested: "heals_requested",
     AdvisorsReported: "advisor_reports",
-    OpinionGiven: "opinions",
 }
 
 
@@ -187,6 +186,10 @@ def _said(message: Message) -> tuple[str, Row]:
             return "changes", {**_CHANGE_BLANK, **plain(event), "kind": kind}
         case ApprovalGiven():
             return "changes", {**_CHANGE_BLANK, **plain(event), "kind": "approval_given"}
+        case OpinionGiven():
+            row = plain(event)
+            row["answered_from"] = row.pop("source")
+            return "opinions", row
         case _:
             return _TABLE_OF[type(event)], plain(event)
 

@@ -42,8 +42,10 @@ def arrow_type(annotation: Any) -> Any:
     raise TypeError(f"no column type for {annotation!r}")
 
 
-def _columns(event: type[Struct]) -> list[Any]:
-    return [pa.field(field.name, arrow_type(field.type)) for field in msgspec.structs.fields(event)]
+def _columns(event: type[Struct], **renamed: str) -> list[Any]:
+    """Return a struct's columns; ``renamed`` are those whose name a table has for something else."""
+    fields = msgspec.structs.fields(event)
+    return [pa.field(renamed.get(field.name, field.name), arrow_type(field.type)) for field in fields]
 
 
 def _plain(**columns: type) -> list[Any]:
@@ -82,7 +84,7 @@ SCHEMAS: Final[dict[str, Any]] = {
     "specialist_reports": pa.schema([*_SAID, *_columns(SpecialistReported)]),
     "findings": pa.schema([*_SAID, *_columns(FindingReported)]),
     "advisor_reports": pa.schema([*_SAID, *_columns(AdvisorsReported)]),
-    "opinions": pa.schema([*_SAID, *_columns(OpinionGiven)]),
+    "opinions": pa.schema([*_SAID, *_columns(OpinionGiven, source="answered_from")]),
     "answers": pa.schema([*_SAID, *_columns(EscalationAnswered)]),
     "mutes_set": pa.schema([*_SAID, *_columns(MuteSet)]),
     "mutes_lifted": pa.schema([*_SAID, *_columns(MuteLifted)]),

@@ -66,6 +66,8 @@ VIEWS: Final = (
     "tasks",
     "escalations",
     "pool_tasks",
+    "agent_consultations",
+    "advisors",
 )
 """Every view, in the order in which they can be made."""
 MACROS: Final = ("rates", "sessions")

@@ -36,7 +36,7 @@ class Match(Struct, frozen=True, kw_only=True):
 
 
 class Cause(Struct, frozen=True, kw_only=True):
-    """One place that a decision comes from: a ``line``, a ``probe`` or a ``message`` of a person.
+    """One place that a decision comes from: a ``line``, a ``probe``, a person's ``message``, an advisor's ``opinion``.
 
     ``text`` is ``""`` when it is not kept (any more). ``at_ms`` is event time, 0 when it is not known.
     """

@@ -19,6 +19,7 @@ from analytics.writer import EventLogWriter
 from streams.core.errors import InputError
 from tests.analytics.ahead import see_coming
 from tests.analytics.archive import Clock, archive
+from tests.analytics.consulting import consult
 from tests.analytics.crew import work_together
 from tests.analytics.history import History, story, wander
 from tests.analytics.people import take_part
@@ -37,6 +38,7 @@ async def test_an_empty_log_has_every_column(tmp_path: Path) -> None:
     history.begin()
     see_coming(history)
     work_together(history, "shop", "database_connection")
+    consult(history)
     struggle(history, "cart")
     for _ in range(2):
         history.measure("shop", 100.0)
