@@ -117,8 +117,12 @@ class Dossier(Struct, frozen=True, kw_only=True):
 
 
 def choices(question: Decision) -> tuple[Option, ...]:
-    """Return the options that an advisor may name, best first: those that no gate bars, a person's help left out."""
-    found = [one for one in question.options if is_open(one) and one.strategy != ESCALATE]
+    """Return the options that an advisor may name, best first: no gate bars them, and they are no person's help.
+
+    What costs and risks more than it promises is none of them: to stop a service that crashes is an option of its type,
+    and whoever writes to its log might like an advisor to name it.
+    """
+    found = [one for one in question.options if is_open(one) and one.strategy != ESCALATE and one.score > 0.0]
     return tuple(sorted(found, key=lambda one: -one.score))
 
 
