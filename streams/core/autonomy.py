@@ -8,7 +8,7 @@
 
 The bound is that of the posterior of verified outcomes for the pattern, the service's type and the action: its mean
 less ``DEVIATIONS`` standard deviations, which true success exceeds with 90 % confidence if errors are normal. Before
-there are outcomes the confidence of a fix, shipped or taught, counts as ``policy.prior_weight`` of them, and so does
+there are outcomes the shipped confidence of a fix counts as ``policy.prior_weight`` of them, and so does
 ``OFFERED_SUCCESS``, the least that is shipped as a fix, for what the catalogue offers without one. With the defaults
 all of these begin at auto; the least sure lose it with the third failure in a row and come to shadow with the ninth, a
 fix with a confidence of 0.95 with the seventh and the sixteenth. Verified success takes them back up: that of approved
@@ -27,7 +27,7 @@ from msgspec import Struct
 from streams.core.config import Policy
 from streams.core.learning import Lessons, Where, mean, variance
 from streams.core.num import stored
-from streams.core.strategy import Catalogue, fixes_of
+from streams.core.strategy import Catalogue
 
 SHADOW, APPROVE, AUTO = "shadow", "approve", "auto"
 DEVIATIONS: Final = 1.2815515655446004
@@ -83,7 +83,8 @@ def earned_by(least: float, policy: Policy) -> str:
 
 def bound(catalogue: Catalogue, lessons: Lessons, policy: Policy, where: Where, action: str) -> float:
     """Return the lower bound of an action's success, in 0..1."""
-    success = fixes_of(catalogue, lessons, where).get(action, OFFERED_SUCCESS)
+    fixes = catalogue.fixes_for(where.pattern, where.service_type)
+    success = next((fix.confidence for fix in fixes if fix.action == action), OFFERED_SUCCESS)
     lesson, weight = lessons.lesson(where, action), policy.prior_weight
     posterior = weight * success + lesson.successes, weight * (1.0 - success) + lesson.failures
     return stored(max(mean(posterior) - DEVIATIONS * sqrt(variance(posterior)), 0.0))

@@ -17,11 +17,12 @@ Each of the first three has one attempt (the third has those that the policy all
 | the pattern was acted on just before, in another incident | the phase after that attempt's |
 | attempts used up, stuck, in doubt what was done, denied | phase 4 |
 
-Phase 1 begins with ``incident_opened``, 2 and 3 with ``phase_entered``, 4 with ``escalated``. Where no advisor has
-spoken, phases 2 and 3 say so and decide by the rules, which know by then what failed.
+Phase 1 begins with ``incident_opened``, 2 and 3 with ``phase_entered``, 4 with ``escalated``. Where there is no
+advisor, phases 2 and 3 say so and decide by the rules, which know by then what failed; the same when none answers in
+time. What advisors are too unsure of, or don't agree on, is not attempted (``advising.py``).
 
-The clock of a phase runs while Logmend may act: not while an action or its verification is under way, a person is
-asked, or a guardrail says no. A guardrail would be an escalation otherwise.
+The clock of a phase runs while Logmend may act, and while advisors are waited for: not while an action or its
+verification is under way, a person is asked, or a guardrail says no. A guardrail would be an escalation otherwise.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from streams.core.coordination import Plan
 from streams.core.incidents import Attempt, Incident
 from streams.core.learning import Where, mean
 from streams.core.state import Draft, Turn
-from streams.core.strategy import posterior_of
+from streams.core.strategy import fixes_of, posterior_of
 from streams.core.verdict import AGREED
 
 
@@ -23,7 +23,10 @@ def learn(turn: Turn, incident: Incident, attempt: Attempt, *, success: bool) ->
 
 
 def _learn_advice(turn: Turn, incident: Incident, where: Where, action: str, *, success: bool) -> dict[str, float]:
-    """Learn what the confidence of those is worth who advised an action; what several agreed on and helped is a fix."""
+    """Learn what the confidence of those is worth who advised an action; what several agreed on and helped is a fix.
+
+    A fix that was shipped or taught already stays as it is: its outcomes tell more than advice.
+    """
     asked = incident.asked
     if asked is None:
         return {}
@@ -32,7 +35,8 @@ def _learn_advice(turn: Turn, incident: Incident, where: Where, action: str, *, 
         if one.action == action:
             told[f"trust_{one.advisor}"] = turn.state.advisors.learn(one.advisor, one.stated, success=success)
     verdict = asked.verdict
-    if success and verdict is not None and (verdict.kind, verdict.action) == (AGREED, action) and verdict.agreed > 1:
+    agreed = verdict is not None and (verdict.kind, verdict.action) == (AGREED, action) and verdict.agreed > 1
+    if success and verdict is not None and agreed and action not in fixes_of(turn.catalogue, turn.state.lessons, where):
         told["taught_confidence"] = turn.state.lessons.teach(where, action, verdict.confidence)
     return told
 

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from streams.catalogue import strategies
 from streams.core.advice import ADVISORS, PROVEN_FIX, ROOT_CAUSE, UNUSUAL_CAUSES, AdvisorsReported
 from streams.core.advisors import OPEN_MAX
-from streams.core.autonomy import SHADOW, Standing
+from streams.core.autonomy import SHADOW, Standing, bound
 from streams.core.config import Inventory, Policy
 from streams.core.events import Decision
 from streams.core.fold import Fold
@@ -434,6 +434,47 @@ def test_a_consensus_that_helped_is_a_known_fix_from_then_on() -> None:
     verified = next(one for one in heal(world) if one.kind == "verified")
     assert figure(verified, "taught_confidence") == 0.9
     assert fixes_of(strategies(), world.fold._state.lessons, where)[START] == 0.9
+
+
+def test_a_fix_that_is_known_already_is_not_taught_again() -> None:
+    """What is shipped keeps its confidence whatever advisors say of it; outcomes alone change what is thought of it."""
+    world = in_phase_3()
+    for advisor in ADVISORS:
+        world.opine(advisor, CLEAN, 1.0)
+    verified = next(one for one in heal(world) if one.kind == "verified")
+    assert "taught_confidence" not in {one.name for one in verified.figures}
+    assert world.fold._state.lessons.taught == {}
+
+
+def test_a_consensus_gives_no_autonomy() -> None:
+    """What an action may do unasked is bounded by its outcomes as if nobody had advised it."""
+    world = in_phase_3()
+    for advisor in ADVISORS:
+        world.opine(advisor, START, 1.0)
+    heal(world)
+    lessons, where = (
+        world.fold._state.lessons,
+        Where(pattern="configuration_error", category="configuration", service_type="process"),
+    )
+    known = bound(strategies(), lessons, POLICY, where, START)
+    lessons.taught.clear()
+    assert bound(strategies(), lessons, POLICY, where, START) == known
+
+
+def test_a_fix_that_was_taught_goes_when_the_world_has_changed() -> None:
+    """When outcomes no longer fit, what was taught there is put away with all that was learnt."""
+    world = in_phase_3()
+    for advisor in ADVISORS:
+        world.opine(advisor, START, 1.0)
+    heal(world)
+    lessons, where = (
+        world.fold._state.lessons,
+        Where(pattern="configuration_error", category="configuration", service_type="process"),
+    )
+    assert START in lessons.taught_for(where)
+    for success in [True] * 30 + [False] * 15:
+        lessons.learn(where, START, success=success, forgetting=0.0)
+    assert lessons.taught_for(where) == {}
 
 
 def test_one_advisor_alone_teaches_no_fix() -> None:
