@@ -44,6 +44,14 @@ said AS (
         min(concat_ws(' ', kind, nullif(name, ''), 'by', author)) AS text
     FROM changes
     GROUP BY ALL
+    UNION ALL
+    SELECT
+        topic,
+        partition,
+        record_offset,
+        min(concat(kind, ' by ', author, ': ' || nullif(text, ''))) AS text
+    FROM requests
+    GROUP BY ALL
 ),
 advised AS (
     SELECT
