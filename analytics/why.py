@@ -126,7 +126,8 @@ def why(log: EventLog, wanted: str) -> Explanation:
     """Explain the incident, decision or command of an id (such as ``1-4711-0``).
 
     The explanation of an incident, or of its escalation, has all of its decisions; that of another decision or of a
-    command begins with what opened its incident. Raises ``InputError`` when there is nothing of that id, or the id is blank.
+    command begins with what opened its incident. Raises ``InputError`` when there is nothing of that id, or the id is
+    blank.
     """
     if not wanted.strip():
         raise InputError("give the id of an incident, a decision or a command: see logmend sql 'FROM decisions'")
