@@ -30,7 +30,7 @@ async def halt(request: Request, person: Operator) -> Response:
 
 
 @router.post("/resume")
-async def resume(request: Request, person: Operator) -> Response:
+async def resume(request: Request, person: Approver) -> Response:
     """Release the kill switch."""
     form = await form_of(request)
     done = await doing.resume(deps_of(request), person, by=form.get("by", ""), reason=_needed(form, "reason"))

@@ -56,6 +56,8 @@ class Model:
         """How many browsers wait for changes."""
         self.up_to_date = False
         """Whether what was in the log when the web started has been read."""
+        self.last_seq = -1
+        """Number of the newest decision."""
         self._members = Members()
         self._cases = Cases()
         self._ahead = Ahead()
@@ -66,7 +68,6 @@ class Model:
         """Name of a part to the version that changed it last."""
         self._waiting: set[asyncio.Future[None]] = set()
         self._statuses: tuple[str, ...] = ()
-        self._last_seq = -1
 
     # ------------------------------------------------------------------------------------------------- what is now
 
@@ -101,6 +102,10 @@ class Model:
         """Return the escalations that are open, the worst first, then the oldest."""
         found = [one for one in self._cases.escalations.values() if one.status in OPEN]
         return sorted(found, key=lambda one: (SEVERITY_ORDER.get(one.severity, len(SEVERITY_ORDER)), one.id))
+
+    def all_escalations(self) -> list[Escalation]:
+        """Return all escalations that are held, also those that are resolved."""
+        return list(self._cases.escalations.values())
 
     def escalation(self, wanted: str) -> Escalation | None:
         """Return an escalation by its number or its decision's id, also a resolved one that is still held."""
@@ -178,11 +183,11 @@ class Model:
 
     def _is_repeat(self, decision: Decision) -> bool:
         """Say whether a decision came before; keep one that did not. What is kept has no hole."""
-        if decision.seq <= self._last_seq:
+        if decision.seq <= self.last_seq:
             return True
-        if decision.seq != self._last_seq + 1:
+        if decision.seq != self.last_seq + 1:
             self._recent.clear()
-        self._last_seq = decision.seq
+        self.last_seq = decision.seq
         self._recent.append(entry_of(decision))
         return False
 

@@ -49,6 +49,8 @@ class Cases(Struct):
     """Incident to its escalation."""
     verdicts: dict[str, Decision] = field(default_factory=dict)
     """By incident: the last ``advice_settled``."""
+    weighed: dict[str, str] = field(default_factory=dict)
+    """By incident: the best action of the last choice that was not barred."""
     answered: dict[str, str] = field(default_factory=dict)
     """What came of approvals that were asked for, by the id of the request."""
 
@@ -57,6 +59,7 @@ class Cases(Struct):
         changed: set[str] = set()
         if decision.incident:
             self._incident(decision)
+            self._weigh(decision)
             changed.add("incidents")
         if decision.kind == "approval_requested" and decision.command is not None:
             expires_ms = of_fold(decision.now_ms + approval_ttl_ms)
@@ -84,6 +87,11 @@ class Cases(Struct):
             put(self.incidents, decision.incident, _opened(decision), INCIDENTS_MAX)
         elif known is not None:
             self.incidents[decision.incident] = _later(known, decision)
+
+    def _weigh(self, decision: Decision) -> None:
+        allowed = [one for one in decision.options if not one.barred and one.strategy != "escalate"]
+        if allowed:
+            put(self.weighed, decision.incident, allowed[0].action, INCIDENTS_MAX)
 
     def _escalation(self, decision: Decision) -> bool:
         match decision.kind:
@@ -124,8 +132,8 @@ class Cases(Struct):
             attempts=incident.attempts if incident else 0,
             votes=self.votes.get(decision.incident, ()),
             consensus=verdict.reason if verdict else "",
-            confidence=verdict.confidence if verdict else decision.confidence,
-            recommended_action=_recommended(decision, verdict),
+            confidence=verdict.confidence if verdict else None,
+            recommended_action=_settled(verdict) or self.weighed.get(decision.incident, ""),
             silenced_by=decision.refers_to,
             created_ms=decision.append_ms,
             latest_ms=decision.append_ms,
@@ -146,7 +154,7 @@ class Cases(Struct):
 
     def _close(self, decision: Decision) -> None:
         incident = decision.incident
-        for table in (self.incidents, self.votes, self.verdicts):
+        for table in (self.incidents, self.votes, self.verdicts, self.weighed):
             table.pop(incident, None)
         for approval in [one.id for one in self.approvals.values() if one.incident == incident]:
             self._answered(approval, f"{decision.kind}: {decision.reason}")
@@ -262,11 +270,9 @@ def _vote(decision: Decision) -> Vote:
     return Vote(advisor=advisor, vote="" if abstained else said, confidence=decision.confidence, reason=said)
 
 
-def _recommended(decision: Decision, verdict: Decision | None) -> str:
-    """Return the action that advisors settled on, else the best by score that was not barred."""
-    settled = verdict.reason.partition(": ")[2] if verdict else ""
-    allowed = [one for one in decision.options if not one.barred]
-    return settled or max(allowed, key=lambda one: one.score).action if settled or allowed else ""
+def _settled(verdict: Decision | None) -> str:
+    """Return the action that advisors settled on; the reason is ``<n> of <m>: <action>``."""
+    return verdict.reason.partition(": ")[2] if verdict else ""
 
 
 _STATUS_AFTER_STEP: Final[Mapping[str, str]] = {

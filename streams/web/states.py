@@ -112,7 +112,7 @@ class Escalation(Struct, frozen=True, kw_only=True):
     attempts: int
     votes: tuple[Vote, ...]
     consensus: str
-    confidence: float
+    confidence: float | None
     recommended_action: str
     silenced_by: str
     created_ms: int
