@@ -14,6 +14,9 @@
     advisors all | none            who would answer now
     opine ADVISOR ACTION sure=0.9 suspect=SERVICE cause=PATTERN    on the newest question; nothing code=WORD: abstains
     halt | resume | approve api | deny api | wait SECONDS
+    escalation api acknowledged | assigned | noted | resolved   method=ACTION_OR_WORD assignee=NAME reason=WORD
+    silence api SECONDS | maintenance api SECONDS   an api* stands for all that begin so; unmute api
+    task ID ROLE | task ID - service=api action=ACTION   taskended ID; heal
 
 The last line is the head of the hash chain: any change of any byte of any decision shows.
 """
@@ -28,7 +31,9 @@ import msgspec
 from streams.core.config import Inventory, Policy
 from streams.core.events import Decision, Tally
 from streams.core.inventory import ServiceSpec
+from streams.core.requests import HealRequested
 from streams.ingest.masking import template_id
+from tests.core import asking
 from tests.core.world import World, spec
 
 QUIET: Final = {"assessed"}
@@ -106,6 +111,13 @@ class Stage:
             "opine": lambda: self._opine(*plain, **given),
             "approve": lambda: self.world.answer(self._last(plain[0], "approval_requested"), approved=True),
             "deny": lambda: self.world.answer(self._last(plain[0], "approval_requested"), approved=False),
+            "escalation": lambda: asking.answer(self.world, self._last(plain[0], "escalated").id, plain[1], **given),
+            "silence": lambda: asking.mute(self.world, service=plain[0], seconds=int(plain[1])),
+            "maintenance": lambda: asking.mute(self.world, "maintenance", service=plain[0], seconds=int(plain[1])),
+            "unmute": lambda: asking.lift(self.world, self._last(plain[0], "mute_set").id),
+            "task": lambda: asking.task(self.world, plain[0], role=plain[1].replace("-", ""), **given),
+            "taskended": lambda: self.world.outcome(self._given(plain[0]).id, code="alive"),
+            "heal": lambda: self.world.say(HealRequested(author="ada", reason="")),
             "halt": self.world.halt,
             "resume": self.world.resume,
             "wait": lambda: self.world.wait(float(plain[0])),
@@ -160,6 +172,9 @@ class Stage:
             decided += self.world.found(look.id, code, float(value), service=look.service)
         status = "done" if how in {"ok", "failed"} else how
         return decided + self.world.outcome(look.id, status=status, ok=how == "ok")
+
+    def _given(self, task_id: str) -> Decision:
+        return next(d for d in self.world.decisions if d.kind == "task_given" and d.reason.startswith(f"{task_id} "))
 
     def _last(self, service: str, kind: str) -> Decision:
         return next(d for d in reversed(self.world.decisions) if d.kind == kind and d.service == service)
