@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Final
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from streams.web import doing
-from streams.web.auth import Person, needs
+from streams.web.api_cases import Approver
+from streams.web.api_cluster import Operator
 from streams.web.doing import Done
 from streams.web.problems import WebError
 from streams.web.screens import back, deps_of
@@ -16,8 +17,6 @@ from streams.web.signing import form_of
 
 MINUTE_MS: Final = 60_000
 DIGITS_MAX: Final = 9
-Operator = Annotated[Person, Depends(needs("operator"))]
-Approver = Annotated[Person, Depends(needs("approver"))]
 router = APIRouter(tags=["pages"], include_in_schema=False)
 
 

@@ -12,11 +12,15 @@ from msgspec.structs import replace
 from streams.codec import decode
 from streams.core.beside import Evidence, Heartbeat
 from streams.core.config import Inventory, Policy, canonical, sha256
+from streams.core.directory import may_say
 from streams.core.events import (
+    Command,
     ConfigApplied,
+    InboxEvent,
     LineAt,
     ProbeReported,
     Sample,
+    Ticked,
 )
 from streams.ports import Outgoing, TopicPartition
 from streams.runtime.dead_letters import PLACE
@@ -64,8 +68,12 @@ class Fleet(History):
 
     def __init__(self) -> None:
         super().__init__()
-        self.log: PolledLog = PolledLog(now_ms=int(time.time() * 1000) - HOURS_BACK * 3_600_000, fetch_max=1_000)
         self.shouts: list[str] = []
+        self.born_ms = int(time.time() * 1000) - HOURS_BACK * 3_600_000
+        self.pids = {(host, role): 4_000 + number for host in ("h1", "h2") for number, role in enumerate(ROLES)}
+        self.log: PolledLog = PolledLog(now_ms=self.born_ms, fetch_max=1_000)
+        self.dead: set[tuple[str, str]] = set()
+        """Host and role of workers that give no sign of life."""
         self._heard = 0
 
     def begin(self) -> None:
@@ -82,35 +90,49 @@ class Fleet(History):
         """Let it be now."""
         self.log.now_ms = max(self.log.now_ms, int(time.time() * 1000))
 
+    def say(self, *events: InboxEvent) -> None:
+        """Let the pool say something; what people say goes through their inbox, as everything there does."""
+        if may_say(self.topics.inbox_workers, events[0]):
+            super().say(*events)
+            return
+        for event in events:
+            self.put(self.topics.inbox_people, event)
+        self.hear()
+
     def hear(self) -> None:
         """Fold what people said since the last time, as detect and decide would."""
         said = self.log.records.get(TopicPartition(self.topics.inbox_people, 0), [])
         for record in said[self._heard :]:
             self._heard += 1
-            event = decode(record.value or b"")
-            self.catch_up()
-            self.say(event)  # type: ignore[arg-type]  # only inbox events are in an inbox
+            super().say(decode(record.value or b""))  # type: ignore[arg-type]  # only inbox events are in an inbox
 
-    def beat(self, role: str, *, host: str = "h1", pid: int, started_ms: int, number: int = 1, errors: int = 0) -> None:
+    def command(self, command: Command, decisions_offset: int) -> None:
+        """Append a command; a pool that is to heal replaces its dead workers at once."""
+        super().command(command, decisions_offset)
+        if command.kind == "heal":
+            self.pids.update({one: self.pids[one] + 1_000 for one in self.dead})
+            self.dead.clear()
+
+    def beat(self, host: str, role: str) -> None:
         """Let a worker give a sign of life."""
         event = Heartbeat(
-            worker=f"{role}_{number:03d}",
+            worker=f"{role}_001",
             role=role,
             host=host,
-            pid=pid,
+            pid=self.pids[host, role],
             state="idle",
-            tasks=17 * number,
-            errors=errors,
-            started_ms=started_ms,
+            tasks=17,
+            errors=0,
+            started_ms=self.born_ms,
             at_ms=self.now_ms,
         )
         self.put(self.topics.heartbeats, event)
 
     def all_beat(self) -> None:
         """Let every worker of two hosts give a sign of life."""
-        for host in ("h1", "h2"):
-            for number, role in enumerate(ROLES):
-                self.beat(role, host=host, pid=4_000 + number, started_ms=self.now_ms - 7_400_000, errors=number // 4)
+        self.catch_up()
+        for host, role in self.pids.keys() - self.dead:
+            self.beat(host, role)
 
     def look(self, host: str, **percent: float) -> None:
         """Let a host agent tell of its host: cpu, memory and disk in percent."""
@@ -147,6 +169,12 @@ class Fleet(History):
             text=self.shouts.pop(0),
         )
         self.put(self.topics.evidence, event)
+
+    def pass_by(self, minutes: int) -> None:
+        """Let time pass in which nothing comes."""
+        for _ in range(minutes):
+            self.log.now_ms += 60_000
+            self.fact(Ticked(owner="o"))
 
     def bury(self, offset: int, reason: str, text: str) -> None:
         """Let a record be a dead letter."""
@@ -201,7 +229,7 @@ def populated() -> Fleet:
     fleet.fail("cart", "connection_pool_exhausted", "error")
     fleet.shouts = list(HOSTILE)
     for place in range(len(HOSTILE)):
-        fleet.see("mail" if place else "shop", "out_of_memory", "error", count=1)
+        fleet.see(f"<i>shout-{place}</i>", "out_of_memory", "error", count=1)
     fleet.see("pay", "process_crash")
     fleet.see("vault", "process_crash", "error")
     for number, reason in enumerate(("not JSON", "no registry", "not JSON")):

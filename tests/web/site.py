@@ -29,6 +29,7 @@ from tests.web.fleet import Fleet
 A = TypeVar("A")
 PATIENCE_S: Final = 30.0
 HEAR_S: Final = 0.02
+BEAT_S: Final = 0.5
 
 
 class Site:
@@ -41,6 +42,7 @@ class Site:
         self._settings = Settings(data_dir=directory, host="web-host")
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
+        self._stopping = asyncio.Event()
         self._server: uvicorn.Server | None = None
         self._thread = threading.Thread(target=self._run, name="site")
 
@@ -83,9 +85,9 @@ class Site:
 
     def stop(self) -> None:
         """End."""
-        if self._server is not None:
+        if self._server is not None and self._thread.is_alive():
+            self.do(self._stopping.set)
             self._server.should_exit = True
-            self._server.force_exit = True
         self._thread.join(PATIENCE_S)
 
     def _run(self) -> None:
@@ -110,7 +112,7 @@ class Site:
             gate=gate,
             letters=Letters(self.fleet.log, topics, Redactor()),
             redact=Redactor().text,
-            stopping=asyncio.Event(),
+            stopping=self._stopping,
         )
         config = uvicorn.Config(
             create_app(deps), host="127.0.0.1", port=0, log_level="error", lifespan="off", timeout_graceful_shutdown=1
@@ -118,7 +120,12 @@ class Site:
         self._server = uvicorn.Server(config)
         beside = [
             asyncio.ensure_future(work)
-            for work in (Following(self.fleet.log, topics, model, history).run(), voice.run(), self._hear())
+            for work in (
+                Following(self.fleet.log, topics, model, history).run(),
+                voice.run(),
+                self._hear(),
+                self._beat(),
+            )
         ]
         serving = asyncio.ensure_future(self._server.serve())
         ready = asyncio.ensure_future(self._until_ready(model))
@@ -138,8 +145,14 @@ class Site:
         while self._server is not None and not self._server.started:  # noqa: ASYNC110 - uvicorn has nothing to wait for
             await asyncio.sleep(HEAR_S)
 
+    async def _beat(self) -> None:
+        while True:
+            self.fleet.all_beat()
+            await asyncio.sleep(BEAT_S)
+
     async def _hear(self) -> None:
         while True:
+            self.fleet.catch_up()
             self.fleet.hear()
             await asyncio.sleep(HEAR_S)
 
