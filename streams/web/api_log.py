@@ -99,7 +99,9 @@ async def forecasts(request: Request, _: Viewer, service: Word = "") -> Response
 @router.get("/api/stats", **answers(stats.Stats, 503))
 async def totals(request: Request, _: Viewer, days: Annotated[int, Query(ge=1, le=365)] = 7) -> Response:
     """Return totals by status and phase and the rates of the last days, from the views."""
-    return answered(await request.app.state.deps.history.ask(lambda log: stats.stats(log, days)))
+    deps = request.app.state.deps
+    now_ms = deps.model.now_ms
+    return answered(await deps.history.ask(lambda log: stats.stats(log, now_ms, days)))
 
 
 @router.get("/api/dlq", **answers(Listing, 422))

@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 
 import duckdb
 
+from analytics.manifest import MANIFEST
 from analytics.tables import Row
 from analytics.views import EventLog
 from streams.core.errors import InputError
@@ -69,9 +70,9 @@ class History:
     def _answer(self, question: Callable[[EventLog], A]) -> A:
         log: EventLog | None = getattr(self._mine, "log", None)
         if log is None:
+            if not (self._directory / MANIFEST).exists():
+                raise NoLogError
             log = self._mine.log = EventLog(self._directory)
-        if log.manifest.version == 0 and not log.refresh():
-            raise NoLogError
         watch = threading.Timer(PATIENCE_S, log.connection.interrupt)
         watch.start()
         try:

@@ -12,6 +12,7 @@ from typing import Any, Final
 import httpx
 
 from analytics.writer import EventLogWriter
+from streams.codec import decode
 from streams.ingest.redact import Redactor
 from streams.ports import TopicPartition
 from streams.settings import Settings
@@ -40,7 +41,8 @@ class Rig:
         self.settings = Settings(data_dir=directory, host="web-host", **settings)
         self.tokens = TokenFile(directory)
         inbox = fleet.topics.inbox_people
-        fleet.log.earliest[TopicPartition(inbox, 0)] = fleet.next_offset(inbox)  # where the next slice of it begins
+        self._inbox = TopicPartition(inbox, 0)
+        self._begun = len(fleet.log.records.get(self._inbox, []))
         model = Model(BrokerClock(lambda: int(time.time() * 1000), time.monotonic), fleet.topics.inbox_people)
         redactor = Redactor()
         self.deps = Deps(
@@ -60,6 +62,10 @@ class Rig:
     def model(self) -> Model:
         """What the web knows."""
         return self.deps.model
+
+    def said(self) -> list[Any]:
+        """Return what was said in the inbox for people since it is served."""
+        return [decode(one.value or b"") for one in self.fleet.log.records.get(self._inbox, [])[self._begun :]]
 
     def as_client(self, token: str = "", address: str = "127.0.0.1", **headers: str) -> httpx.AsyncClient:
         """Return a client at an address; with a token if one is given."""
@@ -84,6 +90,7 @@ class Rig:
     async def hear(self) -> None:
         """Fold what is said, for ever."""
         while True:
+            self.fleet.catch_up()
             self.fleet.hear()
             await asyncio.sleep(HEAR_S)
 

@@ -44,7 +44,7 @@ def endpoints() -> Iterator[tuple[str, str, str]]:
             continue
         assert isinstance(route, APIRoute)
         (asked,) = [one.call for one in route.dependant.dependencies if isinstance(one.call, Needs)]
-        for method in sorted(route.methods):
+        for method in sorted(route.methods or ()):
             yield method, route.path, asked.role
 
 
