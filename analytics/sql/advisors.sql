@@ -11,6 +11,7 @@ SELECT
     count(*) FILTER (source = 'model') AS by_model,
     count(*) FILTER (vote = 'abstained') AS abstentions,
     count(*) FILTER (vote = 'late') AS late,
+    count(*) FILTER (vote = 'not trusted') AS distrusted,
     count(*) FILTER (vote = 'for') AS agreed,
     count(*) FILTER (vote = 'against') AS disagreed,
     count(*) FILTER (helped IS NOT NULL) AS verified,

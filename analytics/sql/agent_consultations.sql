@@ -1,18 +1,21 @@
--- One row an opinion of an advisor, as it was recorded: `vote` is for or against what came of the question (of an opinion that
--- agrees with it: the same action), abstained, late, or open while the question is; `because` is why it abstained. `confidence`
--- is calibrated by what came of the advisor's opinions until then, `stated_confidence` what it said itself. `diagnosis` is its
--- rationale while that is kept, else cause and suspect. `helped` is NULL where the action was not done, or not verified.
--- `task_id` is that of the incident, `escalation_id` that of the escalation that followed, NULL when there was none.
+-- One row an opinion of an advisor, as it was recorded. `vote`: for or against what came of the question (for: the same action),
+-- abstained (`because` is why), not trusted, late, or open while the question is. `confidence` is calibrated by what came of the
+-- advisor's opinions until then, `stated_confidence` what it said itself. `diagnosis` is its rationale while that is kept, else
+-- cause and suspect. `helped` is NULL where the action was not done, or not verified. `task_id` is that of the incident,
+-- `escalation_id` that of the escalation that followed, NULL when there was none.
 CREATE VIEW agent_consultations AS
 WITH voices AS (
-    SELECT *, regexp_extract(reason, '^(\w+): (.*?)(, too late)?$', ['advisor', 'said', 'late']) AS voice, causes[1] AS place
+    SELECT
+        *,
+        regexp_extract(reason, '^(\w+): (.*?)(, too late|, not trusted)?$', ['advisor', 'said', 'note']) AS voice,
+        causes[1] AS place
     FROM segments.decisions
     WHERE kind = 'advised'
 ),
 said AS (
     SELECT
         voices.*,
-        voice.late <> '' AS late,
+        voice.note = ', too late' AS late,
         starts_with(voice.said, 'abstained') AS abstained,
         CASE WHEN NOT starts_with(voice.said, 'abstained') THEN voice.said END AS action
     FROM voices
@@ -67,6 +70,7 @@ SELECT
     CASE
         WHEN said.late THEN 'late'
         WHEN said.abstained THEN 'abstained'
+        WHEN said.voice.note = ', not trusted' THEN 'not trusted'
         WHEN settled.question IS NULL THEN 'open'
         WHEN ends_with(settled.verdict, ': ' || said.action) THEN 'for'
         ELSE 'against'

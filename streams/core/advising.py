@@ -9,7 +9,10 @@ when its time is over, and then:
 |---|---|
 | a verdict of enough confidence | it weighs in the choice, as ``policy.advice_weight`` attempts |
 | one of too little, or none agreed | the next phase, without an attempt |
-| all abstained, or nobody answered | the rules decide, as where there is no advisor |
+| all abstained, none is trusted, or nobody answered | the rules decide, as where there is no advisor |
+
+An advisor is not trusted that states enough confidence, where what came of such confidence of its is too little: it
+would cost every incident the attempt of the phase, and the rules do better than that.
 
 Nobody is waited for longer than half of the phase, so that the rules have the other half. Opinions are recorded as they
 come: what comes too late is recorded and does not count, a second one of the same advisor is not even recorded, nor is
@@ -115,8 +118,11 @@ def hear_opinion(turn: Turn, opinion: OpinionGiven, where: Coordinate) -> None:
     diagnosis, code = _read(turn, opinion, incident, asked)
     draft = turn.about(incident, "advised") if incident is not None else _over(question)
     draft.reason = f"{opinion.advisor}: {diagnosis.action if diagnosis else _abstained(code)}"
+    trusted = diagnosis is None or _is_trusted(turn.policy, diagnosis)
     if asked is None:
         draft.reason += ", too late"
+    elif not trusted:
+        draft.reason += ", not trusted"
     _tell(draft, opinion, diagnosis, where)
     turn.write(draft)
     if incident is None or asked is None:
@@ -124,7 +130,7 @@ def hear_opinion(turn: Turn, opinion: OpinionGiven, where: Coordinate) -> None:
     if diagnosis is None:
         asked.abstained += 1
     else:
-        asked.diagnoses.append(diagnosis)
+        (asked.diagnoses if trusted else asked.distrusted).append(diagnosis)
     if asked.answers >= asked.wanted:
         _settle(turn, incident, asked)
 
@@ -175,6 +181,11 @@ def _read(
     return diagnosis, ""
 
 
+def _is_trusted(policy: Policy, diagnosis: Diagnosis) -> bool:
+    """Tell whether an advisor that states enough confidence was right often enough with it."""
+    return diagnosis.confidence >= policy.advice_confidence_min or diagnosis.stated < policy.advice_confidence_min
+
+
 def _category(turn: Turn, pattern: str) -> str:
     """Return the category of a pattern; ``""`` when there is none of that name."""
     own = next((rule.category for rule in turn.state.directory.rules.rules if rule.id == pattern), "")
@@ -213,7 +224,7 @@ def _settle(turn: Turn, incident: Incident, asked: Asked) -> None:
     draft.refers_to, draft.strategy, draft.confidence = asked.id, verdict.strategy, verdict.confidence
     draft.figures = {
         "answers": float(asked.answers),
-        "abstentions": float(asked.abstained),
+        "abstentions": float(asked.abstained + len(asked.distrusted)),
         "agreed": float(verdict.agreed),
         "agreement": verdict.agreement,
         **figures(turn, incident),

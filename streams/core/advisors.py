@@ -40,13 +40,15 @@ class Asked(Struct):
     actions: tuple[str, ...]
     until_ms: int
     diagnoses: list[Diagnosis] = []
+    distrusted: list[Diagnosis] = []
+    """Opinions of advisors whose confidence is worth too little to count: learnt from, in case they are right."""
     abstained: int = 0
     verdict: Verdict | None = None
 
     @property
     def answers(self) -> int:
         """Advisors that were heard in time."""
-        return len(self.diagnoses) + self.abstained
+        return len(self.diagnoses) + len(self.distrusted) + self.abstained
 
     def weight_of(self, action: str) -> float:
         """Return the confidence with which the verdict speaks for an action, 0..1."""

@@ -111,7 +111,7 @@ FIGURES: Final = {
     "tokens": "of advised: tokens sent and come back",
     "cost_usd": "of advised: price of the answer, in US dollars",
     "answers": "of advice_settled: advisors that answered in time",
-    "abstentions": "of advice_settled: those of them that have no opinion, or none that counts",
+    "abstentions": "of advice_settled: those of them that have no opinion, none that counts, or are not trusted",
     "agreed": "of advice_settled: those of them that agree",
     "agreement": "of advice_settled: how alike the two of these are that differ most, 0..1; 1 when there is one",
     "probability": "of predicted: that the service fails within horizon_ms, 0..1",

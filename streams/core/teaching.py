@@ -31,7 +31,7 @@ def _learn_advice(turn: Turn, incident: Incident, where: Where, action: str, *, 
     if asked is None:
         return {}
     told = {}
-    for one in asked.diagnoses:
+    for one in (*asked.diagnoses, *asked.distrusted):
         if one.action == action:
             told[f"trust_{one.advisor}"] = turn.state.advisors.learn(one.advisor, one.stated, success=success)
     verdict = asked.verdict

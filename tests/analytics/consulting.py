@@ -11,12 +11,13 @@ from streams.core.events import Message
 from tests.analytics.history import History
 from tests.analytics.struggle import apply
 
+QUICK = Policy(coordination=False, cooldown_ms=0, exploration_rate=0.0, blast_radius_share=1.0)
 RATIONALE = "the port was free again, so a start is enough"
 
 
 def consult(history: History, healed: str = "shop", escalated: str = "cart") -> None:
     """Let two services break in ways that the quick fix does not help against, with three advisors there."""
-    apply(history, Policy(coordination=False, cooldown_ms=0, exploration_rate=0.0, blast_radius_share=1.0))
+    apply(history, QUICK)
     report(history)
     fail(history, healed)
     opine(history, "root_cause", "process.start", 0.8, rationale=RATIONALE, suspect=healed, cause="port_conflict")

@@ -11,8 +11,9 @@ from analytics.views import EventLog
 from analytics.why import why
 from analytics.why_text import render
 from tests.analytics.archive import archive
-from tests.analytics.consulting import RATIONALE, consult
+from tests.analytics.consulting import QUICK, RATIONALE, consult, fail, opine, report
 from tests.analytics.history import History
+from tests.analytics.struggle import apply
 
 
 async def told(directory: Path) -> tuple[History, EventLog]:
@@ -108,6 +109,26 @@ async def test_advisors_are_judged_by_what_came_of_their_opinions(tmp_path: Path
     assert (root["tokens"], root["cost_usd"]) == (3_000, 0.015)
     assert (unusual["abstentions"], unusual["by_model"], unusual["verified"], unusual["brier"]) == (1, 0, 0, None)
     assert rows["proven_fix"]["late"] == 1
+
+
+async def test_an_advisor_that_is_not_trusted_is_counted_as_such(tmp_path: Path) -> None:
+    """A discredited opinion is neither for nor against; what came of it where the rules did the same is known."""
+    history = History()
+    history.begin()
+    for _ in range(9):
+        history.fold._state.advisors.learn("root_cause", 0.9, success=False)
+    apply(history, QUICK)
+    report(history)
+    fail(history, "shop")
+    opine(history, "root_cause", "process.restart", 0.9)
+    history.outcome(history.commands[-1])
+    history.calm("shop", 200)
+    await archive(history, tmp_path)
+    with EventLog(tmp_path) as log:
+        assert log.query("SELECT vote, helped, verdict FROM agent_consultations").rows() == [
+            ("not trusted", True, "none answered")
+        ]
+        assert log.query("SELECT distrusted, abstentions, verified FROM advisors").rows() == [(1, 0, 1)]
 
 
 async def test_why_shows_the_question_and_each_vote(tmp_path: Path) -> None:

@@ -155,6 +155,50 @@ def test_an_outcome_teaches_what_the_confidence_of_its_advisor_is_worth() -> Non
     assert healed.fold._state.advisors.worth(ROOT_CAUSE, 0.8) == figure(verified, "trust_root_cause")
 
 
+def discredited(advisor: str, world: World, stated: float = 0.9) -> World:
+    """Let what an advisor said with a confidence have failed nine times."""
+    for _ in range(9):
+        world.fold._state.advisors.learn(advisor, stated, success=False)
+    return world
+
+
+def test_an_advisor_that_was_always_wrong_counts_as_silent() -> None:
+    """Its opinion is recorded as not trusted, and the rules have their attempt: it costs nothing but its answer."""
+    world = discredited(ROOT_CAUSE, a_world())
+    decided = world.opine(ROOT_CAUSE, START, 0.9)
+    assert [one.reason for one in decided[:2]] == ["root_cause: process.start, not trusted", "none answered"]
+    sent = last(world, "commanded")
+    assert (figure(sent, "phase"), "advice" in sent.reason) == (2, False)
+
+
+def test_an_advisor_that_states_little_is_unsure_whatever_came_of_its_opinions() -> None:
+    """Doubt that it states itself is heard: the next phase, without an attempt."""
+    world = discredited(ROOT_CAUSE, a_world(), 0.4)
+    world.opine(ROOT_CAUSE, START, 0.4)
+    assert settled(world) == ["too unsure"]
+
+
+def test_two_that_are_trusted_agree_without_the_third() -> None:
+    """A discredited voice neither agrees nor dissents."""
+    world = discredited(UNUSUAL_CAUSES, in_phase_3())
+    world.opine(PROVEN_FIX, START, 0.8)
+    world.opine(UNUSUAL_CAUSES, RESTART, 0.9, suspect="db", cause="database_lock")
+    world.opine(ROOT_CAUSE, START, 0.8)
+    assert (settled(world)[1], last(world, "advice_settled").confidence) == ("2 of 3: process.start", 0.8)
+
+
+def test_a_discredited_advisor_earns_trust_where_the_rules_do_what_it_says() -> None:
+    """What it advised and the rules did anyway is learnt from, so a better model is believed again."""
+    world = discredited(ROOT_CAUSE, a_world())
+    before = world.fold._state.advisors.worth(ROOT_CAUSE, 0.9)
+    world.opine(ROOT_CAUSE, CLEAN, 0.9)
+    sent = last(world, "commanded").command
+    assert sent is not None
+    assert sent.action == CLEAN
+    heal(world)
+    assert world.fold._state.advisors.worth(ROOT_CAUSE, 0.9) > before
+
+
 def test_who_advised_something_else_learns_nothing_of_it() -> None:
     """The dissenter's action was not tried, so nothing is known of what it would have done."""
     world = in_phase_3()
