@@ -87,6 +87,8 @@ class Past(Struct, frozen=True, kw_only=True):
     healed_by: str
     failed: tuple[str, ...]
     days_ago: float
+    is_precedent: bool = False
+    """The same pattern on the same type of service, and all that failed in the present incident had failed in it."""
 
 
 class Dossier(Struct, frozen=True, kw_only=True):

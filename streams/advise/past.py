@@ -62,11 +62,15 @@ def _past(steps: list[Step], present: Present) -> Past:
     ends = _of(steps, "incident_closed") or _of(steps, "escalated")
     return Past(
         service=steps[0].service,
-        similarity=_similarity(steps, {step.service_type for step in acts.values()}, failed, present),
+        similarity=_similarity(steps, failed, present),
         ended="resolved by a person" if by_people else ends[-1].reason if ends else "",
         healed_by=(helped or by_people or [""])[-1],
         failed=tuple(sorted(failed)),
         days_ago=stored(round((present.question.append_ms - steps[-1].append_ms) / DAY_MS, 2)),
+        is_precedent=bool(present.failed)
+        and present.failed <= failed
+        and present.question.pattern in _patterns(steps)
+        and present.service_type in _types(steps),
     )
 
 
@@ -74,13 +78,23 @@ def _of(steps: Iterable[Step], kind: str) -> list[Step]:
     return [step for step in steps if step.kind == kind]
 
 
-def _similarity(steps: list[Step], types: set[str], failed: set[str], present: Present) -> float:
-    patterns = {step.pattern for step in _of(steps, "incident_opened")}
-    patterns |= {step.reason.rpartition(" ")[2] for step in _of(steps, "symptom_joined")}
+def _patterns(steps: list[Step]) -> set[str]:
+    """Return the patterns of an incident."""
+    joined = {step.reason.rpartition(" ")[2] for step in _of(steps, "symptom_joined")}
+    return joined | {step.pattern for step in _of(steps, "incident_opened")}
+
+
+def _types(steps: list[Step]) -> set[str]:
+    """Return the types of the services that an incident's actions were for."""
+    return {step.service_type for step in _of(steps, "commanded")}
+
+
+def _similarity(steps: list[Step], failed: set[str], present: Present) -> float:
+    patterns = _patterns(steps)
     return stored(
         SAME_PATTERN * (present.question.pattern in patterns)
         + SAME_SERVICE * (steps[0].service == present.question.service)
-        + SAME_TYPE * (present.service_type in types)
+        + SAME_TYPE * (present.service_type in _types(steps))
         + SAME_SYMPTOMS * _overlap(patterns, {one.pattern for one in present.symptoms})
         + SAME_FAILURES * _overlap(failed, set(present.failed))
     )

@@ -4,8 +4,8 @@ First the lines around the incident and its neighbours: is it the cause, or a sy
 fixes, the runbook, and past incidents. ``conclude`` weighs them as an advisor's brief does; where it is sure enough,
 its answer is the advisor's, and no model is called.
 
-An option's belief is that of a Beta distribution: outcomes for and against it, from records (known fixes, or past
-incidents by their similarity, whichever say more: they tell of the same events) and from the runbook, behind ``DOUBT``.
+An option's belief is that of a Beta distribution, which the runbook begins (or ``DOUBT``) and outcomes for and against
+it go on with: known fixes, or past incidents by their similarity, whichever say more, for they tell of the same events.
 What failed in this very incident counts as in ``core.strategy``. The confidence is the mean times n / (n + 1) with n
 outcomes, so little evidence never makes sure.
 """
@@ -34,11 +34,13 @@ from streams.core.num import stored
 from streams.core.strategy import INCIDENT_EVIDENCE_MAX, INCIDENT_FAILURE_WEIGHT
 
 DOUBT: Final = (0.3, 0.7)
-"""Outcomes for and against any action before anything is known of it."""
+"""Outcomes for and against an action of which neither runbook nor records know."""
 OUTCOMES_MAX: Final = 20.0
 """Records count as so many outcomes at most: what happened a thousand times elsewhere may still be otherwise here."""
 SIMILAR_MIN: Final = 0.6
 """A past incident that is less similar says nothing: the same category alone is 0.3 at most."""
+PRECEDENT: Final = 2.0
+"""A precedent counts as so many incidents: that the usual fix had failed in it too makes it one of the same kind."""
 RECURRING_DAYS: Final = 1.0
 NEIGHBOURS_MAX: Final = 64
 MINUTE_MS: Final = 60_000
@@ -194,17 +196,20 @@ def conclude(advisor: Advisor, dossier: Dossier) -> Conclusion:
 def _belief(advisor: Advisor, dossier: Dossier, option: Option) -> tuple[float, float]:
     """Return the confidence in an option, and the number of outcomes that it rests on."""
     weights = advisor.weights
-    good, bad = DOUBT
+    good, bad = _prior(dossier, option, weights.runbook)
     more, less = _records(dossier, option.action, weights.fix, weights.past)
     good, bad = good + more, bad + less
-    for step in runbook(dossier.question.pattern).steps:
-        if step.verb == verb_of(option.action) and step.applies(dossier.signs):
-            good += weights.runbook * step.success
-            bad += weights.runbook * (1.0 - step.success)
     total = good + bad
     weight = min(total, INCIDENT_EVIDENCE_MAX)
     left = weight / (weight + INCIDENT_FAILURE_WEIGHT * dossier.failed.get(option.action, 0))
     return good / total * left * total / (total + 1.0), total
+
+
+def _prior(dossier: Dossier, option: Option, weight: float) -> tuple[float, float]:
+    """Return outcomes for and against an option by the runbook alone; ``DOUBT`` where it does not know of it."""
+    steps = [step for step in runbook(dossier.question.pattern).steps if step.applies(dossier.signs)]
+    known = [step.success for step in steps if step.verb == verb_of(option.action)]
+    return (weight * max(known), weight * (1.0 - max(known))) if known else DOUBT
 
 
 def _records(dossier: Dossier, action: str, fix_weight: float, past_weight: float) -> tuple[float, float]:
@@ -213,12 +218,17 @@ def _records(dossier: Dossier, action: str, fix_weight: float, past_weight: floa
     by_fix = (fix_weight * fix.successes, fix_weight * fix.failures) if fix is not None else (0.0, 0.0)
     similar = [one for one in dossier.past if one.similarity >= SIMILAR_MIN]
     by_past = (
-        past_weight * sum(one.similarity for one in similar if one.healed_by == action),
-        past_weight * sum(one.similarity for one in similar if action in one.failed),
+        past_weight * sum(_weight(one) for one in similar if one.healed_by == action),
+        past_weight * sum(_weight(one) for one in similar if action in one.failed),
     )
     good, bad = max(by_fix, by_past, key=sum)
     scale = min(1.0, OUTCOMES_MAX / (good + bad)) if good + bad else 0.0
     return good * scale, bad * scale
+
+
+def _weight(past: Past) -> float:
+    """Return how much a past incident says."""
+    return past.similarity * (PRECEDENT if past.is_precedent else 1.0)
 
 
 def _rationale(dossier: Dossier, option: Option, outcomes: float) -> str:
