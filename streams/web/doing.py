@@ -7,7 +7,6 @@ Who says it is on record, and so is why; secrets in what is written are replaced
 
 from __future__ import annotations
 
-import hashlib
 import uuid
 from typing import TYPE_CHECKING, Final
 
@@ -26,6 +25,7 @@ from streams.core.requests import (
     MuteSet,
     TaskSubmitted,
 )
+from streams.ingest.people import TEXT_CHARACTERS_MAX, sha256_of
 from streams.web.auth import Person, author_of
 from streams.web.problems import WebError
 from streams.web.states import Task
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 IN_FORCE_S: Final = 5.0
 """A decision follows within milliseconds while detect and decide run."""
-REASON_CHARACTERS_MAX: Final = 500
+REASON_CHARACTERS_MAX: Final = TEXT_CHARACTERS_MAX
 DESCRIPTION_CHARACTERS_MAX: Final = 2_000
 NAME_CHARACTERS_MAX: Final = 200
 MUTE_MS_MAX: Final = 31 * 86_400_000
@@ -87,7 +87,7 @@ async def approve(
         command_sha256=command_sha256,
         approved=approved,
         author=author,
-        reason=_text(deps, reason, REASON_CHARACTERS_MAX),
+        reason=_short(reason, REASON_CHARACTERS_MAX),
     )
     await deps.voice.say(event)
     if not await deps.model.until(lambda: deps.model.approval(approval_id) is None, IN_FORCE_S):
@@ -124,10 +124,10 @@ async def answer(
     event = EscalationAnswered(
         escalation_id=escalation_id,
         step=step,
-        assignee=_text(deps, assignee, NAME_CHARACTERS_MAX) if step == "assigned" else "",
+        assignee=_short(assignee, NAME_CHARACTERS_MAX) if step == "assigned" else "",
         method=method if step == "resolved" else "",
         author=author,
-        reason=_text(deps, notes, REASON_CHARACTERS_MAX),
+        reason=_short(notes, REASON_CHARACTERS_MAX),
     )
     return await _asked(deps, event)
 
@@ -170,12 +170,12 @@ async def mute(  # noqa: PLR0913 - each is a field of the form
         raise WebError(422, "it must end after it begins and after now, within 31 days")
     event = MuteSet(
         kind=kind,
-        service=_text(deps, service, NAME_CHARACTERS_MAX),
-        pattern=_text(deps, pattern, NAME_CHARACTERS_MAX),
+        service=_short(service, NAME_CHARACTERS_MAX),
+        pattern=_short(pattern, NAME_CHARACTERS_MAX),
         begin_ms=begin_ms,
         end_ms=end_ms,
         author=author,
-        reason=_text(deps, reason, REASON_CHARACTERS_MAX),
+        reason=_short(reason, REASON_CHARACTERS_MAX),
     )
     return await _asked(deps, event)
 
@@ -185,7 +185,7 @@ async def lift(deps: Deps, person: Person, mute_id: str, *, by: str, reason: str
     author = author_of(person, by)
     if all(one.id != mute_id for one in deps.model.mutes()):
         raise WebError(404, "no such mute is set: see /api/mutes")
-    reason = _text(deps, reason, REASON_CHARACTERS_MAX)
+    reason = _short(reason, REASON_CHARACTERS_MAX)
     return await _asked(deps, MuteLifted(mute_id=mute_id, author=author, reason=reason))
 
 
@@ -194,7 +194,7 @@ async def halt(deps: Deps, person: Person, *, by: str, reason: str) -> Done:
     author = author_of(person, by)
     if deps.model.halt is not None:
         return Done(in_force=True, detail=f"the kill switch was on already, by {deps.model.halt.author}")
-    return await _asked(deps, ActionHalted(author=author, reason=_text(deps, reason, REASON_CHARACTERS_MAX)))
+    return await _asked(deps, ActionHalted(author=author, reason=_short(reason, REASON_CHARACTERS_MAX)))
 
 
 async def resume(deps: Deps, person: Person, *, by: str, reason: str) -> Done:
@@ -202,7 +202,7 @@ async def resume(deps: Deps, person: Person, *, by: str, reason: str) -> Done:
     author = author_of(person, by)
     if deps.model.halt is None:
         return Done(in_force=True, detail="the kill switch was off already")
-    return await _asked(deps, ActionResumed(author=author, reason=_text(deps, reason, REASON_CHARACTERS_MAX)))
+    return await _asked(deps, ActionResumed(author=author, reason=_short(reason, REASON_CHARACTERS_MAX)))
 
 
 async def submit(
@@ -229,25 +229,23 @@ async def submit(
     asked = deps.model.asked
     if asked.open >= TASKS_OPEN_MAX:
         raise WebError(429, f"{asked.open} tasks are under way: wait until some have ended", {"Retry-After": "1"})
-    text = _text(deps, description, DESCRIPTION_CHARACTERS_MAX)
+    text = deps.redact(_short(description, DESCRIPTION_CHARACTERS_MAX))
     task_id = str(uuid.uuid4())
     event = TaskSubmitted(
         task_id=task_id,
         role=role,
         action=action,
         service=service,
-        description_sha256=hashlib.sha256(text.encode()).hexdigest() if text else "",
+        description_sha256=sha256_of(text),
         author=author,
     )
     asked.submitted(task_id, role, action, deps.model.now_ms)
     try:
-        offset = await deps.voice.say(event)
+        offset = await deps.voice.say(event, text)
     except WebError:
         asked.lost(task_id)
         raise
     asked.stands_at(task_id, offset)
-    if text:
-        await deps.voice.explain(offset, text, deps.model.now_ms)
     return asked.tasks[task_id]
 
 
@@ -256,7 +254,7 @@ async def heal(deps: Deps, person: Person, *, by: str, reason: str) -> Healed:
     author = author_of(person, by)
     model = deps.model
     before = {(one.host, one.id): one for one in model.workers() if not one.specialist}
-    asked = HealRequested(author=author, reason=_text(deps, reason, REASON_CHARACTERS_MAX))
+    asked = HealRequested(author=author, reason=_short(reason, REASON_CHARACTERS_MAX))
     done = await _asked(deps, asked)
     if not done.in_force:
         return Healed(healed_workers=(), count=0, message=done.detail)
@@ -288,8 +286,8 @@ def _told(decision: Decision) -> str:
     return f"{decision.kind}: {decision.reason}" if decision.reason else decision.kind
 
 
-def _text(deps: Deps, text: str, most: int) -> str:
-    """Return what a person wrote without secrets. Raises ``WebError`` 422 when it is too long."""
+def _short(text: str, most: int) -> str:
+    """Return what a person wrote. Raises ``WebError`` 422 when it is too long."""
     if len(text) > most:
         raise WebError(422, f"{len(text)} characters; give at most {most}")
-    return deps.redact(text)[:most]
+    return text

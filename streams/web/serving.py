@@ -111,7 +111,7 @@ def _assembled(settings: Settings, log: KafkaLog, stop: asyncio.Event) -> tuple[
         settings=settings,
         model=Model(clock, settings.topics.inbox_people),
         history=History(settings.data_dir / "log"),
-        voice=Voice(log, settings.topics),
+        voice=Voice(log, settings.topics, redactor),
         gate=Gatekeeper(TokenFile(settings.data_dir), settings.web_host, time.monotonic),
         letters=Letters(log, settings.topics, redactor),
         redact=redactor.text,

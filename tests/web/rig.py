@@ -49,7 +49,7 @@ class Rig:
             settings=self.settings,
             model=model,
             history=History(directory / "log"),
-            voice=Voice(fleet.log, fleet.topics),
+            voice=Voice(fleet.log, fleet.topics, redactor),
             gate=Gatekeeper(self.tokens, self.settings.web_host, time.monotonic),
             letters=Letters(fleet.log, fleet.topics, redactor),
             redact=redactor.text,

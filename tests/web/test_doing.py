@@ -108,10 +108,10 @@ async def test_an_approval_expires_when_the_fold_denies_it(rig: Rig) -> None:
     """The time that is shown is the one at which nobody's answer is a no; after it the API says what became of it."""
     one = await waiting(rig)
     left_ms = one["expires_ms"] - rig.fleet.now_ms
-    rig.fleet.calm("shop", left_ms // 1000 - 2, 10_000)
+    rig.fleet.calm("shop", left_ms // 10_000 * 10 - 10, 10_000)
     await rig.caught_up()
     assert rig.model.approval(one["id"]) is not None
-    rig.fleet.calm("shop", 14, 2_000)
+    rig.fleet.calm("shop", 22, 2_000)
     await rig.caught_up()
     answer = await rig.client.get(f"/api/approvals/{one['id']}")
     assert (answer.status_code, "nobody answered in time" in answer.text) == (409, True)

@@ -18,6 +18,11 @@ from tests.web.rig import Rig, served
 WITHIN_S: Final = 2.0
 
 
+async def _nothing() -> Any:
+    """Say nothing, for ever."""
+    await asyncio.Event().wait()
+
+
 class Following:
     """A browser that follows: the events that came, and the status of the answer."""
 
@@ -39,7 +44,7 @@ class Following:
             "client": ("127.0.0.1", 1),
             "server": ("localhost", 80),
         }
-        self.done = asyncio.ensure_future(rig.app(scope, asyncio.Event().wait, self._sent))
+        self.done = asyncio.ensure_future(rig.app(scope, _nothing, self._sent))
 
     async def _sent(self, message: Any) -> None:
         self.status = message.get("status", self.status)
