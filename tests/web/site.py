@@ -102,7 +102,7 @@ class Site:
         await self._archived()
         model = Model(BrokerClock(lambda: int(time.time() * 1000), time.monotonic), topics.inbox_people)
         history = History(self.directory / "log")
-        voice = Voice(self.fleet.log, topics)
+        voice = Voice(self.fleet.log, topics, Redactor())
         gate = Gatekeeper(self.tokens, settings.web_host, time.monotonic)
         deps = Deps(
             settings=settings,
