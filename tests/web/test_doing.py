@@ -26,12 +26,10 @@ async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
     """Serve a fleet in which `pay` waits for a yes and `search` needs a person."""
     fleet = Fleet()
     fleet.begin()
-    fleet.catch_up()
-    fleet.log.now_ms -= 40_000
     fleet.fail("search", severity="fatal")
     fleet.fail("cart", "connection_pool_exhausted", "error")
-    fleet.see("pay", "process_crash")
     fleet.catch_up()
+    fleet.see("pay", "process_crash")
     fleet.all_beat()
     async with served(fleet, tmp_path, archived=False) as one:
         await one.caught_up()

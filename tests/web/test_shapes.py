@@ -26,11 +26,9 @@ async def rig(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Rig]:
     """Serve a fleet in which `pay` waits for a yes and `search` needs a person."""
     fleet = Fleet()
     fleet.begin()
-    fleet.catch_up()
-    fleet.log.now_ms -= 40_000
     fleet.fail("search", severity="fatal")
-    fleet.see("pay", "process_crash")
     fleet.catch_up()
+    fleet.see("pay", "process_crash")
     fleet.all_beat()
     fleet.look("h1", cpu=41.0, memory=78.5, disk=93.2)
     fleet.bury(1, "not JSON", "user=ann password=hunter2hunter2")
