@@ -113,6 +113,7 @@ async def escalation(request: Request, person: Viewer, wanted: str) -> Response:
         return RedirectResponse(f"/why/{await decision_id_of(deps, wanted)}", SEE_OTHER)
     explanation, trouble = await _why(request, one.incident or one.decision_id)
     notes, _ = await reading.page(deps.history, reading.NOTES, id=one.decision_id)
+    votes, unread = await reading.page(deps.history, reading.VOTES, incident=one.incident)
     return show(
         request,
         person,
@@ -127,6 +128,8 @@ async def escalation(request: Request, person: Viewer, wanted: str) -> Response:
         tried=reading.commands(explanation) if explanation else (),
         trouble=trouble,
         notes=notes,
+        votes=votes,
+        unread=unread,
         methods=[{"id": method, "name": DONE_BY[method]} for method in METHODS],
         actions=_actions(request, one),
     )

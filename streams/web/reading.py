@@ -28,6 +28,11 @@ INCIDENTS: Final = f"""{_INCIDENT}
     ORDER BY last_seq DESC LIMIT {PAGE}
 """
 INCIDENT: Final = f"{_INCIDENT} WHERE id = $id"
+VOTES: Final = """
+    SELECT agent_name AS advisor, coalesce(suggested_fix, '') AS action, vote, coalesce(because, '') AS because,
+        confidence, stated_confidence, coalesce(diagnosis, '') AS diagnosis, coalesce(model, '') AS model, phase
+    FROM agent_consultations WHERE incident = $incident ORDER BY id
+"""
 NOTES: Final = """
     SELECT step, author, if(assignee <> '', concat_ws(': ', assignee, nullif(reason, '')),
         concat_ws(': ', nullif(method, ''), nullif(reason, ''))) AS text, message_append_ms AS at_ms

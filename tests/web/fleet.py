@@ -10,6 +10,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from streams.codec import decode
+from streams.core.advice import ADVISORS, AdvisorsReported, OpinionGiven
 from streams.core.beside import Evidence, Heartbeat
 from streams.core.config import Inventory, Policy, canonical, sha256
 from streams.core.directory import may_say
@@ -18,6 +19,7 @@ from streams.core.events import (
     ConfigApplied,
     InboxEvent,
     LineAt,
+    Message,
     ProbeReported,
     Sample,
     Ticked,
@@ -43,11 +45,12 @@ HOSTILE: Final = (
 """What lines may hold that would rather be markup than text."""
 ROLES: Final = ("architect", "coder", "critic", "deployer", "executor")
 HOURS_BACK: Final = 3
-MEASURED_MIN: Final = 80
-SINCE_MS: Final = 10_000 * len(LEAK) + 30_000
-"""What comes after that takes a little less."""
+MEASURED_MIN: Final = 66
+SINCE_MS: Final = 10_000 * len(LEAK) + 330_000
+"""What comes after that takes less."""
 FULL: Final = 90.0
-LIMITS: Final = Policy(attempts_max=1, quiet_close_ms=60_000, cooldown_ms=0, exploration_rate=0.0, coordination=False)
+LIMITS: Final = Policy(cooldown_ms=0, exploration_rate=0.0, coordination=False)
+TRIES_MAX: Final = 60
 
 
 class PolledLog(MemoryLog):
@@ -74,7 +77,7 @@ class Fleet(History):
         self.log: PolledLog = PolledLog(now_ms=self.born_ms, fetch_max=1_000)
         self.dead: set[tuple[str, str]] = set()
         """Host and role of workers that give no sign of life."""
-        self._heard = 0
+        self._heard = self._asked = 0
 
     def begin(self) -> None:
         """Take every source and apply policy and an inventory, in which `pay` and `vault` ask first."""
@@ -183,13 +186,60 @@ class Fleet(History):
         self.log.put(Outgoing(self.topics.dlq, text.encode(), headers=headers))
 
     def fail(self, service: str, pattern: str = "process_crash", severity: str = "critical") -> None:
-        """Break a service, and let what is done about it fail, so that a person is needed."""
-        before = len(self.commands)
-        self.see(service, pattern, severity)
-        self.log.now_ms += 1_000
-        for command in self.commands[before:]:
-            self.outcome(command, ok=False)
-        self.calm("elsewhere", 10)
+        """Break a service, and let everything that is done about it fail, until a person is needed."""
+        begin = len(self.decisions)
+        done = {command.id for command in self.commands}
+        for _ in range(TRIES_MAX):
+            self.see(service, pattern, severity)
+            self.log.now_ms += 1_000
+            for command in self.commands:
+                if command.id not in done:
+                    done.add(command.id)
+                    self.outcome(command, ok=False)
+            self.opine()
+            if any(one.kind == "escalated" and one.service == service for one in self.decisions[begin:]):
+                return
+            self.calm("elsewhere", 10)
+
+    def opine(self) -> None:
+        """Let advisors answer what they are asked: one for the first option, one for the last, one too late to say."""
+        for question in self.decisions[self._asked :]:
+            self._asked += 1
+            if question.kind != "advice_asked":
+                continue
+            options = [one.action for one in question.options if not one.barred]
+            votes = (options[0], options[-1], "")[: 1 if question.reason.startswith("one") else 3]
+            for advisor, action in zip(ADVISORS, votes, strict=False):
+                self.advise(_opinion(question.id, advisor, action, self.now_ms))
+
+    def advise(self, event: AdvisorsReported | OpinionGiven) -> None:
+        """Let the advisors' process say something."""
+        inbox = self.topics.inbox_advice
+        offset = len(self.log.records.get(TopicPartition(inbox, 0), []))
+        self.put(inbox, event)
+        said = Message(offset=offset, append_ms=self.now_ms, event=event)
+        self.fact(self.slice_of(inbox, messages=(said,)))
+
+
+def _opinion(question_id: str, advisor: str, action: str, at_ms: int) -> OpinionGiven:
+    return OpinionGiven(
+        question_id=question_id,
+        advisor=advisor,
+        provider="recorded",
+        model="a-model",
+        source="model",
+        action=action,
+        suspect="search",
+        cause="process_crash",
+        confidence=0.8 if action else 0.0,
+        code="" if action else "timed_out",
+        asked_ms=at_ms - 900,
+        latency_ms=900,
+        tokens_in=700,
+        tokens_out=40,
+        cost_microusd=120,
+        answer_sha256="a" * 64,
+    )
 
 
 def _reading(host: str, metric: str, value: float, at_ms: int) -> Sample:
@@ -225,8 +275,10 @@ def populated() -> Fleet:
     for value in LEAK:
         fleet.measure("leaky-0", value, metric="memory")
         fleet.log.now_ms += 10_000
-    fleet.fail("search", severity="fatal")
     fleet.fail("cart", "connection_pool_exhausted", "error")
+    there = AdvisorsReported(host="h1", provider="recorded", model="a-model", advisors=ADVISORS, at_ms=fleet.now_ms)
+    fleet.advise(there)
+    fleet.fail("search", severity="fatal")
     fleet.shouts = list(HOSTILE)
     for place in range(len(HOSTILE)):
         fleet.see(f"<i>shout-{place}</i>", "out_of_memory", "error", count=1)

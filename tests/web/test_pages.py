@@ -132,6 +132,19 @@ def test_the_worst_stands_first(browser: Browser, seen: Site) -> None:
         expect(visitor.page.get_by_role("heading", name="Resolve")).to_be_visible()
 
 
+def test_each_vote_can_be_read(browser: Browser, seen: Site) -> None:
+    """An escalation shows what each advisor said in which phase, how sure it was, and who abstained and why."""
+    with visit(browser, seen.address) as visitor:
+        visitor.go("/")
+        visitor.page.get_by_role("link", name="search on h1: process_crash").first.click()
+        votes = visitor.page.get_by_role("region", name="Votes").locator("tbody tr")
+        expect(votes.first).to_contain_text("proven fix")
+        expect(votes.first).to_contain_text("80 %")
+        expect(votes.last).to_contain_text("abstained")
+        expect(votes.last).to_contain_text("timed out")
+        expect(visitor.page.locator("#analysis")).to_contain_text("Recommended")
+
+
 def test_an_explanation_is_whole(browser: Browser, seen: Site) -> None:
     """From a command a page leads to the line, the rules' hash, each option with its score, the gates, and the end."""
     with visit(browser, seen.address) as visitor:
