@@ -54,6 +54,9 @@ _model_requests = Counter(
 _model_cost = Counter(
     "logmend_model_cost_usd", "Dollars that models cost, or may have cost.", ["provider"], registry=REGISTRY
 )
+_notices = Counter(
+    "logmend_notices", "Attempts to tell people, by how they ended.", ["channel", "outcome"], registry=REGISTRY
+)
 _errors = Counter("logmend_errors", "Failures of ours that were met and handled.", ["where"], registry=REGISTRY)
 
 _lag = Gauge("logmend_lag_records", "Records not yet worked on.", ["topic", "partition"], registry=REGISTRY)
@@ -61,6 +64,9 @@ _position = Gauge("logmend_position", "Next offset to work on.", ["topic", "part
 _broker_up = Gauge("logmend_broker_up", "1 while the embedded broker serves.", registry=REGISTRY)
 _halted = Gauge("logmend_action_halted", "1 while the kill switch is on.", registry=REGISTRY)
 _incidents = Gauge("logmend_incidents_open", "Incidents that are open.", registry=REGISTRY)
+_notices_waiting = Gauge(
+    "logmend_notices_waiting", "Messages that wait to be delivered.", ["channel"], registry=REGISTRY
+)
 _in_flight = Gauge("logmend_actions_in_flight", "Actions that run now.", registry=REGISTRY)
 
 _batch_seconds = Histogram(
@@ -198,6 +204,16 @@ def model_asked(provider: str, code: str, cost_microusd: int) -> None:
 def answered(decision: str, source: str) -> None:
     """Count an answer of the decision service; ``source``: model, rules or cache."""
     _answers.labels(decision, source).inc()
+
+
+def notice_sent(channel: str, outcome: str) -> None:
+    """Count an attempt to tell people: ``channel`` is mail, webhook or github, ``outcome`` told or failed."""
+    _notices.labels(channel, outcome).inc()
+
+
+def notices_waiting(channel: str, count: int) -> None:
+    """Set how many messages wait for receivers of a kind."""
+    _notices_waiting.labels(channel).set(count)
 
 
 def healed(seconds: float) -> None:
@@ -368,6 +384,12 @@ def registry_down(address: str, problem: str, seconds: float) -> None:
 def provider_left_alone(provider: str, why: str) -> None:
     """Say that a model's provider is down, or wants to be left alone."""
     _say(logging.WARNING, "provider_left_alone", provider=provider, why=why)
+
+
+def notice_given_up(channel: str, message: str, tries: int, problem: str) -> None:
+    """Alarm: a message could not be delivered and is not tried any more."""
+    _notices.labels(channel, "given_up").inc()
+    _say(logging.ERROR, "notice_given_up", channel=channel, message=message, tries=tries, problem=problem[:500])
 
 
 def snapshot_damaged(store: str, which: str, problem: str) -> None:

@@ -18,6 +18,7 @@ ENTRIES: Final = {
     "workers": Entry("streams.cli.workers:workers", "One process with its pool: commands to actions on this host."),
     "host": Entry("streams.cli.host:host", "One process: this host's state to metrics and probes."),
     "advise": Entry("streams.cli.advising:advise", "One process: the decision service, and the advisors."),
+    "notify": Entry("streams.cli.notifying:notify", "One process: tells people of what waits for them."),
     "web": Entry("streams.cli.web:web", "One process: the operators' pages and the HTTP API."),
     "token": Entry("streams.cli.web:token", "Who may use the web: create, list and revoke tokens."),
     "ship": Entry("streams.cli.shipping:ship", "Send the lines of files."),

@@ -27,6 +27,8 @@ from streams.cli.steering import directory_now
 from streams.core.config import Inventory
 from streams.core.errors import InputError
 from streams.core.inventory import ServiceSpec
+from streams.notify.channels import described, is_configured
+from streams.notify.journal import counts, journal_dir
 from streams.ports import Registered
 from streams.runtime.address import bootstrap
 from streams.runtime.admin import Admin
@@ -233,6 +235,21 @@ def advisors(settings: Settings) -> Iterator[Finding]:
     yield _good("advisors", f"{name}; within an hour {calls} questions and {usd:g} USD at most")
 
 
+def notices(settings: Settings) -> Iterator[Finding]:
+    """Say who is told of what waits for a person, and whether all of it was delivered; nothing is sent."""
+    try:
+        who = described(settings)
+    except InputError as error:
+        yield _bad("notices", str(error))
+        return
+    if not is_configured(settings):
+        yield _good("notices", "nobody is told of escalations: see LOGMEND_MAIL_TO, LOGMEND_WEBHOOKS")
+        return
+    waiting, dead = counts(journal_dir(settings.data_dir))
+    text = f"{who}; {waiting} messages wait, {dead} were given up within 30 days"
+    yield _good("notices", text) if not dead else _warning("notices", f"{text}: look at the log of notify")
+
+
 CHECKS: Final[tuple[Callable[[Settings], Iterator[Finding]], ...]] = (
     packages,
     data_directory,
@@ -243,13 +260,14 @@ CHECKS: Final[tuple[Callable[[Settings], Iterator[Finding]], ...]] = (
     registry,
     host,
     advisors,
+    notices,
 )
 
 
 @click.command()
 @json_option
 def doctor(as_json: bool) -> None:  # noqa: FBT001 - click passes it
-    r"""Check packages, data directory, memory, clock, ports, broker, topics, schema registry, this host, advisors.
+    r"""Check packages, data directory, memory, clock, ports, broker, topics, schema registry, host, advisors, notices.
 
     Exit status 1 when something is bad.
 

@@ -22,6 +22,7 @@ from streams import telemetry
 from streams.cli.comparing import compare
 from streams.cli.output import json_option
 from streams.core.errors import InputError
+from streams.notify.channels import is_configured
 from streams.runtime.address import advise_address_file, web_address_file
 from streams.runtime.supervisor import ROLES
 from streams.runtime.supervisor import run as supervise
@@ -129,6 +130,7 @@ def up(detect: int, decide: int) -> None:
     telemetry.serve(settings.metrics_port, settings.metrics_address)
     others = [role for role in ROLES if role not in ("detect", "decide")]
     roles = ["detect"] * detect + ["decide"] * decide + others + ["web", "advise"]
+    roles += ["notify"] if is_configured(settings) else []
     actions = "are only logged (LOGMEND_DRY_RUN)" if settings.dry_run else "are carried out"
     say(f"data in {settings.data_dir}; actions {actions}; Ctrl-C ends")
     asyncio.run(supervise(settings, say, roles, _say_more))
