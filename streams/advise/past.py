@@ -67,8 +67,7 @@ def _past(steps: list[Step], present: Present) -> Past:
         healed_by=(helped or by_people or [""])[-1],
         failed=tuple(sorted(failed)),
         days_ago=stored(round((present.question.append_ms - steps[-1].append_ms) / DAY_MS, 2)),
-        is_precedent=bool(present.failed)
-        and present.failed <= failed
+        is_precedent=not failed.isdisjoint(present.failed)
         and present.question.pattern in _patterns(steps)
         and present.service_type in _types(steps),
     )
