@@ -9,7 +9,7 @@ when its time is over, and then:
 |---|---|
 | a verdict of enough confidence | it weighs in the choice, as ``policy.advice_weight`` attempts |
 | one of too little, or none agreed | the next phase, without an attempt |
-| all abstained, none is trusted, or nobody answered | the rules decide, as where there is no advisor |
+| all abstained, none is trusted, nobody answered, or one of three | the rules decide, as where there is no advisor |
 
 An advisor is not trusted that states enough confidence, where what came of such confidence of its is too little: it
 would cost every incident the attempt of the phase, and the rules do better than that.
@@ -34,12 +34,10 @@ from streams.core.inventory import may_act
 from streams.core.phases import enter, figures, limit_ms
 from streams.core.state import Draft, Turn
 from streams.core.strategy import score_options
-from streams.core.verdict import DISAGREED, UNSURE, Diagnosis, settle
+from streams.core.verdict import DISAGREED, PAIR, UNSURE, Diagnosis, settle
 
 CONSENSUS: Final = 3
 """The phase in which advisors have to agree; in the one before, one is asked."""
-PAIR: Final = 2
-"""Fewer advisors than this can't agree on anything."""
 MICRO: Final = 1_000_000.0
 WITHOUT_AN_ATTEMPT: Final = {UNSURE: "advice too unsure", DISAGREED: "advisors do not agree"}
 

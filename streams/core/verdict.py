@@ -27,6 +27,8 @@ AGREE_MIN: Final = 0.6
 ACTION: Final = 0.4
 SUSPECT: Final = 0.3
 CAUSE: Final = 0.3
+PAIR: Final = 2
+"""Fewer than this can't agree or disagree with anybody: of three that were asked, one opinion is no answer."""
 RELATED: Final = 0.5
 """The share of a weight for another action of the same strategy, or another pattern of the same category."""
 
@@ -86,7 +88,7 @@ def _alike(equal: bool, *, related: bool) -> float:  # noqa: FBT001 - the compar
 def settle(diagnoses: Iterable[Diagnosis], asked: int, confidence_min: float) -> Verdict:
     """Return the verdict of those that have an opinion, of ``asked`` (1 or 3), in whatever order they spoke."""
     known = sorted(diagnoses, key=lambda one: ADVISORS.index(one.advisor))
-    if not known:
+    if len(known) < min(asked, PAIR):
         return Verdict(kind=SILENT, asked=asked)
     group = known[:1] if asked == 1 else _agreeing(known)
     if not group:
@@ -107,7 +109,7 @@ def settle(diagnoses: Iterable[Diagnosis], asked: int, confidence_min: float) ->
 
 def _agreeing(known: Sequence[Diagnosis]) -> Sequence[Diagnosis]:
     """Return all of them if each two agree, else the two that are most alike, else none."""
-    if len(known) > 2 and _least(known) >= AGREE_MIN:
+    if len(known) > PAIR and _least(known) >= AGREE_MIN:
         return known
     pairs = list(combinations(known, 2))
     best = max(pairs, key=lambda pair: (_least(pair), fsum(one.confidence for one in pair)), default=())

@@ -193,6 +193,16 @@ def test_silence_leaves_it_to_the_rules() -> None:
     assert (figure(sent, "phase"), "advice" in sent.reason) == (2, False)
 
 
+def test_one_answer_of_three_leaves_it_to_the_rules() -> None:
+    """A single voice is no consensus, and the silence of the others is no disagreement: phase 3 has its attempt."""
+    world = in_phase_3()
+    world.opine(PROVEN_FIX, START, 1.0)
+    decided = world.wait(120)
+    assert settled(world)[1] == "none answered"
+    sent = of_kind(decided, "commanded")[0]
+    assert (figure(sent, "phase"), "advice" in sent.reason) == (3, False)
+
+
 def test_all_abstained_leaves_it_to_the_rules() -> None:
     """An advisor without an opinion says why, and is waited for no longer."""
     world = a_world()

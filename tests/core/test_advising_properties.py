@@ -138,12 +138,13 @@ class AnyOpinions(RuleBasedStateMachine):
 
     @invariant()
     def what_is_done_comes_from_the_catalogue_and_the_inventory_alone(self) -> None:
-        catalogue = strategies()
+        catalogue, by_id = strategies(), {one.id: one for one in self.world.decisions}
         for one in self._of("commanded", "approval_requested"):
             assert one.command is not None
             row = self.specs[one.command.service]
-            assert one.command.action in {action.id for action in catalogue.actions_for(row, one.pattern)}
-            assert one.command.arguments == arguments_for(one.command.action, row, one.pattern)
+            pattern = by_id.get(one.refers_to, one).pattern  # what was approved was asked for that pattern
+            assert one.command.action in {action.id for action in catalogue.actions_for(row, pattern)}
+            assert one.command.arguments == arguments_for(one.command.action, row, pattern)
             assert (one.command.host, one.command.service) == (row.host, one.service)
 
     @invariant()

@@ -64,9 +64,9 @@ def test_nobody_with_an_opinion_is_silence() -> None:
     assert settle([], 1, 0.5).kind == settle([], 3, 0.5).kind == SILENT
 
 
-def test_one_of_three_is_no_consensus() -> None:
-    """A single opinion of three that were asked agrees with nobody, however sure it is."""
-    assert settle([says(confidence=1.0)], 3, 0.0).kind == DISAGREED
+def test_one_of_three_is_no_consensus_and_no_disagreement() -> None:
+    """A single opinion of three that were asked agrees with nobody, and nobody is against it: as if none had come."""
+    assert settle([says(confidence=1.0)], 3, 0.0).kind == SILENT
 
 
 def test_two_of_three_agree_and_the_third_lowers_their_confidence() -> None:
