@@ -34,6 +34,7 @@ from streams.runtime.address import bootstrap
 from streams.runtime.admin import Admin
 from streams.runtime.registry import ASKED_AND_ANSWERED, Registry
 from streams.settings import Settings
+from streams.web.tokens import TokenFile, check_tokens
 from streams.workers.permits import NO, permits
 from streams.workers.processors import Processors
 from streams.workers.readings import readings
@@ -128,6 +129,7 @@ def ports(settings: Settings) -> Iterator[Finding]:
         "LOGMEND_BROKER_PORT": settings.broker_port,
         "LOGMEND_METRICS_PORT": settings.metrics_port,
         "LOGMEND_ADVISE_PORT": settings.advise_port,
+        "LOGMEND_WEB_PORT": settings.web_port,
     }
     if settings.brokers or _broker_runs(settings):
         wanted.pop("LOGMEND_BROKER_PORT")
@@ -238,16 +240,28 @@ def advisors(settings: Settings) -> Iterator[Finding]:
 def notices(settings: Settings) -> Iterator[Finding]:
     """Say who is told of what waits for a person, and whether all of it was delivered; nothing is sent."""
     try:
-        who = described(settings)
+        who, (waiting, dead) = described(settings), counts(journal_dir(settings.data_dir))
     except InputError as error:
         yield _bad("notices", str(error))
         return
     if not is_configured(settings):
         yield _good("notices", "nobody is told of escalations: see LOGMEND_MAIL_TO, LOGMEND_WEBHOOKS")
         return
-    waiting, dead = counts(journal_dir(settings.data_dir))
     text = f"{who}; {waiting} messages wait, {dead} were given up within 30 days"
     yield _good("notices", text) if not dead else _warning("notices", f"{text}: look at the log of notify")
+
+
+def web(settings: Settings) -> Iterator[Finding]:
+    """Say who may use the web."""
+    try:
+        check_tokens(settings)
+        known = TokenFile(settings.data_dir).all()
+    except InputError as error:
+        yield _bad("web", str(error))
+        return
+    good = sum(not token.revoked_ms for token in known)
+    who = f"whoever has one of {good} tokens" if known else "whoever is on this machine, until there is a token"
+    yield _good("web", f"for {who}, on {settings.web_host}")
 
 
 CHECKS: Final[tuple[Callable[[Settings], Iterator[Finding]], ...]] = (
@@ -261,13 +275,14 @@ CHECKS: Final[tuple[Callable[[Settings], Iterator[Finding]], ...]] = (
     host,
     advisors,
     notices,
+    web,
 )
 
 
 @click.command()
 @json_option
 def doctor(as_json: bool) -> None:  # noqa: FBT001 - click passes it
-    r"""Check packages, data directory, memory, clock, ports, broker, topics, schema registry, host, advisors, notices.
+    r"""Check packages, data directory, memory, clock, ports, broker, topics, registry, host, advisors, notices, web.
 
     Exit status 1 when something is bad.
 

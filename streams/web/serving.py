@@ -27,7 +27,7 @@ from streams.web.history import History
 from streams.web.letters import Letters
 from streams.web.model import Model
 from streams.web.saying import Voice
-from streams.web.tokens import TokenFile
+from streams.web.tokens import TokenFile, check_tokens
 
 PORT: Final = 8_000
 """What is chosen if it is free (SEED_TABLES, section 4)."""
@@ -56,15 +56,6 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             await _run(deps, following, listening, stop)
     finally:
         listening.close()
-
-
-def check_tokens(settings: Settings) -> None:
-    """Raise ``InputError`` when others than this machine's users could come in and nobody would have to say who."""
-    if not ipaddress.ip_address(settings.web_host).is_loopback and TokenFile(settings.data_dir).none_ever:
-        raise InputError(
-            f"LOGMEND_WEB_HOST={settings.web_host} is open to other machines, and there is no token: make one first "
-            "with logmend token create --role approver --name NAME"
-        )
 
 
 def listen(settings: Settings) -> socket.socket:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import hmac
+import ipaddress
 import os
 import re
 import secrets
@@ -22,6 +23,7 @@ from msgspec import Struct
 
 from streams.core.errors import InputError
 from streams.runtime.address import write_whole
+from streams.settings import Settings
 
 ROLES: Final = ("viewer", "operator", "approver")
 """Each may do what those before it may: a viewer reads, an operator steers, an approver also lets risky actions go."""
@@ -134,6 +136,15 @@ class TokenFile:
         except msgspec.MsgspecError as error:
             raise InputError(f"{self._path} is damaged: {error}; remove it and make new tokens") from error
         self._stamp, self._tokens = stamp, {token.id: token for token in tokens}
+
+
+def check_tokens(settings: Settings) -> None:
+    """Raise ``InputError`` when others than this machine's users could come in and nobody would have to say who."""
+    if not ipaddress.ip_address(settings.web_host).is_loopback and TokenFile(settings.data_dir).none_ever:
+        raise InputError(
+            f"LOGMEND_WEB_HOST={settings.web_host} is open to other machines, and there is no token: make one first "
+            "with logmend token create --role approver --name NAME"
+        )
 
 
 def _hash(given: str) -> str:

@@ -50,7 +50,7 @@ def role(path: Path) -> str:
 
 def test_there_is_a_unit_for_every_kind_of_process() -> None:
     """What ``logmend up`` starts, systemd can start."""
-    assert {role(path) for path in SERVICES} == {*ROLES, "advise", "notify"}
+    assert {role(path) for path in SERVICES} == {*ROLES, "advise", "notify", "web"}
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")

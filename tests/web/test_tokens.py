@@ -13,9 +13,9 @@ from streams.cli import main
 from streams.core.errors import InputError
 from streams.settings import Settings
 from streams.web.auth import Gatekeeper
-from streams.web.serving import check_tokens, listen, url_of
+from streams.web.serving import listen, url_of
 from streams.web.sessions import COOKIE, SESSION_S, SESSIONS_MAX, Sessions
-from streams.web.tokens import ROLES, TokenFile
+from streams.web.tokens import ROLES, TokenFile, check_tokens
 from tests.web.fleet import Fleet
 from tests.web.rig import ORIGIN, served
 from tests.web.test_guarding import Ticking
