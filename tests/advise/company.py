@@ -108,12 +108,15 @@ class Company(History):
         self.say(ConfigApplied(kind="inventory", sha256=sha256(body), author="ann", body=body))
 
     async def incident(self) -> Ended:
-        """Break a service, and return how that ended."""
+        """Break a service as the mix has it, and return how that ended."""
         service, pattern = self._random.choice(SERVICES), self._random.choice(list(MIX))
         cures = MIX[pattern]
-        (self._cure,) = self._random.choices(list(cures), list(cures.values()))
-        if self._random.random() < HOPELESS:
-            self._cure = ""
+        (cure,) = self._random.choices(list(cures), list(cures.values()))
+        return await self.broken(service, pattern, "" if self._random.random() < HOPELESS else cure)
+
+    async def broken(self, service: str, pattern: str, cure: str) -> Ended:
+        """Break a service in one way that one action helps against, and return how that ended."""
+        self._cure = cure
         first, sent = len(self.decisions), len(self.commands)
         self.advise(AdvisorsReported(host="h1", provider="p", model="m", advisors=ADVISORS, at_ms=self.now_ms))
         self.see(service, pattern)
