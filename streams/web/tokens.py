@@ -125,9 +125,11 @@ class TokenFile:
     def _look(self) -> None:
         try:
             found = self._path.stat()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             self._stamp, self._tokens = (), {}
             return
+        except OSError as error:
+            raise InputError(f"{self._path}: {error.strerror}; it must be this user's to read") from error
         stamp = (found.st_ino, found.st_mtime_ns, found.st_size)
         if stamp == self._stamp:
             return
