@@ -230,7 +230,8 @@ async def submit(
     if asked.open >= TASKS_OPEN_MAX:
         raise WebError(429, f"{asked.open} tasks are under way: wait until some have ended", {"Retry-After": "1"})
     text = deps.redact(_short(description, DESCRIPTION_CHARACTERS_MAX))
-    task_id = str(uuid.uuid4())
+    made = uuid.uuid4()
+    task_id = str(made)
     event = TaskSubmitted(
         task_id=task_id,
         role=role,
@@ -238,6 +239,7 @@ async def submit(
         service=service,
         description_sha256=sha256_of(text),
         author=author,
+        host="" if action else _host_for(deps, role, made.int),
     )
     asked.submitted(task_id, role, action, deps.model.now_ms)
     try:
@@ -247,6 +249,12 @@ async def submit(
         raise
     asked.stands_at(task_id, offset)
     return asked.tasks[task_id]
+
+
+def _host_for(deps: Deps, role: str, number: int) -> str:
+    """Return a host where a worker of a role answers, by a random number; ``""`` leaves it to the fold."""
+    hosts = sorted({one.host for one in deps.model.workers() if one.healthy and one.role == role})
+    return hosts[number % len(hosts)] if hosts else ""
 
 
 async def heal(deps: Deps, person: Person, *, by: str, reason: str) -> Healed:

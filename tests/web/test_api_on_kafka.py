@@ -23,7 +23,7 @@ from streams.runtime.readiness import read_process, ready_file
 from streams.runtime.supervisor import Supervisor
 from streams.settings import Settings
 
-ROLES: Final = ("detect", "decide", "dispatch", "workers", "web")
+ROLES: Final = ("detect", "decide", "dispatch", "workers", "host", "web")
 PATIENCE_S: Final = 40.0
 LIMITS: Final = Policy(phase1_ms=1_000, phase2_ms=1_000, phase3_ms=1_000, cooldown_ms=0)
 
@@ -81,7 +81,7 @@ async def test_people_act_through_the_api(broker: Settings) -> None:
 async def _there(client: httpx.AsyncClient) -> bool:
     """Say whether all workers are."""
     found = (await client.get("/api/cluster/status")).json()
-    return bool(found["up_to_date"]) and found["workers"]["healthy"] == 5
+    return bool(found["up_to_date"]) and found["workers"]["healthy"] == 5 and found["infrastructure_agent"] == "active"
 
 
 async def _task(client: httpx.AsyncClient) -> None:

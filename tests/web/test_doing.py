@@ -238,6 +238,21 @@ async def test_a_task_is_done(rig: Rig) -> None:
     assert (await rig.client.get(path)).json()["worker_id"] == "w1"
 
 
+async def test_tasks_are_spread_over_hosts_that_answer(rig: Rig) -> None:
+    """Tasks without a service go to all hosts where a worker of their role answers, and to none that is silent."""
+    path = "/api/cluster/task/submit?agent_type=critic"
+    for _ in range(24):
+        await rig.client.post(path)
+    assert {one.host for one in rig.said()} == {"h1", "h2"}
+    rig.fleet.dead |= {one for one in rig.fleet.pids if one[0] == "h1"}
+    rig.fleet.log.now_ms += 31_000
+    rig.fleet.all_beat()
+    assert await rig.model.until(lambda: sum(one.healthy for one in rig.model.workers()) == 5, 5)
+    for _ in range(24):
+        await rig.client.post(path)
+    assert {one.host for one in rig.said()[24:]} == {"h2"}
+
+
 async def test_what_a_task_says_is_kept_apart(rig: Rig) -> None:
     """The words of a task are evidence without secrets, at the event's own place; the event has their hash."""
     body = {"agent_type": "coder", "description": f"look at {SECRET}"}

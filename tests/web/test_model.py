@@ -115,7 +115,7 @@ def test_memory_has_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     told = history.wander(5, 400)
     cases = read(told)._cases
     tables = (cases.incidents, cases.escalations, cases.approvals, cases.healings, cases.weighed, cases.answered)
-    assert max(map(len, tables)) == 3
+    assert max(len(table) for table in tables) == 3
 
 
 def test_the_oldest_goes_first() -> None:
