@@ -88,7 +88,7 @@ class Past(Struct, frozen=True, kw_only=True):
     failed: tuple[str, ...]
     days_ago: float
     is_precedent: bool = False
-    """The same pattern on the same type of service, and something that failed in the present incident failed in it."""
+    """The same pattern on the same type of service, and all that failed in the present incident had failed in it."""
 
 
 class Dossier(Struct, frozen=True, kw_only=True):

@@ -67,7 +67,8 @@ def _past(steps: list[Step], present: Present) -> Past:
         healed_by=(helped or by_people or [""])[-1],
         failed=tuple(sorted(failed)),
         days_ago=stored(round((present.question.append_ms - steps[-1].append_ms) / DAY_MS, 2)),
-        is_precedent=not failed.isdisjoint(present.failed)
+        is_precedent=bool(present.failed)
+        and present.failed <= failed
         and present.question.pattern in _patterns(steps)
         and present.service_type in _types(steps),
     )
