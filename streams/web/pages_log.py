@@ -207,9 +207,9 @@ async def forecasts(request: Request, person: Viewer) -> Response:
     """Return what is expected of services' metrics."""
     deps = deps_of(request)
     model = deps.model
-    predictions, exhaustions, rows = model.predictions(), model.exhaustions(), model.forecasts()
+    predictions = [one for one in model.predictions() if one.alarm]
+    exhaustions, rows = model.exhaustions(), model.forecasts()
     past = await _past_values(request, sorted({one.service for one in rows}))
-    alarms = sum(one.alarm for one in predictions)
     return show(
         request,
         person,
@@ -218,9 +218,7 @@ async def forecasts(request: Request, person: Viewer) -> Response:
         tab="/forecasts",
         parts=("forecasts",),
         pause_ms=ARCHIVE_PAUSE_MS,
-        headline=f"{alarms} {'service is' if alarms == 1 else 'services are'} likely to fail"
-        if alarms
-        else "Forecasts",
+        headline=counted(len(predictions), "service is likely to fail", "services are likely to fail"),
         predictions=predictions,
         exhaustions=exhaustions,
         forecasts=[expected(one, past.get((one.service, one.metric), ())) for one in rows],

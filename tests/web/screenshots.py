@@ -42,7 +42,7 @@ def main() -> None:
 
 def _pages(site: Site) -> dict[str, str]:
     decisions = site.fleet.decisions
-    escalated = next(one for one in decisions if one.kind == "escalated")
+    escalated = next(one for one in reversed(decisions) if one.kind == "escalated")
     commanded = next(one for one in decisions if one.kind == "commanded")
     return {
         "now": "/",
