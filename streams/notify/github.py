@@ -72,7 +72,7 @@ class GitHubChannel:
                 await self._ask(headers, "POST", self._issues, {"title": title_of(notice), "body": self._body(notice)})
             return
         if issue is None:
-            raise NotToldError("GitHub: its issue is not there")
+            raise NotToldError("GitHub: its issue is not there", final=True)
         comments = f"{self._issues}/{issue.number}/comments"
         if await self._find(headers, comments, notice.id, notice.at_ms) is None:
             await self._ask(headers, "POST", comments, {"body": self._body(notice)})

@@ -10,6 +10,7 @@ back.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import sqlite3
@@ -230,13 +231,16 @@ class Journal:
 
 
 def counts(directory: Path) -> Counts:
-    """Return what a journal says, also while a process works with it; zeros where there is none."""
+    """Return what a journal says, also while a process works with it; zeros where there is none.
+
+    Raises ``InputError`` when it can't be read.
+    """
     path = directory / "journal.sqlite"
     if not path.exists():
         return Counts(0, 0)
-    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
     try:
-        found = dict(connection.execute("SELECT state, count(*) FROM messages GROUP BY state").fetchall())
-    finally:
-        connection.close()
+        with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
+            found = dict(connection.execute("SELECT state, count(*) FROM messages GROUP BY state").fetchall())
+    except sqlite3.Error as error:
+        raise InputError(f"{path} can't be read: {error}") from error
     return Counts(found.get(WAITING, 0), found.get(DEAD, 0))

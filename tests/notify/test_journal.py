@@ -140,3 +140,10 @@ def test_counts_are_read_beside_a_working_process(journal: Journal, tmp_path: Pa
     journal.give_up(due.number)
     assert counts(tmp_path) == (1, 1)
     assert counts(tmp_path / "none") == (0, 0)
+
+
+def test_a_damaged_journal_is_named(tmp_path: Path) -> None:
+    """Whoever only looks gets one line."""
+    (tmp_path / "journal.sqlite").write_bytes(b"no database at all" * 100)
+    with pytest.raises(InputError, match=r"journal\.sqlite can't be read"):
+        counts(tmp_path)
