@@ -13,6 +13,7 @@ import ipaddress
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 from fastapi import Request
@@ -26,6 +27,8 @@ from streams.web.tokens import ROLES, Token, TokenFile
 ANYONE: Final = ""
 FAILURES: Final = Rate(per_second=10 / 60, burst=10)
 """Wrong tokens of one client: there is nothing to guess, but a log full of tries helps nobody."""
+PROXIED: Final = frozenset({"forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip"})
+"""What a proxy adds: who comes through one is not on this machine, wherever the proxy is."""
 NAME_CHARACTERS_MAX: Final = 64
 SIGN_IN: Final = "show a token as Authorization: Bearer lm_..., or sign in at /login (logmend token create makes one)"
 
@@ -67,7 +70,8 @@ class Gatekeeper:
             token = self.tokens.good(self.sessions.token_of(session))
             if token is not None:
                 return _person(token)
-        return Person(name="", role=ROLES[-1], local=True) if self.local else NOBODY
+        is_here = self.local and not PROXIED.intersection(request.headers)
+        return Person(name="", role=ROLES[-1], local=True) if is_here else NOBODY
 
     def checked(self, request: Request, given: str) -> Token:
         """Return the token that was given; raises ``WebError`` when it is no good, or after too many such."""
@@ -125,4 +129,10 @@ def author_of(person: Person, by: str, *, named: bool = False) -> str:
         raise WebError(422, "give your name in `by`: it is recorded with the approval")
     if len(by) > NAME_CHARACTERS_MAX or not by.isprintable():
         raise WebError(422, f"`by` is a name of at most {NAME_CHARACTERS_MAX} characters")
-    return by or f"{getpass.getuser()} on this host"
+    return by or _whoever()
+
+
+@cache
+def _whoever() -> str:
+    """Return who is on record where nobody gives a name."""
+    return f"{getpass.getuser()} on this host"

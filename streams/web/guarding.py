@@ -14,6 +14,7 @@ from __future__ import annotations
 import ipaddress
 import math
 from collections.abc import Awaitable, Callable, Collection, MutableMapping
+from functools import lru_cache
 from typing import Any, Final
 
 from fastapi.responses import Response
@@ -35,6 +36,8 @@ SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 RATE: Final = Rate(per_second=4_000, burst=8_000)
 COSTS: Final = {"/api/why/": 100, "/api/stats": 50, "/api/decisions": 50, "/api/dlq": 200, "/api/history": 50}
 """What a request takes from the rate: those that read the event log take more than those from memory, which take 1."""
+NAMES_MAX: Final = 1_024
+"""Of names that were looked at, whether they are addresses."""
 STATIC: Final = "/static/"
 STATIC_S: Final = 3_600
 HEADERS: Final = {
@@ -105,11 +108,16 @@ class Guard:
     def _is_ours(self, host: str) -> bool:
         """Whether a Host header is a name of ours; an address is: nobody's name can be made to look like one."""
         name = _name(host)
-        try:
-            ipaddress.ip_address(name)
-        except ValueError:
-            return name in self._names
-        return True
+        return name in self._names or _is_address(name)
+
+
+@lru_cache(NAMES_MAX)
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _name(host: str) -> str:

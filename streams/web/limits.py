@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final
 
 from msgspec import Struct
@@ -62,6 +63,7 @@ class Limiter:
         return bucket
 
 
+@lru_cache(CLIENTS_MAX)
 def client_of(address: str) -> str:
     """Return whom an address counts for."""
     try:

@@ -142,10 +142,11 @@ class TokenFile:
 
 def check_tokens(settings: Settings) -> None:
     """Raise ``InputError`` when others than this machine's users could come in and nobody would have to say who."""
-    if not ipaddress.ip_address(settings.web_host).is_loopback and TokenFile(settings.data_dir).none_ever:
+    is_for_others = settings.web_names or not ipaddress.ip_address(settings.web_host).is_loopback
+    if is_for_others and TokenFile(settings.data_dir).none_ever:
         raise InputError(
-            f"LOGMEND_WEB_HOST={settings.web_host} is open to other machines, and there is no token: make one first "
-            "with logmend token create --role approver --name NAME"
+            "LOGMEND_WEB_HOST or LOGMEND_WEB_NAMES open the web to other machines, and there is no token: make one "
+            "first with logmend token create --role approver --name NAME"
         )
 
 

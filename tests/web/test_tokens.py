@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from streams.cli import main
 from streams.core.errors import InputError
 from streams.settings import Settings
-from streams.web.auth import Gatekeeper
+from streams.web.auth import PROXIED, Gatekeeper
 from streams.web.serving import listen, url_of
 from streams.web.sessions import COOKIE, SESSION_S, SESSIONS_MAX, Sessions
 from streams.web.tokens import ROLES, TokenFile, check_tokens
@@ -109,11 +109,21 @@ def test_local_mode_is_for_loopback_without_tokens(tmp_path: Path, address: str,
     assert not gate.local
 
 
+@pytest.mark.parametrize("header", sorted(PROXIED))
+async def test_who_comes_through_a_proxy_is_not_here(tmp_path: Path, header: str) -> None:
+    """A proxy on this machine makes nobody local: what it passes on needs a token."""
+    async with served(quiet(), tmp_path, archived=False) as rig:
+        assert (await rig.client.get("/api/halt")).status_code == 200
+        assert (await rig.client.get("/api/halt", headers={header: "10.0.0.1"})).status_code == 401
+
+
 def test_others_are_not_served_without_tokens(tmp_path: Path) -> None:
     """Bound to anything but loopback, the web does not start before there is a token, and says how to make one."""
     open_to_all = Settings(data_dir=tmp_path, web_host="0.0.0.0")
     with pytest.raises(InputError, match="logmend token create --role approver"):
         check_tokens(open_to_all)
+    with pytest.raises(InputError, match="logmend token create --role approver"):
+        check_tokens(Settings(data_dir=tmp_path, web_names=("logmend.example.org",)))
     check_tokens(Settings(data_dir=tmp_path))
     TokenFile(tmp_path).create("approver", "ada", 1)
     check_tokens(open_to_all)
