@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from streams.notify.journal import Due, Journal, Position
@@ -28,19 +28,21 @@ class World:
         self.noted: list[str] = []
 
     def decide(self) -> None:
-        """Have something new to tell."""
-        self.decided += 1
-        self.again()
+        """Have as much new to tell as is a message each within a minute."""
+        self._tell(range(self.decided + 1, self.decided + BURST + 1))
+        self.decided += BURST
 
     def again(self) -> None:
-        """Read the newest decision, for the first time or once more."""
-        if self.decided:
-            told = [notice(self.decided)]
-            self._journal.take("t", Position(0, 0), {}, told, [self._channel], self._now_s)
+        """Read the newest decisions once more."""
+        self._tell(range(max(1, self.decided - 1), self.decided + 1))
+
+    def _tell(self, numbers: range) -> None:
+        told = [notice(number) for number in numbers]
+        self._journal.take("t", Position(0, 0), {}, told, [self._channel], self._now_s)
 
     def deliver(self) -> None:
-        """Deliver a message and note it."""
-        if due := self._due():
+        """Deliver what is due and note it."""
+        while due := self._due():
             self._receive(due)
             self._journal.told(due.number)
             self.noted += [one.id for one in due.message.notices]
@@ -60,7 +62,7 @@ class World:
 
     def wait(self) -> None:
         """Let time pass."""
-        self._now_s += 31
+        self._now_s += 45
 
     def finish(self) -> None:
         """Deliver whatever is left."""
@@ -83,7 +85,9 @@ class World:
 @settings(
     max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None
 )
-@given(steps=st.lists(st.sampled_from(STEPS), max_size=40), bundles=st.booleans())
+@example(steps=["decide", "decide", "deliver", "wait", "wait", "fail", "decide", "decide"], bundles=True)
+@example(steps=["decide", "decide", "deliver", "wait", "wait", "die", "decide", "decide"], bundles=True)
+@given(steps=st.lists(st.sampled_from(STEPS), min_size=10, max_size=40), bundles=st.booleans())
 def test_all_is_told_and_an_id_stands_for_one_content(in_memory: Path, steps: list[str], bundles: bool) -> None:  # noqa: FBT001 - drawn
     """Over any course of decisions, repeats, failures, deaths and pauses; what was noted is noted once."""
     with tempfile.TemporaryDirectory(dir=in_memory) as directory:
