@@ -1,13 +1,15 @@
 """Mix: 40 faults of a toolchain, easy ones, hard ones, and some that nothing helps against, with advisors at hand.
 
-What happens stands in ``lab/data/mix.toml``. The advisors are the real ones: ``logmend advise`` asks a program of this
-host (``standins/advisor.py``, which plays a model) what research alone is not sure of. A fault that ends with a person
-is repaired by the lab as that person would; its escalation then ends by itself.
+All of it comes twice: of the first round nothing is known before, the second one has the first as its past, and that is
+what research goes by. What happens stands in ``lab/data/mix.toml``. The advisors are the real ones: ``logmend advise``
+asks a program of this host (``standins/advisor.py``, which plays a model) what research alone is not sure of. A fault
+that ends with a person is repaired by the lab as that person would; its escalation then ends by itself.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import shlex
 import sys
 import time
@@ -32,13 +34,13 @@ from lab.scenarios.shares import (
     CLAIMED,
     Escalated,
     Phase,
+    Round,
     Verdict,
     claims,
-    consulted,
     escalated,
-    incidents,
     passed,
     phases,
+    round_of,
     times,
 )
 from lab.scenarios.troubles import TROUBLES
@@ -46,18 +48,17 @@ from lab.scenarios.workshop import Breakage, Component, Workshop
 from lab.session import Lab, background, running
 from lab.standins import advisor
 from lab.timeline import Course, Story
-from streams.core.advice import ADVISORS
 from streams.core.events import Decision
 from streams.core.phases import PERSON
 from streams.settings import Settings
 
-POLICY: Final = replace(LAB_POLICY, exploration_rate=0.0)
-"""Verified after three seconds, ten more without the symptom; nothing is done for the sake of learning."""
+POLICY: Final = replace(LAB_POLICY, exploration_rate=0.0, stuck_failures=0)
+"""Verified after three seconds, ten more without the symptom; nothing is done for the sake of learning. Nothing is
+stuck because it did not help ten times: the mix is made of what the first action does not help against."""
 STAND_IN: Final = "a program that answers by a simple diagnosis, in place of a model"
 TRAFFIC_EVERY_S: Final = 0.25
 SHOW_S: Final = 0.25
-CALLED: Final = ("model", "none")
-"""Sources of opinions for which the model was called: it answered, or it did not, or what it wrote was no answer."""
+ROUNDS: Final = 2
 CLOSED_S: Final = 45.0
 """Longer than an incident that a person has repaired stays open."""
 
@@ -65,7 +66,7 @@ CLOSED_S: Final = 45.0
 class Kind(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A kind of fault: ``first`` is what the shipped fixes name for what is seen, ``heals`` what really helps."""
 
-    level: Literal["easy", "hard", "unsolvable"]
+    level: Literal["easy", "hard", "twofold", "unsolvable"]
     first: str
     heals: str
     cause: str
@@ -81,6 +82,7 @@ class Mix(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Outcome(Course, frozen=True, kw_only=True):
     """One fault of the mix and what became of it."""
 
+    round: int
     component: str
     kind: str
     level: str
@@ -97,33 +99,23 @@ class Mixed(Report, frozen=True, kw_only=True):
     outcomes: tuple[Outcome, ...]
     phases: tuple[Phase, ...]
     escalations: tuple[Escalated, ...]
-    incidents: int
-    opinions: dict[str, int]
-    """By where they came from: model, research, cache, none."""
-    calls: int
-    """Of the model, answered or not."""
+    rounds: tuple[Round, ...]
 
     def tables(self) -> tuple[Table, ...]:
         """Return the faults, the shares by phase beside those that are claimed, the escalations and the calls."""
-        given = ", ".join(f"{source} {count}" for source, count in self.opinions.items()) or "none"
-        rows = (
-            ("advisors", f"{len(ADVISORS)} (* {self.stand_in})"),
-            ("incidents", self.incidents),
-            ("opinions by source", given),
-            ("calls of the model", f"{self.calls}, {self.calls / max(self.incidents, 1):.0%} of one per incident"),
-        )
         return (
             _outcomes_table(self.outcomes),
             _phases_table(self.phases),
             _escalations_table(self.escalations),
-            Table(title="Advisors", columns=("", ""), rows=rows),
+            _rounds_table(self.rounds, self.stand_in),
         )
 
 
 def _outcomes_table(found: Sequence[Outcome]) -> Table:
-    columns = ("component", "fault", "level", "seen as", "done", "phase", "detected", "works", "verified", "")
+    columns = ("round", "component", "fault", "level", "seen as", "done", "phase", "detected", "works", "verified", "")
     rows = tuple(
         (
+            one.round,
             one.component,
             one.kind,
             one.level,
@@ -136,6 +128,12 @@ def _outcomes_table(found: Sequence[Outcome]) -> Table:
         for one in found
     )
     return Table(title="Faults", columns=columns, rows=rows)
+
+
+def _rounds_table(found: Sequence[Round], stand_in: str) -> Table:
+    columns = ("round", "incidents", "opinions by research", "calls of the model *", "of one per incident")
+    rows = tuple((one.number, one.incidents, one.by_research, one.calls, f"{one.share:.0%}") for one in found)
+    return Table(title=f"Advisors (* {stand_in})", columns=columns, rows=rows)
 
 
 def _phases_table(found: Sequence[Phase]) -> Table:
@@ -194,51 +192,65 @@ def advised(settings: Settings) -> Settings:
 
 
 async def run(settings: Settings, display: Display, mix: Mix | None = None) -> Mixed:
-    """Play the mix, and return what came of it (about five minutes)."""
+    """Play the mix twice, and return what came of it (about seven minutes)."""
     began = time.monotonic()
     mix = mix or load()
     workshop = Workshop()
     with display:
         async with running(advised(settings), display.phase, POLICY, (), invite=workshop.invited) as lab:
-            tracks = _tracks(workshop, mix.course)
-            stories = {one.name: Story(fault=one.name, service=one.service) for track in tracks for one in track}
+            told: list[Told] = []
+            begins: list[int] = []
             async with background() as tasks:
                 for component in workshop.components.values():
                     tasks(_traffic(component))
-                tasks(_show(display, lab, stories))
+                tasks(_show(display, lab, told))
                 await asyncio.sleep(WARM_UP_S)
-                display.phase(f"{len(stories)} faults, {len(tracks)} at a time")
-                async with asyncio.TaskGroup() as group:
-                    for track in tracks:
-                        group.create_task(_follow(lab, track, stories))
+                for number in range(1, ROUNDS + 1):
+                    begins.append(lab.watch.decisions[-1].seq + 1)
+                    tracks = _tracks(workshop, mix.course, number)
+                    told.extend(one for track in tracks for one in track)
+                    display.phase(
+                        f"round {number} of {ROUNDS}: {sum(map(len, tracks))} faults, {len(tracks)} at a time"
+                    )
+                    async with asyncio.TaskGroup() as group:
+                        for track in tracks:
+                            group.create_task(_follow(lab, track))
             display.phase("waiting until the event log holds it all")
             await archived(lab)
             with EventLog(lab.settings.data_dir / "log") as log:
-                report = _report(log, lab, mix, tracks, stories, time.monotonic() - began)
+                report = _report(log, begins, mix, told, time.monotonic() - began)
             display.phase("stopping")
     return report
 
 
-def _tracks(workshop: Workshop, course: Mapping[str, Sequence[str]]) -> tuple[tuple[Breakage, ...], ...]:
-    """Return a track for each component; all faults are numbered."""
-    number = 0
-    tracks = []
-    for name, kinds in course.items():
-        track = []
-        for kind in kinds:
-            number += 1
-            track.append(TROUBLES[kind](workshop.components[name], number))
-        tracks.append(tuple(track))
-    return tuple(tracks)
+class Told(Struct, kw_only=True):
+    """A fault of a round, with its story."""
+
+    round: int
+    fault: Breakage
+    story: Story
 
 
-async def _follow(lab: Lab, track: Sequence[Breakage], stories: Mapping[str, Story]) -> None:
+def _tracks(workshop: Workshop, course: Mapping[str, Sequence[str]], number: int) -> tuple[tuple[Told, ...], ...]:
+    """Return a track of a round for each component; all faults are numbered."""
+    count = itertools.count(100 * number + 1)
+    return tuple(
+        tuple(_told(workshop.components[name], kind, next(count), number) for kind in kinds)
+        for name, kinds in course.items()
+    )
+
+
+def _told(component: Component, kind: str, count: int, number: int) -> Told:
+    fault = TROUBLES[kind](component, count)
+    return Told(round=number, fault=fault, story=Story(fault=fault.name, service=component.name, run=number))
+
+
+async def _follow(lab: Lab, track: Sequence[Told]) -> None:
     """Let one fault follow the other, each when the incident of the one before is over."""
     room = asyncio.Semaphore(1)
-    for fault in track:
-        story = stories[fault.name]
-        await run_track((fault,), lab.watch, stories, room, HEAL_S)
-        await lab.watch.until(partial(_is_over, story), CLOSED_S)
+    for one in track:
+        await run_track((one.fault,), lab.watch, {one.fault.name: one.story}, room, HEAL_S)
+        await lab.watch.until(partial(_is_over, one.story), CLOSED_S)
 
 
 def _is_over(story: Story, found: Sequence[Decision]) -> bool:
@@ -254,24 +266,17 @@ async def _traffic(component: Component) -> None:
         await asyncio.sleep(TRAFFIC_EVERY_S)
 
 
-async def _show(display: Display, lab: Lab, stories: Mapping[str, Story]) -> None:
+async def _show(display: Display, lab: Lab, told: Sequence[Told]) -> None:
     while True:
-        display.update(stories.values(), 0, 0, len(lab.watch.decisions))
+        display.update([one.story for one in told], 0, 0, len(lab.watch.decisions))
         await asyncio.sleep(SHOW_S)
 
 
-def _report(
-    log: EventLog,
-    lab: Lab,
-    mix: Mix,
-    tracks: Sequence[Sequence[Breakage]],
-    stories: Mapping[str, Story],
-    seconds: float,
-) -> Mixed:
-    ended, found, opinions = passed(log, lab.seq), escalated(log, lab.seq), consulted(log, lab.seq)
-    faults = [one for track in tracks for one in track]
-    outcomes = tuple(_outcome(one, mix.kinds[one.kind], stories[one.name], ended) for one in faults)
-    count, calls = incidents(log, lab.seq), sum(opinions.get(source, 0) for source in CALLED)
+def _report(log: EventLog, begins: Sequence[int], mix: Mix, told: Sequence[Told], seconds: float) -> Mixed:
+    ended, found = passed(log, begins[0]), escalated(log, begins[0])
+    ends = (*begins[1:], None)
+    rounds = tuple(round_of(log, number, *span) for number, span in enumerate(zip(begins, ends, strict=True), 1))
+    outcomes = tuple(_outcome(one, mix.kinds[one.fault.kind], ended) for one in told)
     verdicts = [
         Verdict(level=one.level, component=one.component, healed=one.healed, asked=one.phase == PERSON)
         for one in outcomes
@@ -279,24 +284,23 @@ def _report(
     return Mixed(
         scenario="mix",
         seconds=round(seconds, 1),
-        claims=claims(verdicts, found, times(log, lab.seq), calls, count),
+        claims=claims(verdicts, found, times(log, begins[0]), rounds[-1]),
         stand_in=STAND_IN,
         outcomes=outcomes,
         phases=phases(log),
         escalations=found,
-        incidents=count,
-        opinions=opinions,
-        calls=calls,
+        rounds=rounds,
     )
 
 
-def _outcome(fault: Breakage, kind: Kind, story: Story, ended: Mapping[str, int]) -> Outcome:
+def _outcome(one: Told, kind: Kind, ended: Mapping[str, int]) -> Outcome:
     return Outcome(
-        component=fault.service,
-        kind=fault.kind,
+        round=one.round,
+        component=one.fault.service,
+        kind=one.fault.kind,
         level=kind.level,
-        phase=ended.get(story.incident, 0),
-        healed=story.healed,
-        note=story.note,
-        **story.course(),
+        phase=ended.get(one.story.incident, 0),
+        healed=one.story.healed,
+        note=one.story.note,
+        **one.story.course(),
     )

@@ -58,6 +58,20 @@ class Escalated(Struct, frozen=True, kw_only=True):
         return bool(self.lines and self.issue_message and len(self.votes) >= 3 and self.recommended_action)
 
 
+class Round(Struct, frozen=True, kw_only=True):
+    """One time that the mix was played. ``calls`` of the model are those that it did not answer well too."""
+
+    number: int
+    incidents: int
+    by_research: int
+    calls: int
+
+    @property
+    def share(self) -> float:
+        """Calls per incident."""
+        return self.calls / max(self.incidents, 1)
+
+
 class Times(Struct, frozen=True, kw_only=True):
     """Minutes: the longest way of an incident through phases 1 to 3, and the mean from opening to closing when healed.
 
@@ -75,21 +89,23 @@ def phases(log: EventLog) -> tuple[Phase, ...]:
     return tuple(msgspec.convert(log.query(f"SELECT {columns} FROM phase_statistics").to_dicts(), list[Phase]))
 
 
-def incidents(log: EventLog, seq: int) -> int:
-    """Return how many incidents decision ``seq`` or later ones opened; parts of another one are none."""
-    sql = "SELECT count(*) FROM incidents WHERE first_seq >= $seq AND status <> 'merged'"
-    return int(log.query(sql, {"seq": seq}).item())
-
-
 def passed(log: EventLog, seq: int) -> dict[str, int]:
     """Return the phase that each incident since ``seq`` ended in, by id."""
     return dict(log.query("SELECT id, phase FROM incidents WHERE first_seq >= $seq", {"seq": seq}).rows())
 
 
-def consulted(log: EventLog, seq: int) -> dict[str, int]:
-    """Return the opinions since ``seq`` by where they came from."""
-    sql = "SELECT source, count(*) FROM agent_consultations WHERE id >= $seq GROUP BY source ORDER BY source"
-    return dict(log.query(sql, {"seq": seq}).rows())
+def round_of(log: EventLog, number: int, begin: int, end: int | None) -> Round:
+    """Return a round of decisions ``begin`` to before ``end`` (None: all that follow)."""
+    span = "BETWEEN $begin AND coalesce($end, 9223372036854775807) - 1"
+    sql = f"""
+        SELECT
+            (SELECT count(*) FROM incidents WHERE first_seq {span} AND status <> 'merged') AS incidents,
+            count(*) FILTER (source = 'research') AS by_research,
+            count(*) FILTER (source IN ('model', 'none')) AS calls
+        FROM agent_consultations WHERE id {span}
+    """
+    (row,) = log.query(sql, {"begin": begin, "end": end}).to_dicts()
+    return msgspec.convert({"number": number, **row}, Round)
 
 
 def escalated(log: EventLog, seq: int) -> tuple[Escalated, ...]:
@@ -145,9 +161,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
     """Whether its incident came to a person."""
 
 
-def claims(
-    verdicts: Sequence[Verdict], found: Sequence[Escalated], took: Times, calls: int, count: int
-) -> tuple[Claim, ...]:
+def claims(verdicts: Sequence[Verdict], found: Sequence[Escalated], took: Times, last: Round) -> tuple[Claim, ...]:
     """Return what a mix must bear out."""
     solvable = [one for one in verdicts if one.level != "unsolvable"]
     hopeless = [one for one in verdicts if one.level == "unsolvable"]
@@ -171,9 +185,9 @@ def claims(
             holds=bool(found) and all(one.complete for one in found),
         ),
         Claim(
-            says=f"the model is called at least {1 - CALLS_SHARE_MAX:.0%} less often than once per incident",
-            found=f"{calls} calls, {count} incidents",
-            holds=0 < calls <= CALLS_SHARE_MAX * count,
+            says=f"with a past, {1 - CALLS_SHARE_MAX:.0%} fewer calls of the model than one per incident",
+            found=f"{last.calls} calls, {last.incidents} incidents in round {last.number}",
+            holds=last.incidents > 0 and last.share <= CALLS_SHARE_MAX,
         ),
         _shorter("the longest way through phases 1 to 3", took.passing, PASS_MINUTES_MAX),
         _shorter("from opening to healed, on average", took.resolution, RESOLUTION_MINUTES_MAX),

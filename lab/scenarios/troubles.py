@@ -1,16 +1,16 @@
 """Breakages of components that their first, best-known action does not heal: hard ones, and some that nothing heals.
 
 A hard one has a cause that its symptom does not show: mostly a roll-out that brought a configuration which looks whole.
-Some have two causes at one time, so that one action uncovers the other. Of the last three the good state is gone, or
-beyond the fleet: no action of the catalogue helps, and only a person brings it back (``undo``).
+One has two causes at one time, so that an action uncovers the next. Of two the good state is gone, or beyond the fleet:
+no action of the catalogue helps, and only a person brings it back (``undo``).
 """
 
 from __future__ import annotations
 
+import itertools
 import json
-import shutil
 import signal
-from collections.abc import Mapping
+import time
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,10 +18,12 @@ from lab import control
 from lab.faults.base import FaultError
 from lab.outside import behave
 from lab.scenarios.own import break_down
-from lab.scenarios.workshop import ARTEFACTS, KINDS, MIRRORS, PROGRAM, Breakage, Damaged
-from lab.services.search import packed
+from lab.scenarios.workshop import KINDS, MIRRORS, PROGRAM, Breakage
 from lab.site import free_ports
 from streams.workers.files import write_whole
+
+LOOKS: Final = 20
+"""At the open files of a component, in between which it is idle at least once."""
 
 
 class RollOut(Breakage):
@@ -48,19 +50,6 @@ class WrongPort(RollOut):
         self._change(port=free_ports(1)[0])
 
 
-class WrongMirrors(RollOut):
-    """The new configuration has ports of both mirrors on which nobody listens."""
-
-    kind = "wrong_mirrors"
-    pattern = "service_dependency"
-    category = "dependency"
-    tells = "no mirror can be reached"
-
-    def _break(self) -> None:
-        self._pid()
-        self._change(mirrors=dict(zip(MIRRORS, free_ports(len(MIRRORS)), strict=True)))
-
-
 class LowLimit(RollOut):
     """The new configuration allows as many open files as an idle component has, and one connection."""
 
@@ -71,8 +60,14 @@ class LowLimit(RollOut):
 
     def _break(self) -> None:
         files = Path(f"/proc/{self._pid()}/fd")
-        idle = min(sum(1 for _ in files.iterdir()) for _ in range(20))
-        self._change(open_files_max=idle + 1)
+        self._change(open_files_max=min(_next(files) for _ in range(LOOKS)) + 1)
+
+
+def _next(files: Path) -> int:
+    """Return the number that a process's next open file would have, a moment from now."""
+    time.sleep(control.PAUSE_S)
+    taken = {int(one.name) for one in files.iterdir()}
+    return next(number for number in itertools.count() if number not in taken)
 
 
 class BadStart(Breakage):
@@ -88,35 +83,6 @@ class BadStart(Breakage):
         path = self.component.configuration
         path.write_bytes(path.read_bytes()[:40])
         break_down(self.site, self.component.spec, signal.SIGSEGV)
-
-
-class MirrorAndRollOut(RollOut):
-    """The first mirror hangs up, and where the second one is, is wrong since the last roll-out."""
-
-    kind = "mirror_and_roll_out"
-    pattern = "service_dependency"
-    category = "dependency"
-    tells = "the first mirror is down, the second one can't be reached"
-
-    def _break(self) -> None:
-        self._pid()
-        mirrors: Mapping[str, int] = json.loads(self.component.configuration.read_bytes())["mirrors"]
-        self._change(mirrors={**mirrors, MIRRORS[1]: free_ports(1)[0]})
-        behave(self.site, f"{self.service}-{MIRRORS[0]}", "down")
-
-
-class SlowAndRollOut(RollOut):
-    """The analysis is slow, and since the last roll-out the component looks for its switch in another place."""
-
-    kind = "slow_and_roll_out"
-    pattern = "performance_degradation"
-    category = "performance"
-    tells = "jobs take longer than anybody waits, with the analysis switched off too"
-
-    def _break(self) -> None:
-        self._pid()
-        self._change(analysis_switch=str(self.component.configuration.with_name("analysis.old")))
-        behave(self.site, f"{self.service}-analysis", "slow")
 
 
 class ProgramGone(Breakage):
@@ -152,23 +118,6 @@ class MirrorsDown(Breakage):
             behave(self.site, f"{self.service}-{mirror}", "down")
 
 
-class DataGone(Damaged):
-    """The artefacts are overwritten, and there is no checkpoint of them any more."""
-
-    kind = "data_gone"
-    heals = ""
-    tells = "the component's artefacts are not what was written, and there is no copy"
-
-    def _break(self) -> None:
-        shutil.rmtree(self.component.spec.checkpoint_dir)
-        super()._break()
-
-    def _mend(self) -> None:
-        write_whole(self.component.artefacts, packed(ARTEFACTS))
-        control.act_on(self.site, self.component.spec, "process.checkpoint")
-        super()._mend()
-
-
 class PortTaken(Breakage):
     """The component goes down, a stray process takes its port, and the component that is started finds it taken."""
 
@@ -186,8 +135,19 @@ class PortTaken(Breakage):
         if not control.wait(lambda: control.pid_at(self.component.spec) is None, 5.0):
             raise FaultError(f"{self.name}: {self.service} started although its port is taken")
 
-    def _mend(self) -> None:
-        self.tidy("undo")
+
+class PortTakenAndBadStart(PortTaken):
+    """The configuration was cut in half as well: that is in the way of the start first, the stray process after it."""
+
+    kind = "port_and_bad_start"
+    pattern = "process_crash"
+    category = "process"
+    tells = "the component's process dies, does not start again, and its port is taken"
+
+    def _break(self) -> None:
+        path = self.component.configuration
+        path.write_bytes(path.read_bytes()[:40])
+        super()._break()
 
 
 TROUBLES: Final[dict[str, type[Breakage]]] = {
@@ -196,15 +156,12 @@ TROUBLES: Final[dict[str, type[Breakage]]] = {
         one.kind: one
         for one in (
             PortTaken,
+            PortTakenAndBadStart,
             WrongPort,
-            WrongMirrors,
             LowLimit,
             BadStart,
-            MirrorAndRollOut,
-            SlowAndRollOut,
             ProgramGone,
             MirrorsDown,
-            DataGone,
         )
     },
 }

@@ -2,7 +2,7 @@
 
 It knows no more than is in the case, and nothing of the lab: what was tried and failed, what was found on the service,
 what its lines say, what helped before, what the runbook names. Each adds to or takes from what speaks for an option;
-its confidence is the share of that which the best option has, and it abstains where nothing is left that is likely.
+its confidence is the best option's share of the squares of that, and it abstains where nothing that is left is likely.
 Run by a plain interpreter (``-IS``), so it imports the standard library alone.
 """
 
@@ -27,13 +27,13 @@ SAYS = {
     "configuration": CHANGED,
     "checksum": CHANGED,
     "corrupt": CHANGED,
-    "address already in use": ("kill_blocker",),
+    "address already in use": ("kill_blocker", "kill_blocker", "kill_blocker"),
     "unavailable": ("fallback",),
     "slow": ("degrade",),
     "too many open files": ("restart",),
     "too many clients": ("end_idle_sessions",),
 }
-"""Words of lines, and the verbs that they speak for."""
+"""Words of lines, and the verbs that they speak for, as often as they stand here."""
 GONE = ("can't open file", "no such file or directory")
 """Words of lines after which no action brings the program back."""
 
@@ -60,7 +60,7 @@ def spoken_for(case: Case, brief: str) -> dict[str, float]:
     for action in weights:
         verb = action.partition(".")[2]
         weights[action] += sum(0.5 for step in case["runbook"]["steps"] if step.startswith(f"{verb}:"))
-        weights[action] += sum(1.0 for words, verbs in SAYS.items() if words in said and verb in verbs)
+        weights[action] += sum(verbs.count(verb) for words, verbs in SAYS.items() if words in said)
         weights[action] += BY_RECORDS[brief] * sum(one.get("healed_by") == action for one in case["past"])
         if verb in CHANGED:
             weights[action] += 4.0 * case["findings"].get("configuration_changed", 0.0) + 1.5 * len(failed)
@@ -74,7 +74,7 @@ def answer(text: str) -> dict[str, Any]:
     case, brief = case_of(text), brief_of(text)
     weights = spoken_for(case, brief)
     best = max(weights, key=lambda action: weights[action], default="")
-    share = weights[best] / (DOUBT + sum(weights.values())) if best else 0.0
+    share = weights[best] ** 2 / (DOUBT + sum(weight**2 for weight in weights.values())) if best else 0.0
     if share < TOLD_MIN:
         return {"action": "", "confidence": 0.0, "rationale": "nothing that is offered is likely to help"}
     changed = best.partition(".")[2] in CHANGED
