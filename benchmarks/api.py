@@ -1,10 +1,11 @@
 """How many tasks a second the API accepts, and how many are done: from HTTP to the decision that tells the end.
 
 Real ``logmend detect``, ``decide``, ``dispatch``, ``workers`` and ``web`` on an embedded broker; clients on keep-alive
-connections post tasks without an action, each for a role in turn. Accepted are those that were answered (all replicas
-have them then); done are those that the API says are completed. None may be lost.
+connections post tasks without an action, each for a role in turn: first one a request, then a hundred. Accepted are
+those that were answered (all replicas have them then), while the pool works on those before; done are those that the
+API says are completed. None may be lost.
 
-    python -m benchmarks.api              3 500 tasks over 32 connections
+    python -m benchmarks.api              3 500 tasks each way, over 32 connections
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from streams.settings import Settings
 
 STAGES: Final = ("detect", "decide", "dispatch", "workers", "web")
 WARM: Final = 100
+AT_ONCE: Final = 100
 ACCEPTED_MIN: Final = 1_000
 DONE_MIN: Final = 200
 WAIT_S: Final = 60
@@ -38,14 +40,15 @@ TOO_MANY: Final = 429
 
 
 class Result(Struct, frozen=True, kw_only=True):
-    """What was measured, in tasks a second; ``lost`` were accepted and did not end well."""
+    """What was measured, in tasks a second; ``lost`` were accepted and did not end well. ``*_ms`` are of one request."""
 
     tasks: int
     accepted_per_second: float
+    accepted_singly_per_second: float
     done_per_second: float
     lost: int
-    p50_ms: float
-    p99_ms: float
+    single_p50_ms: float
+    single_p99_ms: float
     load_average: float
 
     @property
@@ -73,6 +76,14 @@ class Clients:
             began = time.monotonic()
             self.accepted.append(await self._one(ROLES[number % len(ROLES)]))
             self.took_s.append(time.monotonic() - began)
+
+    async def submit_together(self, count: int) -> None:
+        """Have ``count`` tasks accepted, ``AT_ONCE`` a request, one request after the other."""
+        for start in range(0, count, AT_ONCE):
+            body = {"tasks": [{"agent_type": ROLES[n % len(ROLES)]} for n in range(min(AT_ONCE, count - start))]}
+            async with self._session.post("/api/cluster/tasks/submit", json=body) as answer:
+                answer.raise_for_status()
+                self.accepted += [str(one["task_id"]) for one in (await answer.json())["tasks"]]
 
     async def _one(self, role: str) -> str:
         while True:
@@ -114,20 +125,25 @@ async def _measured(session: aiohttp.ClientSession, count: int, connections: int
     warm = Clients(session, connections)
     await warm.submit(WARM)
     await warm.unfinished(warm.accepted)
-    clients = Clients(session, connections)
+    singly, together = Clients(session, connections), Clients(session, connections)
     began = time.monotonic()
-    await clients.submit(count)
-    accepted = time.monotonic()
-    lost = await clients.unfinished(clients.accepted)
-    done = time.monotonic()
-    took = sorted(clients.took_s)
+    await singly.submit(count)
+    single_s = time.monotonic() - began
+    lost = await singly.unfinished(singly.accepted)
+    began = time.monotonic()
+    await together.submit_together(count)
+    together_s = time.monotonic() - began
+    lost += await together.unfinished(together.accepted)
+    done_s = time.monotonic() - began
+    took = sorted(singly.took_s)
     return Result(
-        tasks=count,
-        accepted_per_second=round(count / (accepted - began), 1),
-        done_per_second=round(count / (done - began), 1),
-        lost=lost + count - len(set(clients.accepted)),
-        p50_ms=round(took[len(took) // 2] * 1000, 1),
-        p99_ms=round(took[len(took) * 99 // 100] * 1000, 1),
+        tasks=2 * count,
+        accepted_per_second=round(count / together_s, 1),
+        accepted_singly_per_second=round(count / single_s, 1),
+        done_per_second=round(count / done_s, 1),
+        lost=lost + 2 * count - len({*singly.accepted, *together.accepted}),
+        single_p50_ms=round(took[len(took) // 2] * 1000, 1),
+        single_p99_ms=round(took[len(took) * 99 // 100] * 1000, 1),
         load_average=round(os.getloadavg()[0], 2),
     )
 

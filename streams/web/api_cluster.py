@@ -18,6 +18,7 @@ from streams.web.problems import WebError
 from streams.web.states import Healing, Host, HostProbe, Task, Worker
 
 WAIT_S_MAX: Final = 60.0
+TASKS_AT_ONCE_MAX: Final = 500
 router = APIRouter(tags=["cluster"])
 Viewer = Annotated[Person, Depends(needs("viewer"))]
 Operator = Annotated[Person, Depends(needs("operator"))]
@@ -106,6 +107,13 @@ class Submitted(Struct, frozen=True, kw_only=True):
     status: str
 
 
+class ManySubmitted(Struct, frozen=True, kw_only=True):
+    """Tasks that are recorded, in the order of the request."""
+
+    tasks: tuple[Submitted, ...]
+    count: int
+
+
 class TaskAnswer(Struct, frozen=True, kw_only=True):
     """What the worker answered."""
 
@@ -137,6 +145,13 @@ class NewTask(BaseModel):
     action: str = Field(default="", max_length=100, description="an action of the catalogue, with `service`")
     service: str = Field(default="", max_length=doing.NAME_CHARACTERS_MAX)
     by: str = Field(default="", max_length=64, description="your name, in local mode")
+
+
+class NewTasks(BaseModel):
+    """Several tasks at once."""
+
+    model_config = ConfigDict(extra="forbid")
+    tasks: list[NewTask] = Field(min_length=1, max_length=TASKS_AT_ONCE_MAX)
 
 
 class Said(BaseModel):
@@ -209,16 +224,24 @@ async def submit(
 ) -> Response:
     """Give the pool a task, by query or JSON body; it is recorded when this returns."""
     given = task or NewTask()
-    made = await doing.submit(
-        request.app.state.deps,
-        person,
+    wanted = doing.Wanted(
         role=given.agent_type or agent_type,
         description=given.description or description,
         action=given.action,
         service=given.service,
         by=given.by,
     )
+    (made,) = await doing.submit_all(request.app.state.deps, person, [wanted])
     return answered(Submitted(task_id=made.id, agent_type=made.role, status="submitted"))
+
+
+@router.post("/api/cluster/tasks/submit", **answers(ManySubmitted, 422, 503))
+async def submit_many(request: Request, person: Operator, given: NewTasks) -> Response:
+    """Give the pool up to 500 tasks in one request; they are recorded when this returns."""
+    wanted = [doing.Wanted(**one.model_dump(exclude={"agent_type"}), role=one.agent_type) for one in given.tasks]
+    made = await doing.submit_all(request.app.state.deps, person, wanted)
+    found = tuple(Submitted(task_id=one.id, agent_type=one.role, status="submitted") for one in made)
+    return answered(ManySubmitted(tasks=found, count=len(found)))
 
 
 @router.get("/api/cluster/task/{task_id}", **answers(TaskState, 404, 422))

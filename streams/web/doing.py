@@ -7,7 +7,9 @@ Who says it is on record, and so is why; secrets in what is written are replaced
 
 from __future__ import annotations
 
+import asyncio
 import uuid
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
@@ -205,50 +207,60 @@ async def resume(deps: Deps, person: Person, *, by: str, reason: str) -> Done:
     return await _asked(deps, ActionResumed(author=author, reason=_short(reason, REASON_CHARACTERS_MAX)))
 
 
-async def submit(
-    deps: Deps,
-    person: Person,
-    *,
-    role: str,
-    description: str,
-    action: str = "",
-    service: str = "",
-    by: str = "",
-) -> Task:
-    """Give the pool something to do, and return as soon as it is in the inbox.
+class Wanted(Struct, frozen=True, kw_only=True):
+    """A task that is asked for: of a role, and with an action on a service if it is to do anything."""
 
-    Raises ``WebError`` 422 for what can't be a task, 429 while too many are under way.
+    role: str
+    description: str = ""
+    action: str = ""
+    service: str = ""
+    by: str = ""
+
+
+async def submit_all(deps: Deps, person: Person, wanted: Sequence[Wanted]) -> list[Task]:
+    """Give the pool tasks, and return as soon as they are in the inbox.
+
+    Raises ``WebError`` 422 when one can't be a task, 429 while too many are under way: then none is said.
     """
-    author = author_of(person, by)
-    if role not in ROLES:
-        raise WebError(422, f"agent_type is one of {', '.join(ROLES)}")
-    if bool(action) != bool(service):
-        raise WebError(422, "an action needs a service, and a service an action")
-    if action and action not in actions():
-        raise WebError(422, "there is no such action: see the catalogue")
     asked = deps.model.asked
-    if asked.open >= TASKS_OPEN_MAX:
+    if asked.open + len(wanted) > TASKS_OPEN_MAX:
         raise WebError(429, f"{asked.open} tasks are under way: wait until some have ended", {"Retry-After": "1"})
-    text = deps.redact(_short(description, DESCRIPTION_CHARACTERS_MAX))
+    said = [_task(deps, person, one) for one in wanted]
+    for event, _ in said:
+        asked.submitted(event.task_id, event.role, event.action, deps.model.now_ms)
+    answers = await asyncio.gather(*(deps.voice.say(*one) for one in said), return_exceptions=True)
+    for (event, _), offset in zip(said, answers, strict=True):
+        if isinstance(offset, BaseException):
+            asked.lost(event.task_id)
+        else:
+            asked.stands_at(event.task_id, offset)
+    for failed in answers:
+        if isinstance(failed, BaseException):
+            raise failed
+    return [asked.tasks[event.task_id] for event, _ in said]
+
+
+def _task(deps: Deps, person: Person, one: Wanted) -> tuple[TaskSubmitted, str]:
+    """Return a task as it is said, and what it is in words, without secrets. Raises ``WebError`` 422."""
+    author = author_of(person, one.by)
+    if one.role not in ROLES:
+        raise WebError(422, f"agent_type is one of {', '.join(ROLES)}")
+    if bool(one.action) != bool(one.service):
+        raise WebError(422, "an action needs a service, and a service an action")
+    if one.action and one.action not in actions():
+        raise WebError(422, "there is no such action: see the catalogue")
+    text = deps.redact(_short(one.description, DESCRIPTION_CHARACTERS_MAX)) if one.description else ""
     made = uuid.uuid4()
-    task_id = str(made)
     event = TaskSubmitted(
-        task_id=task_id,
-        role=role,
-        action=action,
-        service=service,
+        task_id=str(made),
+        role=one.role,
+        action=one.action,
+        service=one.service,
         description_sha256=sha256_of(text),
         author=author,
-        host="" if action else _host_for(deps, role, made.int),
+        host="" if one.action else _host_for(deps, one.role, made.int),
     )
-    asked.submitted(task_id, role, action, deps.model.now_ms)
-    try:
-        offset = await deps.voice.say(event, text)
-    except WebError:
-        asked.lost(task_id)
-        raise
-    asked.stands_at(task_id, offset)
-    return asked.tasks[task_id]
+    return event, text
 
 
 def _host_for(deps: Deps, role: str, number: int) -> str:

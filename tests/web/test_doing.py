@@ -318,6 +318,18 @@ async def test_what_nobody_decides_on_is_recorded_all_the_same(rig: Rig, monkeyp
     assert "logmend detect" in answer["detail"]
 
 
+async def test_many_tasks_are_taken_at_once(rig: Rig) -> None:
+    """Several tasks in one request are all submitted, in order, or none is when one of them can't be."""
+    roles = ["critic", "coder", "critic"]
+    made = await rig.client.post("/api/cluster/tasks/submit", json={"tasks": [{"agent_type": one} for one in roles]})
+    assert [one["agent_type"] for one in made.json()["tasks"]] == roles
+    assert [one.task_id for one in rig.said()] == [one["task_id"] for one in made.json()["tasks"]]
+    bad = {"tasks": [{"agent_type": "critic"}, {"agent_type": "boss"}]}
+    assert (await rig.client.post("/api/cluster/tasks/submit", json=bad)).status_code == 422
+    none = await rig.client.post("/api/cluster/tasks/submit", json={"tasks": []})
+    assert (none.status_code, len(rig.said()), rig.model.asked.open) == (422, 3, 3)
+
+
 async def test_what_kafka_did_not_take_is_no_task(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """A task that can't be said is not known afterwards, and does not count as under way."""
     monkeypatch.setattr("streams.web.saying.WAITING_MAX", 0)
