@@ -14,6 +14,7 @@ from typing import Final, NamedTuple, Protocol, Self, TypeVar
 from analytics.manifest import Stream
 from analytics.tables import Row, plain
 from streams.codec import decode, decode_command, decode_decision, decode_fact
+from streams.core.advice import AdvisorsReported, OpinionGiven
 from streams.core.base import Event
 from streams.core.beside import Evidence
 from streams.core.chain import sha256_of
@@ -30,6 +31,7 @@ from streams.core.events import (
     Slice,
 )
 from streams.core.reports import FindingReported, SpecialistReported
+from streams.core.requests import EscalationAnswered, HealRequested, MuteLifted, MuteSet, TaskSubmitted
 from streams.core.slices import Ledger, Verdict
 
 E = TypeVar("E", bound=Event)
@@ -163,6 +165,12 @@ _TABLE_OF: Final[dict[type[Event], str]] = {
     ProbeReported: "probes",
     SpecialistReported: "specialist_reports",
     FindingReported: "findings",
+    EscalationAnswered: "answers",
+    MuteSet: "mutes_set",
+    MuteLifted: "mutes_lifted",
+    TaskSubmitted: "tasks_submitted",
+    HealRequested: "heals_requested",
+    AdvisorsReported: "advisor_reports",
 }
 
 
@@ -170,8 +178,6 @@ def _said(message: Message) -> tuple[str, Row]:
     """Return the table and the columns of an inbox event."""
     event = message.event
     match event:
-        case OutcomeReported() | ProbeReported() | SpecialistReported() | FindingReported():
-            return _TABLE_OF[type(event)], plain(event)
         case ConfigApplied():
             change = {"name": event.kind, "sha256": event.sha256, "author": event.author, "body": event.body}
             return "changes", {**_CHANGE_BLANK, **change, "kind": "config_applied"}
@@ -180,6 +186,12 @@ def _said(message: Message) -> tuple[str, Row]:
             return "changes", {**_CHANGE_BLANK, **plain(event), "kind": kind}
         case ApprovalGiven():
             return "changes", {**_CHANGE_BLANK, **plain(event), "kind": "approval_given"}
+        case OpinionGiven():
+            row = plain(event)
+            row["answered_from"] = row.pop("source")
+            return "opinions", row
+        case _:
+            return _TABLE_OF[type(event)], plain(event)
 
 
 class DecisionsReader:

@@ -18,9 +18,11 @@ import pyarrow.parquet as pq
 from msgspec import Struct
 
 from analytics.manifest import FileEntry, file_name
+from streams.core.advice import AdvisorsReported, OpinionGiven
 from streams.core.beside import Evidence
 from streams.core.events import Command, Decision, Detection, OutcomeReported, ProbeReported, Reject, Sample, Tally
 from streams.core.reports import FindingReported, SpecialistReported
+from streams.core.requests import EscalationAnswered, HealRequested, MuteLifted, MuteSet, TaskSubmitted
 
 Row = dict[str, Any]
 
@@ -40,8 +42,10 @@ def arrow_type(annotation: Any) -> Any:
     raise TypeError(f"no column type for {annotation!r}")
 
 
-def _columns(event: type[Struct]) -> list[Any]:
-    return [pa.field(field.name, arrow_type(field.type)) for field in msgspec.structs.fields(event)]
+def _columns(event: type[Struct], **renamed: str) -> list[Any]:
+    """Return a struct's columns; ``renamed`` are those whose name a table has for something else."""
+    fields = msgspec.structs.fields(event)
+    return [pa.field(renamed.get(field.name, field.name), arrow_type(field.type)) for field in fields]
 
 
 def _plain(**columns: type) -> list[Any]:
@@ -79,6 +83,13 @@ SCHEMAS: Final[dict[str, Any]] = {
     "probes": pa.schema([*_SAID, *_columns(ProbeReported)]),
     "specialist_reports": pa.schema([*_SAID, *_columns(SpecialistReported)]),
     "findings": pa.schema([*_SAID, *_columns(FindingReported)]),
+    "advisor_reports": pa.schema([*_SAID, *_columns(AdvisorsReported)]),
+    "opinions": pa.schema([*_SAID, *_columns(OpinionGiven, source="answered_from")]),
+    "answers": pa.schema([*_SAID, *_columns(EscalationAnswered)]),
+    "mutes_set": pa.schema([*_SAID, *_columns(MuteSet)]),
+    "mutes_lifted": pa.schema([*_SAID, *_columns(MuteLifted)]),
+    "tasks_submitted": pa.schema([*_SAID, *_columns(TaskSubmitted)]),
+    "heals_requested": pa.schema([*_SAID, *_columns(HealRequested)]),
     "changes": pa.schema(
         [
             *_SAID,

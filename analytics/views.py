@@ -63,6 +63,13 @@ VIEWS: Final = (
     "anomalies",
     "ties",
     "templates",
+    "requests",
+    "mutes",
+    "tasks",
+    "escalations",
+    "pool_tasks",
+    "agent_consultations",
+    "advisors",
 )
 """Every view, in the order in which they can be made."""
 MACROS: Final = ("rates", "sessions")

@@ -7,7 +7,7 @@ sent, how it ended, and what the verification saw.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from typing import Any, Final
 
@@ -21,6 +21,7 @@ from streams.core.events import Argument, Figure, Gate, Option
 
 _MERGED: Final = "incident_merged"
 STEPS_MAX: Final = 200
+_NOT_RUN: Final = frozenset({"refused", "expired", "unsent"})
 
 
 class Match(Struct, frozen=True, kw_only=True):
@@ -36,7 +37,7 @@ class Match(Struct, frozen=True, kw_only=True):
 
 
 class Cause(Struct, frozen=True, kw_only=True):
-    """One place that a decision comes from: a ``line``, a ``probe`` or a ``message`` of a person.
+    """One place that a decision comes from: a ``line``, a ``probe``, a person's ``message``, an advisor's ``opinion``.
 
     ``text`` is ``""`` when it is not kept (any more). ``at_ms`` is event time, 0 when it is not known.
     """
@@ -98,6 +99,14 @@ class Step(Struct, frozen=True, kw_only=True):
     then: tuple[Step, ...]
 
 
+class NotDone(Struct, frozen=True, kw_only=True):
+    """Something that was not done, by the decision of number ``seq``, and ``because`` of what."""
+
+    seq: int
+    what: str
+    because: str
+
+
 class Explanation(Struct, frozen=True, kw_only=True):
     """Why something was decided. ``status`` and ``incident`` are ``""`` for what belongs to no incident."""
 
@@ -105,6 +114,8 @@ class Explanation(Struct, frozen=True, kw_only=True):
     incident: str
     status: str
     steps: tuple[Step, ...]
+    not_done: tuple[NotDone, ...] = ()
+    """In order of decision: withheld, barred, denied, refused, and what nobody was told of."""
 
     def to_json(self) -> bytes:
         """Return it as JSON."""
@@ -114,8 +125,9 @@ class Explanation(Struct, frozen=True, kw_only=True):
 def why(log: EventLog, wanted: str) -> Explanation:
     """Explain the incident, decision or command of an id (such as ``1-4711-0``).
 
-    An incident's explanation has all of its decisions; that of a decision or a command begins with what opened its
-    incident. Raises ``InputError`` when there is nothing of that id, or the id is blank.
+    The explanation of an incident, or of its escalation, has all of its decisions; that of another decision or of a
+    command begins with what opened its incident. Raises ``InputError`` when there is nothing of that id, or the id is
+    blank.
     """
     if not wanted.strip():
         raise InputError("give the id of an incident, a decision or a command: see logmend sql 'FROM decisions'")
@@ -127,20 +139,30 @@ def why(log: EventLog, wanted: str) -> Explanation:
     decisions = _decisions(log, wanted, incident)
     roots = _roots(decisions, wanted, incident)
     status = log.query("SELECT status FROM incidents WHERE id = $id", {"id": incident})
+    steps = _Tree(log, decisions).steps(roots)
     return Explanation(
         id=wanted,
         incident=incident,
         status="" if status.is_empty() else str(status["status"][0]),
-        steps=_Tree(log, decisions).steps(roots),
+        steps=steps,
+        not_done=not_done(steps),
     )
 
 
 def _decisions(log: EventLog, wanted: str, incident: str) -> list[Row]:
-    """Return the decisions of an incident in order; of what belongs to none, the decision alone."""
+    """Return the decisions of an incident in order, with the mutes that held it back and what people were refused.
+
+    Of what belongs to no incident it is the decision alone.
+    """
     sql = """
+        WITH own AS (
+            SELECT id, kind, refers_to FROM decisions WHERE id = $id OR (incident = $incident AND incident <> '')
+        )
         SELECT * REPLACE (epoch_ms(happened_at) AS happened_at, epoch_ms(decided_at) AS decided_at)
         FROM decisions
-        WHERE id = $id OR (incident = $incident AND incident <> '')
+        WHERE id IN (SELECT id FROM own)
+            OR (kind = 'mute_set' AND id IN (SELECT refers_to FROM own WHERE kind IN ('withheld', 'escalated')))
+            OR (kind = 'request_refused' AND refers_to IN (SELECT id FROM own))
         ORDER BY seq LIMIT $limit
     """
     return log.query(sql, {"id": wanted, "incident": incident, "limit": STEPS_MAX}).to_dicts()
@@ -149,7 +171,7 @@ def _decisions(log: EventLog, wanted: str, incident: str) -> list[Row]:
 def _roots(decisions: Sequence[Row], wanted: str, incident: str) -> list[Row]:
     """Return the decisions to begin with: all that follow from no other, or those on the way to the wanted one."""
     known = {row["id"]: row for row in decisions}
-    if wanted == incident:
+    if wanted == incident or known[wanted]["kind"] == "escalated":
         return [row for row in decisions if _parent(row) not in known]
     root = known[wanted]
     while (parent := known.get(_parent(root))) is not None:
@@ -239,3 +261,38 @@ _COPIED: Final = (
 
 def _place(row: Row) -> tuple[Any, ...]:
     return row["topic"], row["partition"], row["record_offset"], row["line_index"]
+
+
+def not_done(steps: Sequence[Step]) -> tuple[NotDone, ...]:
+    """Return what some decisions and all that follow from them left undone, each thing once for each reason."""
+    found: dict[tuple[str, str], NotDone] = {}
+    for step in sorted(_all(steps), key=lambda one: one.seq):
+        for what, because in _left_undone(step):
+            found.setdefault((what, because), NotDone(seq=step.seq, what=what, because=because))
+    return tuple(found.values())
+
+
+def _all(steps: Sequence[Step]) -> Iterator[Step]:
+    for step in steps:
+        yield step
+        yield from _all(step.then)
+
+
+def _left_undone(step: Step) -> Iterator[tuple[str, str]]:
+    for option in step.options:
+        if option.barred:
+            yield option.action, option.barred
+    said_no = ", ".join(gate.name for gate in step.gates if not gate.passed)
+    match step.kind:
+        case "withheld":
+            yield step.strategy or "anything", f"{said_no} said no"
+        case "escalated" | "approval_requested" if said_no:
+            yield "telling anybody", said_no
+        case "approval_denied":
+            yield "what approval was asked for", step.reason
+        case "request_refused":
+            yield "what a person asked for", step.reason
+        case _:
+            pass
+    if step.command is not None and step.kind != "approval_requested" and step.command.status in _NOT_RUN:
+        yield step.command.action, " ".join(part for part in (step.command.status, step.command.code) if part)

@@ -18,6 +18,9 @@ def render(explanation: Explanation) -> str:
     lines = [head]
     for step in explanation.steps:
         lines.extend(text.step(step, 1))
+    if explanation.not_done:
+        lines.append("not done")
+        lines.extend(_line(1, f"#{one.seq} {one.what}: {one.because}") for one in explanation.not_done)
     return "\n".join(lines) + "\n"
 
 

@@ -81,9 +81,9 @@ async def _run_one(fault: Fault, watch: Watch | None, story: Story, heal_s: floa
 
 
 async def _see_it_heal(fault: Fault, story: Story, heal_s: float) -> None:
-    """Use the service until it works again and the log says so; undo the fault only when that takes too long."""
+    """Use the service until it works again and the log says so; undo the fault when a person is asked, or at last."""
     deadline = asyncio.get_running_loop().time() + heal_s
-    while not story.healed and asyncio.get_running_loop().time() < deadline:
+    while not story.healed and not story.escalated and asyncio.get_running_loop().time() < deadline:
         if not story.recovered_ms and await asyncio.to_thread(fault.is_healthy):
             story.recovered_ms = now_ms()
         await asyncio.sleep(LOOK_S)
@@ -91,7 +91,8 @@ async def _see_it_heal(fault: Fault, story: Story, heal_s: float) -> None:
         story.recovered_ms, story.note = 0, "verified, but broken again"
     if not story.healed:
         story.note = story.note or _what_is_missing(story)
-        await asyncio.to_thread(fault.undo, f"lab: not healed within {heal_s:.0f} s")
+        why = "a person is asked for" if story.escalated else f"not healed within {heal_s:.0f} s"
+        await asyncio.to_thread(fault.undo, f"lab: {why}")
 
 
 async def _see_it_stay(fault: Fault, story: Story) -> None:

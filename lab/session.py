@@ -92,7 +92,7 @@ async def running(
         update = {"dry_run": False, "tool_path": str(site.tool_path)}
         settings = settings.model_copy(update=update)
         say("starting Kafka and Logmend's processes")
-        await stack.enter_async_context(Supervisor(settings, say, PROCESSES))
+        await stack.enter_async_context(Supervisor(settings, say, _processes(settings)))
         log = await stack.enter_async_context(KafkaLog(settings))
         people = await stack.enter_async_context(KafkaLog(settings))
         lab, before = await _look_around(settings, log, site, company, policy)
@@ -141,6 +141,11 @@ async def background() -> AsyncIterator[Callable[[Coroutine[Any, Any, None]], No
                 task.cancel()
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from errors
+
+
+def _processes(settings: Settings) -> tuple[str, ...]:
+    """Return the processes of a run; there are advisors only where the settings name a model."""
+    return PROCESSES if settings.advise_provider == "rules" else (*PROCESSES, "advise")
 
 
 async def _look_around(

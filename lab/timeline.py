@@ -44,6 +44,8 @@ class Story(Struct, kw_only=True):
     actions: list[str] = []
     recovered_ms: int = 0
     verified_ms: int = 0
+    escalated: bool = False
+    """A person was asked for."""
     stayed_broken: bool = False
     over: bool = False
     """The verdict is there; what is decided later belongs to another fault."""
@@ -72,6 +74,7 @@ class Story(Struct, kw_only=True):
         elif decision.kind == "verified":
             self.verified_ms = decision.append_ms
         elif decision.kind in {"escalated", "unverified"}:
+            self.escalated = self.escalated or decision.kind == "escalated"
             self.note = f"{decision.kind}: {decision.reason}"
 
     def _see(self, decision: Decision) -> None:

@@ -11,7 +11,7 @@ import platform
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_settings import (
@@ -32,6 +32,8 @@ EMBEDDED_SOURCE_PARTITIONS: Final = 4
 SOURCE_PARTITIONS: Final = 8
 MISTYPED_RATIO: Final = 0.75
 TOPIC_NAME: Final = r"^[a-zA-Z0-9][a-zA-Z0-9._-]{0,199}$"
+MAIL_ADDRESS: Final = r"^[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$"
+WEBHOOK: Final = r"^https?://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?(/[^\s,#?]*)?(\?[^\s,#]*)?$"
 
 
 def _data_home() -> Path:
@@ -55,6 +57,8 @@ def _absolute(path: Path) -> Path:
 
 AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
 TopicName = Annotated[str, Field(pattern=TOPIC_NAME)]
+MailAddress = Annotated[str, Field(pattern=MAIL_ADDRESS)]
+MailAddresses = Annotated[tuple[MailAddress, ...], NoDecode, BeforeValidator(_names)]
 TopicNames = Annotated[tuple[TopicName, ...], NoDecode, BeforeValidator(_names), Field(min_length=1, max_length=64)]
 
 
@@ -143,6 +147,135 @@ class Settings(BaseSettings):
     )
     host_disk_percent_max: float = Field(
         default=90.0, ge=0, le=100, description="above this a file system of the host is too full, 0 to 100"
+    )
+    web_host: str = Field(
+        default="127.0.0.1",
+        pattern=r"^[0-9a-fA-F.:]{2,45}$",
+        description="address of the web: an IP address, 0.0.0.0 for all; any but loopback needs tokens",
+    )
+    web_port: int = Field(
+        default=0, ge=0, le=65_535, description="port of the web; 0 chooses (8000 if free), else to 65535"
+    )
+    web_names: Annotated[
+        tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$")], ...],
+        NoDecode,
+        BeforeValidator(_names),
+        Field(max_length=64),
+    ] = Field(default=(), description="names under which browsers reach the web, by comma, such as logmend.example.org")
+    web_origins: Annotated[
+        tuple[Annotated[str, Field(pattern=r"^https?://[^\s/,*]{1,253}$")], ...],
+        NoDecode,
+        BeforeValidator(_names),
+        Field(max_length=64),
+    ] = Field(
+        default=(), description="other sites whose pages may call the API, by comma, such as https://a.example.org"
+    )
+    advise_provider: Literal["rules", "command", "anthropic", "openai", "recorded"] = Field(
+        default="rules",
+        description="who gives opinions: rules (no model), command, anthropic, openai (or what speaks as it does), "
+        "recorded",
+    )
+    advise_host: str = Field(
+        default="127.0.0.1",
+        pattern=r"^[0-9a-fA-F.:]{2,45}$",
+        description="address that the decision service listens on: an IP address, 0.0.0.0 for all",
+    )
+    advise_port: int = Field(
+        default=0, ge=0, le=65_535, description="port of the decision service; 0 chooses (8085 if free), else to 65535"
+    )
+    advise_research_confidence_min: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="so sure (0 to 1), what research finds out is the answer, and no model is asked; 1: never",
+    )
+    advise_model: str = Field(
+        default="",
+        pattern=r"^[A-Za-z0-9._:/@+-]{0,200}$",
+        description="the model that is asked, as its provider calls it: at most 200 letters, digits, . _ : / @ + -",
+    )
+    advise_url: str = Field(
+        default="",
+        pattern=r"^$|^https?://(\[[0-9a-fA-F:.]+\]|[^\s/@:?#\[\]]+)(:\d{1,5})?(/[^\s?#]*)?$",
+        description="address of the model's interface, http[s]://host[:port][/path]; empty is the provider's own",
+    )
+    advise_key_file: AbsolutePath | None = Field(default=None, description="a file with the model's key, one line")
+    advise_command: str = Field(
+        default="",
+        max_length=4_096,
+        description="the program that answers for command, with its arguments, quoted as for a shell; none runs it",
+    )
+    advise_answers: AbsolutePath | None = Field(
+        default=None, description="a file with the answers of recorded, one JSON object a line"
+    )
+    advise_usd_in: float | None = Field(
+        default=None,
+        ge=0,
+        le=10_000,
+        description="dollars for a million tokens sent to the model, 0 for one of your own",
+    )
+    advise_usd_out: float | None = Field(
+        default=None, ge=0, le=10_000, description="dollars for a million tokens that the model writes, 0 to 10000"
+    )
+    advise_budget_usd_hour: float = Field(
+        default=1.0, ge=0, le=10_000, description="dollars that questions may cost within an hour, 0 to 10000"
+    )
+    advise_budget_calls_hour: int = Field(
+        default=120, ge=0, le=10_000, description="questions within an hour, 0 to 10000"
+    )
+    web_url: str = Field(
+        default="",
+        pattern=r"^$|^https?://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+)(:\d{1,5})?(/[A-Za-z0-9._~/-]*)?$",
+        description="where people find the web, http[s]://host[:port][/path], for links in what they are told; "
+        "empty is no links",
+    )
+    mail_to: MailAddresses = Field(
+        default=(), description="who is told by e-mail, by comma; empty is nobody", max_length=64
+    )
+    mail_from: MailAddress = Field(default="logmend@localhost", description="the sender of e-mail, name@host")
+    smtp_url: str = Field(
+        default="smtp://localhost:25",
+        pattern=r"^(smtp|starttls|smtps)://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+)(:\d{1,5})?$",
+        description="the mail server: smtp://host[:port] (unencrypted, 25), starttls:// (587) or smtps:// (465)",
+    )
+    smtp_user: str = Field(
+        default="", pattern=r"^[!-~]{0,256}$", description="who logs in at the mail server; empty doesn't log in"
+    )
+    smtp_password_file: AbsolutePath | None = Field(
+        default=None, description="a file with the mail server's password, one line"
+    )
+    webhooks: Annotated[
+        tuple[Annotated[str, Field(pattern=WEBHOOK)], ...], NoDecode, BeforeValidator(_names), Field(max_length=16)
+    ] = Field(
+        default=(),
+        repr=False,
+        description="addresses that are told by POST, by comma, https://host[:port][/path][?query]; a comma in one as "
+        "%2C",
+    )
+    webhook_secret_file: AbsolutePath | None = Field(
+        default=None, description="a file with the secret that signs webhooks, whsec_<base64>"
+    )
+    webhook_private: bool = Field(
+        default=False, description="true: webhooks may also lead to private networks and this host, and there be http"
+    )
+    github_repo: str = Field(
+        default="",
+        pattern=r"^$|^[A-Za-z0-9-]{1,39}/[A-Za-z0-9._-]{1,100}$",
+        description="the repository that gets an issue for each escalation, owner/name; empty is none",
+    )
+    github_token_file: AbsolutePath | None = Field(
+        default=None, description="a file with a token that may write issues there, one line"
+    )
+    github_url: str = Field(
+        default="https://api.github.com",
+        pattern=r"^https?://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+)(:\d{1,5})?(/[A-Za-z0-9._~/-]*)?$",
+        description="GitHub's interface, https://host[:port][/path]",
+    )
+    notify_burst: int = Field(
+        default=10,
+        ge=1,
+        le=1_000,
+        description="messages that one receiver gets within a minute, 1 to 1000; what is more comes as a digest",
     )
     policy: AbsolutePath | None = Field(default=None, description="a policy file that is compared with the applied one")
     rules: AbsolutePath | None = Field(default=None, description="a rules file that is compared with the applied one")

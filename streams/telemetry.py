@@ -44,6 +44,19 @@ _restarts = Counter("logmend_restarts", "Processes that the supervisor started a
 _watchdog = Counter("logmend_watchdog", "Stalls that ended a process.", ["stage"], registry=REGISTRY)
 _zombies = Counter("logmend_zombie_facts", "Facts dropped by the readers' rule.", ["verdict"], registry=REGISTRY)
 _schemas = Counter("logmend_schemas", "Answers of the schema registry.", ["outcome"], registry=REGISTRY)
+_opinions = Counter(
+    "logmend_opinions", "Opinions given, abstentions included.", ["advisor", "source", "code"], registry=REGISTRY
+)
+_answers = Counter("logmend_answers", "Answers of the decision service.", ["decision", "source"], registry=REGISTRY)
+_model_requests = Counter(
+    "logmend_model_requests", "Requests to a model, by how they ended.", ["provider", "code"], registry=REGISTRY
+)
+_model_cost = Counter(
+    "logmend_model_cost_usd", "Dollars that models cost, or may have cost.", ["provider"], registry=REGISTRY
+)
+_notices = Counter(
+    "logmend_notices", "Attempts to tell people, by how they ended.", ["channel", "outcome"], registry=REGISTRY
+)
 _errors = Counter("logmend_errors", "Failures of ours that were met and handled.", ["where"], registry=REGISTRY)
 
 _lag = Gauge("logmend_lag_records", "Records not yet worked on.", ["topic", "partition"], registry=REGISTRY)
@@ -51,6 +64,9 @@ _position = Gauge("logmend_position", "Next offset to work on.", ["topic", "part
 _broker_up = Gauge("logmend_broker_up", "1 while the embedded broker serves.", registry=REGISTRY)
 _halted = Gauge("logmend_action_halted", "1 while the kill switch is on.", registry=REGISTRY)
 _incidents = Gauge("logmend_incidents_open", "Incidents that are open.", registry=REGISTRY)
+_notices_waiting = Gauge(
+    "logmend_notices_waiting", "Messages that wait to be delivered.", ["channel"], registry=REGISTRY
+)
 _in_flight = Gauge("logmend_actions_in_flight", "Actions that run now.", registry=REGISTRY)
 
 _batch_seconds = Histogram(
@@ -72,6 +88,9 @@ _fact_to_command = Histogram(
     "Fact appended to its command's decision durable.",
     buckets=SECONDS,
     registry=REGISTRY,
+)
+_opinion_seconds = Histogram(
+    "logmend_opinion_seconds", "An advisor asked to its opinion.", ["source"], buckets=SECONDS, registry=REGISTRY
 )
 _heal_seconds = Histogram("logmend_heal_seconds", "Incident opened to verified.", buckets=SECONDS, registry=REGISTRY)
 
@@ -168,6 +187,33 @@ def outcome_reported(status: str, *, ok: bool) -> None:
 def probe_made(kind: str, *, ok: bool) -> None:
     """Count a probe of a service or of a host, by its kind."""
     _probes.labels(kind, str(ok).lower()).inc()
+
+
+def opinion_given(advisor: str, source: str, code: str, seconds: float) -> None:
+    """Count an advisor's opinion: ``source`` and ``code`` are those of ``core.advice``; it took so many seconds."""
+    _opinions.labels(advisor, source, code).inc()
+    _opinion_seconds.labels(source).observe(seconds)
+
+
+def model_asked(provider: str, code: str, cost_microusd: int) -> None:
+    """Count a request to a model: ``code`` is "" for an answer; the cost is in millionths of a dollar."""
+    _model_requests.labels(provider, code).inc()
+    _model_cost.labels(provider).inc(cost_microusd / 1_000_000)
+
+
+def answered(decision: str, source: str) -> None:
+    """Count an answer of the decision service; ``source``: model, rules or cache."""
+    _answers.labels(decision, source).inc()
+
+
+def notice_sent(channel: str, outcome: str) -> None:
+    """Count an attempt to tell people: ``channel`` is mail, webhook or github, ``outcome`` told or failed."""
+    _notices.labels(channel, outcome).inc()
+
+
+def notices_waiting(channel: str, count: int) -> None:
+    """Set how many messages wait for receivers of a kind."""
+    _notices_waiting.labels(channel).set(count)
 
 
 def healed(seconds: float) -> None:
@@ -333,6 +379,17 @@ def permissions_found(host: str, permits: list[str]) -> None:
 def registry_down(address: str, problem: str, seconds: float) -> None:
     """Warn that the schema registry gave no answer: for so long its records become dead letters without a question."""
     _say(logging.WARNING, "registry_down", address=address, problem=problem, seconds=seconds)
+
+
+def provider_left_alone(provider: str, why: str) -> None:
+    """Say that a model's provider is down, or wants to be left alone."""
+    _say(logging.WARNING, "provider_left_alone", provider=provider, why=why)
+
+
+def notice_given_up(channel: str, message: str, tries: int, problem: str) -> None:
+    """Alarm: a message could not be delivered and is not tried any more."""
+    _notices.labels(channel, "given_up").inc()
+    _say(logging.ERROR, "notice_given_up", channel=channel, message=message, tries=tries, problem=problem[:500])
 
 
 def snapshot_damaged(store: str, which: str, problem: str) -> None:

@@ -44,13 +44,31 @@ said AS (
         min(concat_ws(' ', kind, nullif(name, ''), 'by', author)) AS text
     FROM changes
     GROUP BY ALL
+    UNION ALL
+    SELECT
+        topic,
+        partition,
+        record_offset,
+        min(concat(kind, ' by ', author, ': ' || nullif(text, ''))) AS text
+    FROM requests
+    GROUP BY ALL
+),
+advised AS (
+    SELECT
+        source AS topic,
+        source_partition AS partition,
+        message_offset AS record_offset,
+        min(concat_ws(' ', advisor, 'by', answered_from, nullif(model, ''), nullif(cause, ''), nullif(suspect, ''))) AS text
+    FROM segments.opinions
+    GROUP BY ALL
 )
 SELECT
     wanted.*,
-    coalesce(lines.text, probed.text, said.text, '') AS text,
+    coalesce(lines.text, probed.text, said.text, advised.text, '') AS text,
     CASE
         WHEN probed.text IS NOT NULL THEN 'probe'
         WHEN said.text IS NOT NULL THEN 'message'
+        WHEN advised.text IS NOT NULL THEN 'opinion'
         ELSE 'line'
     END AS kind,
     coalesce(epoch_ms(lines.happened_at), 0) AS at_ms,
@@ -60,4 +78,5 @@ LEFT JOIN lines USING (topic, partition, record_offset, line_index)
 LEFT JOIN matched USING (topic, partition, record_offset, line_index)
 LEFT JOIN probed USING (topic, partition, record_offset)
 LEFT JOIN said USING (topic, partition, record_offset)
+LEFT JOIN advised USING (topic, partition, record_offset)
 ORDER BY ALL;

@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 from lab.display import Display
-from lab.scenarios import flapping, outage, pool_exhaustion, toolchain
+from lab.scenarios import flapping, mix, outage, pool_exhaustion, toolchain
 from lab.scenarios.frame import Report
 from streams.settings import Settings
 
@@ -19,6 +19,7 @@ Run = Callable[[Settings, Display], Coroutine[Any, Any, Report]]
 
 SCENARIOS: Final[dict[str, Run]] = {
     "flapping": flapping.run,
+    "mix": mix.run,
     "outage": outage.run,
     "pool-exhaustion": pool_exhaustion.run,
     "toolchain": toolchain.run,

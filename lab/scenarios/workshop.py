@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lab import control, outside
 from lab.company import Company
@@ -47,6 +48,7 @@ SESSIONS_MAX: Final = 12
 PROBE_MS: Final = 1_000
 PROBE_TIMEOUT_MS: Final = 800
 ARTEFACTS: Final = {f"artefact-{number}": f"v{number}" for number in range(50)}
+PROGRAM: Final = b"from lab.services.component import main\n\nmain()\n"
 
 
 class Component(Struct, frozen=True, kw_only=True):
@@ -60,6 +62,16 @@ class Component(Struct, frozen=True, kw_only=True):
     def name(self) -> str:
         """What it is called."""
         return self.spec.name
+
+    @property
+    def program(self) -> Path:
+        """The file that is run."""
+        return Path(self.spec.argv[1])
+
+    @property
+    def configuration(self) -> Path:
+        """The file with its configuration."""
+        return Path(self.spec.config_files[0])
 
     @property
     def artefacts(self) -> Path:
@@ -151,6 +163,9 @@ def _component(site: Site, name: str, ports: Mapping[str, int], peers: Mapping[s
         tools={"end_idle_sessions": tool} if store else {},
         probes=_probes(ports[name]),
     )
+    program = home / "program.py"
+    write_whole(program, PROGRAM)
+    spec = replace(spec, argv=(sys.executable, str(program), "--config", spec.config_files[0]))
     return Component(site=site, spec=spec, store_port=ports["store"])
 
 
@@ -198,12 +213,17 @@ class Breakage(Fault):
         for action in ("process.stop", "process.rollback_config"):
             control.act_on(self.site, self.component.spec, action)
 
+    def roll_out(self) -> None:
+        """Stop and start the component, as who changes its configuration does."""
+        for action in ("process.stop", "process.start"):
+            control.act_on(self.site, self.component.spec, action)
+
     def _mend(self) -> None:
         self.tidy("undo")
 
     def _set_back(self) -> bool:
         """Let the peers behave and put both switches back."""
-        for peer in (MIRRORS[0], "analysis"):
+        for peer in (*MIRRORS, "analysis"):
             behave(self.site, f"{self.service}-{peer}", WELL)
         moved = False
         for switch in self.component.spec.switches.values():
@@ -297,10 +317,9 @@ class Misconfigured(Breakage):
 
     def _break(self) -> None:
         self._pid()
-        path = Path(self.component.spec.config_files[0])
+        path = self.component.configuration
         path.write_bytes(path.read_bytes()[:40])
-        for action in ("process.stop", "process.start"):
-            control.act_on(self.site, self.component.spec, action)
+        self.roll_out()
 
 
 class StoreFull(Breakage):

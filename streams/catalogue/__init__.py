@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from streams.catalogue.actions import actions
 from streams.catalogue.metrics import metrics, reliefs
+from streams.catalogue.patterns import patterns
 from streams.core.strategy import Bound, Catalogue
 from streams.core.teams import Teams
 
@@ -26,7 +27,13 @@ def strategies() -> Catalogue:
     raw["fixes"] = [fix for row in raw["fixes"] for fix in _by_type(row)]
     catalogue = msgspec.convert(raw, Catalogue)
     offered = tuple(action.row() for action in actions().values() if action.offered)
-    return replace(catalogue, actions=(*offered, *catalogue.actions), reliefs=reliefs(), bounds=_bounds())
+    return replace(
+        catalogue, actions=(*offered, *catalogue.actions), reliefs=reliefs(), bounds=_bounds(), categories=_categories()
+    )
+
+
+def _categories() -> dict[str, str]:
+    return {rule.id: rule.category for rule in patterns().rules}
 
 
 def _bounds() -> dict[str, Bound]:

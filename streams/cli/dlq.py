@@ -14,8 +14,8 @@ from typing import Any, Final, TypeVar
 import click
 import msgspec
 
-from streams.cli.letters import ARE_IN_DOUBT, Chosen, Listing, Which, choose, listed
 from streams.cli.output import json_option, print_json, print_table
+from streams.ingest.letters import ARE_IN_DOUBT, Chosen, Listing, Which, choose, listed
 from streams.ingest.redact import Redactor
 from streams.runtime.admin import Admin
 from streams.runtime.dead_letters import Replay

@@ -19,6 +19,7 @@ import psutil
 from msgspec import Struct
 from packaging.requirements import Requirement
 
+from streams.advise.asking import asker_of
 from streams.cli import files
 from streams.cli.home import DATA_DIR_ADVICE, nearest
 from streams.cli.output import json_option, print_json, print_table
@@ -26,11 +27,14 @@ from streams.cli.steering import directory_now
 from streams.core.config import Inventory
 from streams.core.errors import InputError
 from streams.core.inventory import ServiceSpec
+from streams.notify.channels import described, is_configured
+from streams.notify.journal import counts, journal_dir
 from streams.ports import Registered
 from streams.runtime.address import bootstrap
 from streams.runtime.admin import Admin
 from streams.runtime.registry import ASKED_AND_ANSWERED, Registry
 from streams.settings import Settings
+from streams.web.tokens import TokenFile, check_tokens
 from streams.workers.permits import NO, permits
 from streams.workers.processors import Processors
 from streams.workers.readings import readings
@@ -121,7 +125,12 @@ def clock(_settings: Settings) -> Iterator[Finding]:
 
 def ports(settings: Settings) -> Iterator[Finding]:
     """Look whether the ports are free that the settings name."""
-    wanted = {"LOGMEND_BROKER_PORT": settings.broker_port, "LOGMEND_METRICS_PORT": settings.metrics_port}
+    wanted = {
+        "LOGMEND_BROKER_PORT": settings.broker_port,
+        "LOGMEND_METRICS_PORT": settings.metrics_port,
+        "LOGMEND_ADVISE_PORT": settings.advise_port,
+        "LOGMEND_WEB_PORT": settings.web_port,
+    }
     if settings.brokers or _broker_runs(settings):
         wanted.pop("LOGMEND_BROKER_PORT")
     for name, port in wanted.items():
@@ -213,6 +222,48 @@ def _inventory(settings: Settings) -> tuple[ServiceSpec, ...]:
     return directory_now(settings).inventory.services
 
 
+def advisors(settings: Settings) -> Iterator[Finding]:
+    """Look whether the model that the settings name can be asked; it is not asked, for that may cost money."""
+    try:
+        asker = asker_of(settings)
+    except InputError as error:
+        yield _bad("advisors", str(error))
+        return
+    if asker is None:
+        yield _good("advisors", "no model: where phases 2 and 3 would ask one, the rules decide")
+        return
+    name = f"{asker.provider.name}, {asker.provider.model}"
+    calls, usd = settings.advise_budget_calls_hour, settings.advise_budget_usd_hour
+    yield _good("advisors", f"{name}; within an hour {calls} questions and {usd:g} USD at most")
+
+
+def notices(settings: Settings) -> Iterator[Finding]:
+    """Say who is told of what waits for a person, and whether all of it was delivered; nothing is sent."""
+    try:
+        who, (waiting, dead) = described(settings), counts(journal_dir(settings.data_dir))
+    except InputError as error:
+        yield _bad("notices", str(error))
+        return
+    if not is_configured(settings):
+        yield _good("notices", "nobody is told of escalations: see LOGMEND_MAIL_TO, LOGMEND_WEBHOOKS")
+        return
+    text = f"{who}; {waiting} messages wait, {dead} were given up within 30 days"
+    yield _good("notices", text) if not dead else _warning("notices", f"{text}: look at the log of notify")
+
+
+def web(settings: Settings) -> Iterator[Finding]:
+    """Say who may use the web."""
+    try:
+        check_tokens(settings)
+        known = TokenFile(settings.data_dir).all()
+    except InputError as error:
+        yield _bad("web", str(error))
+        return
+    good = sum(not token.revoked_ms for token in known)
+    who = f"whoever has one of {good} tokens" if known else "whoever is on this machine, until there is a token"
+    yield _good("web", f"for {who}, on {settings.web_host}")
+
+
 CHECKS: Final[tuple[Callable[[Settings], Iterator[Finding]], ...]] = (
     packages,
     data_directory,
@@ -222,13 +273,16 @@ CHECKS: Final[tuple[Callable[[Settings], Iterator[Finding]], ...]] = (
     broker,
     registry,
     host,
+    advisors,
+    notices,
+    web,
 )
 
 
 @click.command()
 @json_option
 def doctor(as_json: bool) -> None:  # noqa: FBT001 - click passes it
-    r"""Check packages, data directory, memory, clock, ports, broker, topics, schema registry, and this host.
+    r"""Check packages, data directory, memory, clock, ports, broker, topics, registry, host, advisors, notices, web.
 
     Exit status 1 when something is bad.
 

@@ -122,6 +122,7 @@ def _lint_policy(policy: Policy) -> Iterator[str]:
         "blast_radius_share",
         "exploration_rate",
         "learned_confidence_min",
+        "advice_confidence_min",
         "predicted_confidence_min",
         "forgetting",
         "risk_auto_max",

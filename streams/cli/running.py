@@ -22,6 +22,8 @@ from streams import telemetry
 from streams.cli.comparing import compare
 from streams.cli.output import json_option
 from streams.core.errors import InputError
+from streams.notify.channels import is_configured
+from streams.runtime.address import advise_address_file, web_address_file
 from streams.runtime.supervisor import ROLES
 from streams.runtime.supervisor import run as supervise
 from streams.settings import Settings
@@ -114,8 +116,9 @@ def up(detect: int, decide: int) -> None:
     r"""Run every process on this machine until Ctrl-C; what dies is started again.
 
     Without LOGMEND_BROKERS a Kafka of Logmend's own is started first. Another shell can ship, query and apply
-    meanwhile. With LOGMEND_METRICS_PORT=9100, up serves its metrics there, and the processes on the ports after it.
-    A file named by LOGMEND_POLICY, LOGMEND_RULES or LOGMEND_SERVICES is compared with what is in force.
+    meanwhile; pages and API are at http://127.0.0.1:8000, or where it says. With LOGMEND_METRICS_PORT=9100, up serves
+    its metrics there, and the processes on the ports after it. A file named by LOGMEND_POLICY, LOGMEND_RULES or
+    LOGMEND_SERVICES is compared with what is in force.
 
     \b
     Example:
@@ -125,15 +128,24 @@ def up(detect: int, decide: int) -> None:
     settings = Settings.load()
     telemetry.configure_logging()
     telemetry.serve(settings.metrics_port, settings.metrics_address)
-    roles = ["detect"] * detect + ["decide"] * decide + [role for role in ROLES if role not in ("detect", "decide")]
+    others = [role for role in ROLES if role not in ("detect", "decide")]
+    roles = ["detect"] * detect + ["decide"] * decide + others + ["web", "advise"]
+    roles += ["notify"] if is_configured(settings) else []
     actions = "are only logged (LOGMEND_DRY_RUN)" if settings.dry_run else "are carried out"
     say(f"data in {settings.data_dir}; actions {actions}; Ctrl-C ends")
-    asyncio.run(supervise(settings, say, roles, _say_what_differs))
+    asyncio.run(supervise(settings, say, roles, _say_more))
 
 
 def say(text: str) -> None:
     """Tell a person at the terminal what is being done."""
     click.echo(f"logmend: {text}", err=True)
+
+
+async def _say_more(settings: Settings) -> None:
+    """Say where web and decision service are, and what local files are not in force."""
+    say(f"web at {web_address_file(settings.data_dir).read_text()}")
+    say(f"decision service at {advise_address_file(settings.data_dir).read_text()}")
+    await _say_what_differs(settings)
 
 
 async def _say_what_differs(settings: Settings) -> None:

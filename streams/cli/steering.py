@@ -13,14 +13,15 @@ import click
 
 from streams.cli import files
 from streams.cli.output import json_option, print_json, printable
-from streams.codec import encode
 from streams.core.config import Config, RuleSet
 from streams.core.directory import Directory
 from streams.core.errors import InputError
 from streams.core.events import ActionHalted, ActionResumed, InboxEvent
 from streams.ingest import rules
-from streams.ports import Outgoing
+from streams.ingest.people import Said, append
+from streams.ingest.redact import Redactor
 from streams.runtime.kafka import KafkaLog
+from streams.runtime.redaction_key import redaction_key
 from streams.runtime.view import FactsView
 from streams.settings import Settings
 
@@ -62,7 +63,7 @@ def say(settings: Settings, event: InboxEvent, heard: Callable[[Directory], bool
 async def _said(settings: Settings, event: InboxEvent, heard: Callable[[Directory], bool]) -> None:
     async with KafkaLog(settings) as log:
         view = await FactsView.open(log, settings.topics)
-        await log.append([Outgoing(settings.topics.inbox_people, encode(event), b"")])
+        await append(log, settings.topics, [Said(event)], Redactor(redaction_key(settings)))
         deadline = asyncio.get_running_loop().time() + WAIT_S
         while not heard(view.directory):
             if asyncio.get_running_loop().time() > deadline:

@@ -7,19 +7,22 @@ from types import MappingProxyType
 
 import msgspec
 
+from streams.core.advising import go_on, is_awaited, why_not
 from streams.core.asking import question_of
 from streams.core.calling import begin, leader_called
 from streams.core.choosing import choose
 from streams.core.echoes import speaks_until_ms
-from streams.core.events import ApprovalGiven, Argument, Command, Gate, Option
+from streams.core.escalations import Escalation
+from streams.core.events import ApprovalGiven, Command, Gate, Option
 from streams.core.guardrails import TEMPORARY, Situation, ask, failed
 from streams.core.incidents import ACTING, ESCALATED, NEVER_MS, OPEN, PLANNING, WAITING, Attempt, Incident
 from streams.core.inventory import ServiceSpec, may_act
 from streams.core.judging import why_asked
-from streams.core.phases import LAST_OF_OURS, enter, figures, give_up, next_number, run, stop
+from streams.core.muting import maintained, silenced
+from streams.core.phases import LAST_OF_OURS, figures, give_up, next_number, run, stop
 from streams.core.planning import act_begins, end
 from streams.core.risk import impact
-from streams.core.sending import OUTCOME_SLACK_MS, Task, command_for, send
+from streams.core.sending import OUTCOME_SLACK_MS, Task, arguments_for, command_for, send
 from streams.core.state import Turn
 from streams.core.strategy import Answer, Question, risk_of, score_options
 from streams.core.stuck import of_pattern, of_specialist, of_strategy
@@ -34,6 +37,8 @@ def consider(turn: Turn, incident: Incident) -> None:
         incident.not_before_ms = until_ms
         turn.state.incidents.wake(incident, until_ms)
         return
+    if _is_held(turn, incident):
+        return
     if spec is not None and may_act(spec) and _stuck(turn, incident, of_pattern(incident.service, incident.pattern)):
         return
     run(turn, incident)
@@ -44,10 +49,24 @@ def consider(turn: Turn, incident: Incident) -> None:
         return
     if _phase_failed(turn, incident):
         return
-    if spec is None or said_no:
+    if why := why_not(incident):
+        pass_on(turn, incident, why, gates=gates)
+    elif spec is None or said_no:
         _withhold(turn, incident, spec, gates, said_no)
+    elif is_awaited(incident):
+        turn.state.incidents.wake(incident, incident.last_now_ms + turn.policy.quiet_close_ms)
     else:
         _decide(turn, incident, spec, gates)
+
+
+def _is_held(turn: Turn, incident: Incident) -> bool:
+    """Hold an incident while people maintain its service; then tell what had to wait for that. True: all is done."""
+    mute_id, gates = maintained(turn, incident.service, incident.pattern)
+    if mute_id:
+        _withhold(turn, incident, turn.fleet.spec(incident.service), gates, failed(gates), mute_id)
+    elif incident.held:
+        escalate(turn, incident, incident.held)
+    return bool(mute_id or incident.status == ESCALATED)
 
 
 def _decide(turn: Turn, incident: Incident, spec: ServiceSpec, gates: tuple[Gate, ...]) -> None:
@@ -91,7 +110,7 @@ def _phase_failed(turn: Turn, incident: Incident) -> bool:
         escalate(turn, incident, "attempts used up")
         return True
     if number > incident.phase.number:
-        enter(turn, incident, number, "after a failed attempt" if incident.attempts else _broke_again(turn))
+        go_on(turn, incident, number, "after a failed attempt" if incident.attempts else _broke_again(turn))
     return False
 
 
@@ -108,7 +127,7 @@ def pass_on(
     if number > LAST_OF_OURS:
         escalate(turn, incident, why, options=options, gates=gates)
         return
-    enter(turn, incident, number, why)
+    go_on(turn, incident, number, why)
     turn.state.incidents.wake(incident, turn.now_ms)
 
 
@@ -119,7 +138,7 @@ def _situation(turn: Turn, incident: Incident, spec: ServiceSpec | None, by_ms: 
         evidence_age_ms=max(by_ms - incident.last_at_ms, 0),
         halted=bool(turn.state.directory.halted_by),
         attempts=_attempts(turn, incident),
-        under_way=turn.state.incidents.under_way(),
+        under_way=turn.state.incidents.under_way() | turn.state.tasks.under_way(),
         services_known=len(turn.fleet),
     )
 
@@ -141,7 +160,12 @@ def _broke_again(turn: Turn) -> str:
 
 
 def _withhold(
-    turn: Turn, incident: Incident, spec: ServiceSpec | None, gates: tuple[Gate, ...], said_no: tuple[str, ...]
+    turn: Turn,
+    incident: Incident,
+    spec: ServiceSpec | None,
+    gates: tuple[Gate, ...],
+    said_no: tuple[str, ...],
+    mute_id: str = "",
 ) -> None:
     """Record that a gate said no (once per answer), and come back when it may say yes."""
     stop(turn, incident)
@@ -153,7 +177,7 @@ def _withhold(
         return
     incident.withheld = answer
     draft = turn.about(incident, "withheld", answer)
-    draft.gates = gates
+    draft.gates, draft.refers_to = gates, mute_id
     if spec is not None:
         question = question_of(turn, incident, spec)
         draft.options = score_options(question, turn.catalogue, turn.state.lessons, turn.policy).options
@@ -162,9 +186,10 @@ def _withhold(
 
 
 def _closed_for_ms(gates: tuple[Gate, ...]) -> int:
-    """Return how long to wait before asking again: what a cool-down says, else a fixed while."""
+    """Return how long to wait before asking again: what a cool-down or a maintenance says, else a fixed while."""
     said_no = [gate for gate in gates if not gate.passed]
-    return int(said_no[0].value) if [gate.name for gate in said_no] == ["cooldown"] else ASK_AGAIN_MS
+    says_when = len(said_no) == 1 and said_no[0].name in {"cooldown", "maintenance"}
+    return int(said_no[0].value) if says_when else ASK_AGAIN_MS
 
 
 def escalate(
@@ -176,16 +201,36 @@ def escalate(
     gates: tuple[Gate, ...] = (),
     evidence: Mapping[str, float] = MappingProxyType({}),
 ) -> None:
-    """Ask for a person; the incident stays open until its symptom is gone."""
+    """Ask for a person; the incident stays open until its symptom is gone. While its service is maintained, wait."""
     end(turn, incident)
-    incident.status, incident.attempt = ESCALATED, None
+    incident.asked = None
+    if maintained(turn, incident.service, incident.pattern)[0]:
+        incident.status, incident.attempt, incident.held = OPEN, None, reason
+        _is_held(turn, incident)
+        return
+    incident.status, incident.attempt, incident.held = ESCALATED, None, ""
     told = give_up(turn, incident)
     turn.state.incidents.wake(incident, incident.last_now_ms + turn.policy.quiet_close_ms)
     draft = turn.about(incident, "escalated", reason)
     meant = impact(turn.catalogue.risk, incident.severity, turn.fleet.reach(incident.service))
     draft.figures = {**told, **evidence, **meant}
-    draft.strategy, draft.options, draft.gates = "escalate", options, gates
-    turn.write(draft)
+    draft.refers_to, silence = silenced(turn, incident.service, incident.pattern)
+    draft.strategy, draft.options, draft.gates = "escalate", options, (*gates, *silence)
+    incident.escalation = turn.write(draft).id
+    turn.state.escalations.add(incident.escalation, _escalation(turn, incident))
+
+
+def _escalation(turn: Turn, incident: Incident) -> Escalation:
+    spec = turn.fleet.spec(incident.service)
+    return Escalation(
+        incident=incident.id,
+        service=incident.service,
+        host=incident.host,
+        service_type=spec.type if spec is not None else "",
+        pattern=incident.pattern,
+        category=incident.category,
+        severity=incident.severity,
+    )
 
 
 def _issue(
@@ -210,6 +255,8 @@ def _issue(
     ttl_ms = turn.policy.approval_ttl_ms if asks else command.timeout_ms + turn.policy.command_ttl_ms + OUTCOME_SLACK_MS
     draft = turn.about(incident, "approval_requested" if asks else "commanded", why)
     draft.strategy, draft.options, draft.gates = chosen.strategy, answer.options, gates
+    if asks:
+        draft.gates += silenced(turn, incident.service, incident.pattern)[1]
     draft.confidence = chosen.expected_success
     draft.figures = risk.figures() | impact(turn.catalogue.risk, incident.severity, question.standing.reach)
     draft.refers_to = incident.plan.id if incident.plan is not None else ""
@@ -247,36 +294,12 @@ def _command(turn: Turn, incident: Incident, spec: ServiceSpec, chosen: Option) 
         kind="recovery",
         action=chosen.action,
         strategy=chosen.strategy,
-        arguments=_arguments(chosen.action, spec, incident.pattern),
+        arguments=arguments_for(chosen.action, spec, incident.pattern),
         repeatable=row is not None and row.repeatable,
         attempt=_attempts(turn, incident) + 1,
         ttl_ms=turn.policy.command_ttl_ms,
     )
     return command_for(turn, incident, spec, task)
-
-
-SWITCHED = {
-    "isolate": "traffic",
-    "fallback": "upstream",
-    "degrade": "feature",
-    "scale_up": "replicas",
-    "scale_down": "replicas",
-}
-"""Which kind of switch a verb moves; which value comes next is the worker's to see."""
-
-
-def _arguments(action: str, spec: ServiceSpec, pattern: str) -> tuple[Argument, ...]:
-    """Return the arguments of an action, from the inventory alone: nothing of a log line ever gets here."""
-    service_type, _, verb = action.partition(".")
-    if verb == "kill_blocker" and (pattern == "database_lock" or not spec.port):
-        return tuple(Argument(name="lock_file", value=path) for path in spec.lock_files[:1])
-    if verb == "kill_blocker":
-        return (Argument(name="port", value=str(spec.port)),)
-    if action == "http.call":
-        return (Argument(name="call", value="restart" if "restart" in spec.calls else min(spec.calls)),)
-    if verb in SWITCHED and service_type != "kubernetes":
-        return (Argument(name="switch", value=spec.switch(SWITCHED[verb])),)
-    return ()
 
 
 def approve(turn: Turn, answer: ApprovalGiven) -> None:
@@ -297,7 +320,8 @@ def approve(turn: Turn, answer: ApprovalGiven) -> None:
     asked_ms = (
         incident.attempt.issued_at_ms
     )  # evidence was fresh when the person was asked; that it waited is no reason
-    gates = ask(turn.state.guard, turn.policy, _situation(turn, incident, spec, asked_ms))
+    _, muted = maintained(turn, incident.service, incident.pattern)
+    gates = (*ask(turn.state.guard, turn.policy, _situation(turn, incident, spec, asked_ms)), *muted)
     if spec is None or failed(gates):
         _deny(turn, incident, f"approved, but {' '.join(failed(gates))}")
         return

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from streams.core.events import SEVERITIES
 from streams.core.health import FAILED, Health, HealthTable, Measured, StatusRow
+from streams.core.muting import silenced
 from streams.core.state import Draft, Turn
 from streams.core.vitals import Alert, Vital
 
@@ -67,6 +68,7 @@ def _raise(turn: Turn, draft: Draft, vital: Vital, row: StatusRow) -> None:
         draft.refers_to = told.id
         draft.figures["lasted_ms"] = turn.now_ms - told.since_ms
     draft.severity = SEVERITIES[level]
+    _, draft.gates = silenced(turn, draft.service)
     turn.write(draft)
 
 

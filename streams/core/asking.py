@@ -13,6 +13,7 @@ from streams.core.prediction import Foresight, Prediction
 from streams.core.risk import Standing
 from streams.core.state import Turn
 from streams.core.strategy import Question
+from streams.core.verdict import AGREED
 from streams.core.vitals import Vital
 
 FORESIGHT: Final = Foresight()
@@ -33,10 +34,16 @@ def question_of(turn: Turn, incident: Incident, spec: ServiceSpec) -> Question:
         failed=incident.failed,
         findings=incident.plan.findings if incident.plan is not None else {},
         barred=in_shadow(turn, where, actions),
+        advised=_advised(incident),
         standing=standing_of(turn, spec),
         vector=vector,
         predicted=_predicted(turn, incident, spec, vector),
     )
+
+
+def _advised(incident: Incident) -> dict[str, float]:
+    verdict = incident.asked.verdict if incident.asked is not None else None
+    return {verdict.action: verdict.confidence} if verdict is not None and verdict.kind == AGREED else {}
 
 
 def _predicted(turn: Turn, incident: Incident, spec: ServiceSpec, vector: tuple[float, ...]) -> Prediction | None:

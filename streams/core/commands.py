@@ -9,8 +9,9 @@ import msgspec
 
 from streams.core.events import Command
 
-COMMAND_KINDS: Final = ("recovery", "look", "spawn", "release")
-"""Act on a service; find something out and change nothing; bring a specialist up; let it go."""
+COMMAND_KINDS: Final = ("recovery", "look", "spawn", "release", "task", "heal")
+"""Act on a service; find something out and change nothing; bring a specialist up; let it go; do what a person asked;
+replace workers that are dead or hung."""
 
 
 def command_sha256(command: Command) -> str:

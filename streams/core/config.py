@@ -63,6 +63,15 @@ class Policy(Applied, frozen=True):
     person's answer is awaited, or a guardrail says no. The next two are those of phases 2 and 3."""
     phase2_ms: int = 300_000
     phase3_ms: int = 300_000
+    advice: bool = True
+    """Off: advisors are not asked; phases 2 and 3 decide by the rules."""
+    advice_wait_one_ms: int = 60_000
+    """How long an answer is waited for in phase 2, and in phase 3 three of them; never longer than the phase lasts."""
+    advice_wait_three_ms: int = 120_000
+    advice_confidence_min: float = 0.5
+    """A verdict of less confidence brings the next phase, without an attempt."""
+    advice_weight: float = 8.0
+    """Pseudo-attempts that a verdict weighs beside the rules, times its confidence."""
     grouping_wait_ms: int = 1_000
     """How long a symptom that may come from a dependency waits for that dependency to speak."""
     burst_window_ms: int = 60_000
@@ -249,6 +258,7 @@ def _check_policy(policy: Policy) -> None:
         "blast_radius_share",
         "exploration_rate",
         "learned_confidence_min",
+        "advice_confidence_min",
         "prediction_alarm",
         "stuck_success_max",
         "autonomy_auto_min",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from streams.core import assessing
+from streams.core import assessing, muting, resolving, tasking
 from streams.core.acting import approve, ask_again
+from streams.core.advice import AdvisorsReported, OpinionGiven
+from streams.core.advising import hear_advisors, hear_opinion
 from streams.core.directory import may_say
 from streams.core.events import (
     ActionHalted,
@@ -23,6 +25,7 @@ from streams.core.judging import release_all
 from streams.core.mining import hear_templates
 from streams.core.planning import hear_finding, hear_specialist
 from streams.core.reports import FindingReported, SpecialistReported
+from streams.core.requests import EscalationAnswered, HealRequested, MuteLifted, MuteSet, TaskSubmitted
 from streams.core.sensing import hear_lines, hear_probe
 from streams.core.slices import Verdict
 from streams.core.state import Draft, Turn
@@ -43,6 +46,9 @@ def step(turn: Turn, fact: Fact, verdict: Verdict) -> None:
                 _lines_lost(turn, fact)
             case _:
                 pass
+    tasking.overdue(turn)
+    if muting.expire(turn):
+        ask_again(turn)
     for _ in range(DUE_ROUNDS_MAX):
         if turn.now_ms < turn.state.incidents.next_due_ms:
             return
@@ -70,14 +76,20 @@ def _message(turn: Turn, message: Message, fact: Slice) -> None:
     turn.state.directory.hear(message.event)
     match message.event:
         case OutcomeReported() as outcome:
+            turn.state.tasks.heard(outcome.host, turn.now_ms)
             ended(turn, outcome)
         case ProbeReported() as probe:
+            turn.state.tasks.heard(probe.host, turn.now_ms)
             hear_probe(turn, probe, message, fact)
             assessing.hear_probe(turn, probe)
         case SpecialistReported() as specialist:
             hear_specialist(turn, specialist)
         case FindingReported() as finding:
             hear_finding(turn, finding)
+        case AdvisorsReported() as advisors:
+            hear_advisors(turn, advisors)
+        case OpinionGiven() as opinion:
+            hear_opinion(turn, opinion, _where(message, fact))
         case _:
             _said_by_people(turn, message, fact)
 
@@ -92,7 +104,7 @@ def _said_by_people(turn: Turn, message: Message, fact: Slice) -> None:
                 turn.fleet = Fleet(turn.state.directory.inventory)
                 turn.state.services.forget_probes()
             if in_force and applied.kind == "lessons":
-                turn.state.lessons.told = turn.state.directory.lessons.told()
+                turn.state.lessons.elsewhere = turn.state.directory.lessons.told()
             reason = f"{applied.kind} {'by' if in_force else 'refused, from'} {applied.author}"
             _people(turn, message, fact, "config_applied", reason)
             if in_force:
@@ -102,12 +114,34 @@ def _said_by_people(turn: Turn, message: Message, fact: Slice) -> None:
         case ActionResumed() as resume:
             _people(turn, message, fact, "resumed", f"by {resume.author}: {resume.reason}")
             release_all(turn, f"resumed by {resume.author}")
+        case _:
+            _asked_by_people(turn, message, fact)
+
+
+def _asked_by_people(turn: Turn, message: Message, fact: Slice) -> None:
+    where = _where(message, fact)
+    match message.event:
+        case EscalationAnswered() as said:
+            resolving.answer(turn, said, where)
+        case MuteSet() as mute:
+            if muting.set_mute(turn, mute, where):
+                ask_again(turn)
+        case MuteLifted() as lifted:
+            if muting.lift(turn, lifted, where):
+                ask_again(turn)
+        case TaskSubmitted() as task:
+            tasking.submit(turn, task, where)
+        case HealRequested() as asked:
+            tasking.heal(turn, asked, where)
 
 
 def _people(turn: Turn, message: Message, fact: Slice, kind: str, reason: str) -> None:
-    where = Coordinate(topic=fact.source, partition=fact.partition, offset=message.offset, index=0)
-    turn.write(Draft(kind=kind, reason=reason, causes=(where,)))
+    turn.write(Draft(kind=kind, reason=reason, causes=(_where(message, fact),)))
     ask_again(turn)
+
+
+def _where(message: Message, fact: Slice) -> Coordinate:
+    return Coordinate(topic=fact.source, partition=fact.partition, offset=message.offset, index=0)
 
 
 def _lines_lost(turn: Turn, fact: LinesLost) -> None:

@@ -6,10 +6,11 @@ the fold contains one. It is a part of every snapshot, so a new reader needs the
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, get_args
 
 from msgspec import Struct, field
 
+from streams.core.advice import AdvisorsReported, OpinionGiven
 from streams.core.config import Inventory, Policy, RuleSet, decode_config
 from streams.core.errors import InputError
 from streams.core.events import (
@@ -25,12 +26,13 @@ from streams.core.events import (
 )
 from streams.core.experience import Experience
 from streams.core.reports import FindingReported, SpecialistReported
+from streams.core.requests import Request
 from streams.core.slices import Ledger, Verdict
 
 SPOKEN_IN: Final[dict[str, tuple[type[InboxEvent], ...]]] = {
     ".inbox.workers": (OutcomeReported, ProbeReported, SpecialistReported, FindingReported),
-    ".inbox.people": (ConfigApplied, ActionHalted, ActionResumed, ApprovalGiven),
-    ".inbox.advice": (),
+    ".inbox.people": (ConfigApplied, ActionHalted, ActionResumed, ApprovalGiven, *get_args(Request)),
+    ".inbox.advice": (AdvisorsReported, OpinionGiven),
 }
 """What may be said in an inbox, by the end of its topic's name: each has an access list of its own."""
 

@@ -14,8 +14,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from streams.core.advice import AdviceEvent
 from streams.core.base import Event
 from streams.core.reports import FindingReported, SpecialistReported
+from streams.core.requests import Request
 
 SEVERITIES: Final = ("info", "warning", "error", "critical", "fatal")
 CATEGORIES: Final = (
@@ -220,6 +222,8 @@ InboxEvent = (
     | ActionHalted
     | ActionResumed
     | ApprovalGiven
+    | Request
+    | AdviceEvent
 )
 
 

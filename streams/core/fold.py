@@ -26,7 +26,7 @@ EPOCH: Final = 1
 REJECTED_BY: Final = "logmend: a fact was rejected"
 """Who halted action when it was the fold itself: only its own state knows until that is said in a fact."""
 
-SNAPSHOT_VERSION: Final = 3
+SNAPSHOT_VERSION: Final = 4
 """Raise it with every change of ``State`` that the bytes of an older one do not fit."""
 
 
@@ -108,7 +108,7 @@ class Fold:
     @property
     def timer_open(self) -> bool:
         """True while something waits for time to pass, so that seconds without a fact need a ``Ticked``."""
-        return self._state.incidents.next_due_ms < NEVER_MS
+        return self._state.incidents.next_due_ms < NEVER_MS or bool(self._state.tasks.open)
 
     @property
     def incidents_open(self) -> int:

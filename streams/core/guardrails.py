@@ -29,6 +29,7 @@ TEMPORARY: Final = frozenset(
         "budget_total",
         "blast_radius",
         "breaker",
+        "maintenance",
     }
 )
 """Gates that open again by themselves (or by a person's release) while the incident lasts."""

@@ -19,6 +19,7 @@ from typing import Final
 
 from msgspec import Struct, field
 
+from streams.core.advisors import Asked
 from streams.core.coordination import Plan
 from streams.core.events import CAUSES_MAX, SEVERITIES, Command, Coordinate
 
@@ -107,6 +108,12 @@ class Incident(Struct):
     phase: Phase = field(default_factory=Phase)
     plan: Plan | None = None
     """What specialists do about it, from when they were called until it is known what came of it."""
+    escalation: str = ""
+    """The decision that gave it to a person last."""
+    held: str = ""
+    """Why it is to be given to a person as soon as no maintenance holds it back."""
+    asked: Asked | None = None
+    """What advisors were asked in its phase, and what came of that."""
 
 
 class Incidents(Struct):
@@ -137,9 +144,11 @@ class Incidents(Struct):
         self.wake(incident, incident.due_ms)
 
     def wake(self, incident: Incident, due_ms: int) -> None:
-        """See to it that it is looked at when ``now_ms`` reaches ``due_ms``, or its plan's or phase's time has come."""
+        """See to it that it is looked at at ``due_ms`` (``now_ms``), or when its plan, phase or question is due."""
         if incident.plan is not None:
             due_ms = min(due_ms, incident.plan.due_ms)
+        if incident.asked is not None and incident.asked.verdict is None:
+            due_ms = min(due_ms, incident.asked.until_ms)
         due_ms = min(due_ms, incident.phase.until_ms)
         incident.due_ms = due_ms
         self.next_due_ms = min(self.next_due_ms, due_ms)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-SENDING_KINDS: Final = frozenset({"commanded", "spawned", "looked", "released"})
+SENDING_KINDS: Final = frozenset({"commanded", "spawned", "looked", "released", "task_given", "heal_asked"})
 """Decisions whose command dispatch sends; each names the one before it (``Command.previous_seq``)."""
 
 DECISION_KINDS: Final = {
@@ -13,6 +13,9 @@ DECISION_KINDS: Final = {
     "severity_raised": "an open incident became worse; reason: the symptom, or how many lines came in how short a time",
     "incident_merged": "the incident was a symptom of another; refers_to is that other incident",
     "phase_entered": "the incident goes on in phase 2 or 3: reason is the phase, why, and who advises",
+    "advice_asked": "advisors are asked: reason one or three, options what may be advised; id is the question's",
+    "advised": "an opinion on the question refers_to: reason the advisor and its action, or why it has none",
+    "advice_settled": "what came of the question refers_to: reason how many agree and on what, else why there is none",
     "planned": "specialists are called: strategy and options are ways of coordination, id is the plan's",
     "spawned": "a specialist of the plan refers_to is brought up; dispatch sends the command",
     "looked": "somebody of the plan refers_to finds something out; dispatch sends the command",
@@ -29,7 +32,20 @@ DECISION_KINDS: Final = {
     "verification_failed": "the symptom came back after the action",
     "unverified": "quiet, but nothing positive was seen; never counts as success",
     "world_changed": "outcomes no longer fit what an action (reason) did before: what was learnt there is put away",
-    "escalated": "a person is needed; reason says why",
+    "escalated": "a person is needed; reason says why; refers_to is the silence because of which nobody is told",
+    "escalation_acknowledged": "somebody has seen the escalation refers_to",
+    "escalation_assigned": "the escalation refers_to is somebody's to do: reason is whose",
+    "escalation_noted": "somebody wrote something down on the escalation refers_to: reason is how it begins",
+    "escalation_resolved": "somebody resolved the escalation refers_to: reason is how, an action's id or a word",
+    "resolution_verified": "after what refers_to says was done, the symptom stayed away, with positive evidence",
+    "resolution_failed": "after what refers_to says was done, the symptom came back",
+    "mute_set": "people want to hear less of a service and pattern: reason is how, who and why; id is the mute's",
+    "mute_lifted": "the mute refers_to was ended by a person",
+    "mute_ended": "the time of the mute refers_to is over",
+    "task_given": "a person's task goes to a pool: reason is its id and its role; dispatch sends the command",
+    "task_ended": "what came of the task that refers_to gave: reason is its outcome",
+    "heal_asked": "a host's pool is to replace dead and hung workers; dispatch sends the command",
+    "request_refused": "what a person asked for is not done: reason says why, the cause is what was asked",
     "stuck": "what reason names failed again and again, over all incidents: what comes next for it is a person's",
     "stuck_released": "it is tried again: reason says why; refers_to is the decision that said that it was stuck",
     "autonomy_changed": "outcomes brought refers_to's action to another level: reason is the action and both levels",
@@ -89,6 +105,15 @@ FIGURES: Final = {
     "verified_successes": "of autonomy_changed: verified successes, each weighing less the older it is",
     "verified_failures": "of autonomy_changed: failures, each weighing less the older it is",
     "phase_clock_ms": "how long the clock of that phase ran; of phase_entered and escalated: of the phase before",
+    "wait_ms": "of advice_asked: how long answers are waited for",
+    "stated_confidence": "of advised: what the advisor states itself, 0..1; confidence is that by what came of others",
+    "latency_ms": "of advised: how long the answer took",
+    "tokens": "of advised: tokens sent and come back",
+    "cost_usd": "of advised: price of the answer, in US dollars",
+    "answers": "of advice_settled: advisors that answered in time",
+    "abstentions": "of advice_settled: those of them that have no opinion, none that counts, or are not trusted",
+    "agreed": "of advice_settled: those of them that agree",
+    "agreement": "of advice_settled: how alike the two of these are that differ most, 0..1; 1 when there is one",
     "probability": "of predicted: that the service fails within horizon_ms, 0..1",
     "horizon_ms": "of predicted: how far ahead it looks",
     "alarm": "of predicted: the policy's probability from which on it is an alarm",
@@ -131,9 +156,16 @@ FIGURES: Final = {
     "impact_business": "the share of owners that are concerned, by severity; all when a protected service is",
     "impact_technology": "the share of all services that are concerned, by severity",
     "dependents": "how many services depend on that of the incident, directly or not",
-    "learnt_success": "of verified, verification_failed and command_ended: 1, the action helped; 0, it did not",
+    "learnt_success": "of what tells of an outcome of an action: 1, it helped; 0, it did not",
     "learnt_confidence": "the expected success of the action from now on, for the pattern and type of service, 0..1",
+    "taught_confidence": "of verified: the action is a known fix from now on, with this confidence",
+    "trust_proven_fix": "of verified, verification_failed and command_ended: what the confidence is worth, after this "
+    "outcome, with which that advisor advised the action, 0..1",
+    "trust_unusual_causes": "the same of that advisor",
+    "trust_root_cause": "the same of that advisor",
     "learnt_outcomes": "how many outcomes of it were learnt from so far",
     "usual_success": "of world_changed: the share of success until now",
+    "begin_ms": "of mute_set: from when on, in the broker's clock",
+    "end_ms": "of mute_set: until when, in the broker's clock",
 }
 """The figures of decisions: what each one means, and its unit."""

@@ -41,6 +41,8 @@ SETTLED: Final = 20.0
 ALARM: Final = 7.0
 """Log-likelihood for a change against none at which it is believed: in an unchanged world, one false alarm in more than
 e^7 = 1 100 outcomes (G. Lorden, "Procedures for reacting to a change in distribution", 1971)."""
+TAUGHT_MIN: Final = 0.7
+"""The least confidence of a fix that was taught, as of those that are shipped (SPEC L3)."""
 LEFT_AFTER_CHANGE: Final = 4.0
 """Outcomes that evidence from before a change weighs at most."""
 
@@ -118,8 +120,10 @@ class Lessons(Struct):
     """Over all types of services and patterns, by ``category|verb``."""
     ways: dict[str, Lesson] = {}
     """Of the ways of coordination, by ``pattern|way``."""
-    told: Told = {}
+    elsewhere: Told = {}
     """What was learnt elsewhere, and applied here."""
+    taught: dict[str, dict[str, float]] = {}
+    """Fixes that are known although none was shipped, by ``pattern|service type``, then by action: its confidence."""
 
     def learn(self, where: Where, action: str, *, success: bool, forgetting: float) -> Learnt | None:
         """Count one verified outcome, after a share ``forgetting`` was taken from what is known; None: no room."""
@@ -134,6 +138,7 @@ class Lessons(Struct):
         usual = lesson.successes / lesson.weight if lesson.weight else 0.0
         changed = lesson.changed(success=success)
         if changed:
+            self.taught.pop(f"{where.pattern}|{where.service_type}", None)
             for one in actions.values():
                 one.put_away()
         lesson.add(success=success)
@@ -142,6 +147,21 @@ class Lessons(Struct):
             one.fade(forgetting)
             one.add(success=success)
         return Learnt(lesson, changed, usual)
+
+    def teach(self, where: Where, action: str, confidence: float) -> float:
+        """Make an action that was verified a known fix; return the confidence it has as one, 0: there is no room.
+
+        It begins as a shipped fix does, and the outcomes that come change it.
+        """
+        key = f"{where.pattern}|{where.service_type}"
+        if key not in self.taught and len(self.taught) >= CONTEXTS_MAX:
+            return 0.0
+        self.taught.setdefault(key, {})[action] = stored(min(max(confidence, TAUGHT_MIN), 1.0))
+        return self.taught[key][action]
+
+    def taught_for(self, where: Where) -> dict[str, float]:
+        """Return the fixes that were taught for a pattern on a type of service."""
+        return self.taught.get(f"{where.pattern}|{where.service_type}", {})
 
     def learn_way(self, pattern: str, way: str, *, success: bool, forgetting: float) -> None:
         """Count one verified outcome of what specialists did together."""
@@ -161,7 +181,7 @@ class Lessons(Struct):
         successes, failures = prior[0] + own.successes, prior[1] + own.failures
         (verbs, verb_key), (categories, category_key) = self._pools(where, action)
         verb, category = verbs.get(verb_key, _NOTHING), categories.get(category_key, _NOTHING)
-        told = Lesson(*self.told.get(f"{where.pattern}|{where.service_type}", {}).get(action, (0.0, 0.0)))
+        told = Lesson(*self.elsewhere.get(f"{where.pattern}|{where.service_type}", {}).get(action, (0.0, 0.0)))
         for pool, inner, most in (
             (told, _NOTHING, TOLD_MAX),
             (verb, own, BORROWED_OF_VERB_MAX),

@@ -17,11 +17,12 @@ Each of the first three has one attempt (the third has those that the policy all
 | the pattern was acted on just before, in another incident | the phase after that attempt's |
 | attempts used up, stuck, in doubt what was done, denied | phase 4 |
 
-Phase 1 begins with ``incident_opened``, 2 and 3 with ``phase_entered``, 4 with ``escalated``. Where no advisor has
-spoken, phases 2 and 3 say so and decide by the rules, which know by then what failed.
+Phase 1 begins with ``incident_opened``, 2 and 3 with ``phase_entered``, 4 with ``escalated``. Where there is no
+advisor, phases 2 and 3 say so and decide by the rules, which know by then what failed; the same when none answers in
+time. What advisors are too unsure of, or don't agree on, is not attempted (``advising.py``).
 
-The clock of a phase runs while Logmend may act: not while an action or its verification is under way, a person is
-asked, or a guardrail says no. A guardrail would be an escalation otherwise.
+The clock of a phase runs while Logmend may act, and while advisors are waited for: not while an action or its
+verification is under way, a person is asked, or a guardrail says no. A guardrail would be an escalation otherwise.
 """
 
 from __future__ import annotations
@@ -81,10 +82,10 @@ def _attempts_max(policy: Policy, number: int) -> int:
     return max(1, policy.attempts_max - LAST_OF_OURS + 1) if number == LAST_OF_OURS else 1
 
 
-def enter(turn: Turn, incident: Incident, number: int, why: str) -> None:
-    """Enter phase 2 or 3."""
+def enter(turn: Turn, incident: Incident, number: int, why: str, advice: str) -> None:
+    """Enter phase 2 or 3, for a reason, with the advice of somebody or nobody."""
     stop(turn, incident)
-    draft = turn.about(incident, "phase_entered", f"{number}: {why}, no advisor")
+    draft = turn.about(incident, "phase_entered", f"{number}: {why}, {advice}")
     draft.figures = {**figures(turn, incident), "phase": float(number)}
     limit = limit_ms(turn.policy, number)
     incident.phase = Phase(number=number, limit_ms=limit, left_ms=limit, until_ms=turn.now_ms + limit)

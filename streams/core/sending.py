@@ -55,6 +55,30 @@ def command_for(turn: Turn, incident: Incident, spec: ServiceSpec, task: Task) -
     return msgspec.structs.replace(bare, sha256=command_sha256(bare))
 
 
+SWITCHED: Final = {
+    "isolate": "traffic",
+    "fallback": "upstream",
+    "degrade": "feature",
+    "scale_up": "replicas",
+    "scale_down": "replicas",
+}
+"""Which kind of switch a verb moves; which value comes next is the worker's to see."""
+
+
+def arguments_for(action: str, spec: ServiceSpec, pattern: str) -> tuple[Argument, ...]:
+    """Return the arguments of an action, from the inventory alone: nothing of a log line ever gets here."""
+    service_type, _, verb = action.partition(".")
+    if verb == "kill_blocker" and (pattern == "database_lock" or not spec.port):
+        return tuple(Argument(name="lock_file", value=path) for path in spec.lock_files[:1])
+    if verb == "kill_blocker":
+        return (Argument(name="port", value=str(spec.port)),)
+    if action == "http.call":
+        return (Argument(name="call", value="restart" if "restart" in spec.calls else min(spec.calls)),)
+    if verb in SWITCHED and service_type != "kubernetes":
+        return (Argument(name="switch", value=spec.switch(SWITCHED[verb])),)
+    return ()
+
+
 def send(turn: Turn, draft: Draft, command: Command) -> None:
     """Write a decision whose command is sent on; its outcome is awaited from now on."""
     commands_open = turn.state.commands_open

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from msgspec import Struct, field
 
+from streams.core.advisors import Advisors
 from streams.core.autonomy import Autonomy
 from streams.core.chain import sha256_of
 from streams.core.clock import Clock, Watermarks
 from streams.core.config import Policy
 from streams.core.directory import Directory
+from streams.core.escalations import Escalations
 from streams.core.events import Command, Coordinate, Decision, Figure, Gate, Option
 from streams.core.fleet import Fleet
 from streams.core.guardrails import Guard
 from streams.core.incidents import Incident, Incidents
 from streams.core.kinds import SENDING_KINDS
 from streams.core.learning import Lessons
+from streams.core.mutes import Mutes
 from streams.core.num import stored
 from streams.core.outlooks import Outlooks
 from streams.core.prediction import StrategyPredictor
@@ -22,6 +25,7 @@ from streams.core.roster import Roster
 from streams.core.services import Services
 from streams.core.strategy import Catalogue
 from streams.core.stuck import Stuck
+from streams.core.tasks import Tasks
 from streams.core.templates import Templates
 from streams.core.vitals import Vitals
 from streams.core.windows import Windows
@@ -64,6 +68,10 @@ class State(Struct):
     templates: Templates = field(default_factory=Templates)
     stuck: Stuck = field(default_factory=Stuck)
     autonomy: Autonomy = field(default_factory=Autonomy)
+    advisors: Advisors = field(default_factory=Advisors)
+    escalations: Escalations = field(default_factory=Escalations)
+    mutes: Mutes = field(default_factory=Mutes)
+    tasks: Tasks = field(default_factory=Tasks)
     commands_open: dict[str, Awaited] = {}
     """Commands without an outcome, by decision id."""
     book: Book = field(default_factory=Book)

@@ -145,6 +145,8 @@ class Catalogue(Struct, frozen=True, forbid_unknown_fields=True):
     """Metric to the strategy that relieves it ..."""
     bounds: Mapping[str, Bound] = {}
     """... and to its limit, of those that are forecast."""
+    categories: Mapping[str, str] = {}
+    """Shipped pattern to its category."""
 
     def pattern(self, pattern_id: str) -> PatternRow:
         """Return the row of a pattern, or the default one."""
@@ -198,6 +200,8 @@ class Question(Struct, frozen=True, kw_only=True):
     """What specialists found on the service, by code."""
     barred: Mapping[str, str] = {}
     """Actions that must not be chosen, each with why."""
+    advised: Mapping[str, float] = {}
+    """Actions that advisors speak for, each with the confidence of their verdict."""
     standing: Standing = Standing()
     vector: tuple[float, ...] = ()
     """The error as ``features.ERROR_FEATURES``, for what becomes of it to be learnt."""
@@ -258,18 +262,23 @@ def _predicted(question: Question, policy: Policy) -> Prior | None:
     return Prior(PREDICTED, found.strategy)
 
 
+def fixes_of(catalogue: Catalogue, lessons: Lessons, where: Where) -> dict[str, float]:
+    """Return the fixes of a pattern on a type of service with the confidence that each was taught or shipped with."""
+    shipped = {row.action: row.confidence for row in catalogue.fixes_for(where.pattern, where.service_type)}
+    return lessons.taught_for(where) | shipped
+
+
 def posterior_of(
     catalogue: Catalogue, lessons: Lessons, policy: Policy, where: Where, action: str
 ) -> tuple[float, float]:
     """Return successes and failures of an action under its shipped prior, without any rule's favour.
 
-    The mean is the confidence of a fix (``learning.mean``). A shipped fix begins with ``policy.prior_weight`` outcomes
-    at its shipped confidence, any other action with ``CATALOGUE_WEIGHT`` at the catalogue's share of success.
+    The mean is the confidence of a fix (``learning.mean``). A fix begins with ``policy.prior_weight`` outcomes at its
+    shipped or taught confidence, any other action with ``CATALOGUE_WEIGHT`` at the catalogue's share of success.
     """
-    fixes = catalogue.fixes_for(where.pattern, where.service_type)
-    shipped = next((fix.confidence for fix in fixes if fix.action == action), None)
-    if shipped is not None:
-        weight, share = policy.prior_weight, shipped
+    known = fixes_of(catalogue, lessons, where).get(action)
+    if known is not None:
+        weight, share = policy.prior_weight, known
     else:
         row = catalogue.action(action)
         weight, share = CATALOGUE_WEIGHT, row.success if row is not None else 0.0
@@ -277,7 +286,7 @@ def posterior_of(
 
 
 class Answer(Struct, frozen=True, kw_only=True):
-    """All options of a question, in the catalogue's order, what SPEC C2 says, and the findings that spoke for one."""
+    """All options of a question, in the catalogue's order, what SPEC C2 says, and the findings and advice for one."""
 
     options: tuple[Option, ...]
     prior: Prior
@@ -303,7 +312,7 @@ def score_options(question: Question, catalogue: Catalogue, lessons: Lessons, po
     """Return every option with its score and probability."""
     prior = prior_of(question, catalogue, lessons, policy)
     hints = [hint for hint in catalogue.teams.hints if hint.speaks(question.findings)] if question.findings else []
-    fixes = {row.action: row.confidence for row in catalogue.fixes_for(question.pattern, question.spec.type)}
+    fixes = fixes_of(catalogue, lessons, question.where)
     options, variances = [], []
     spoke: dict[str, float] = {}
     for row in catalogue.actions_for(question.spec, question.pattern):
@@ -313,6 +322,9 @@ def score_options(question: Question, catalogue: Catalogue, lessons: Lessons, po
             if hint.verb == verb_of(row.id):
                 favour += hint.weight
                 spoke[hint.finding] = question.findings[hint.finding]
+        if row.id in question.advised:
+            favour += policy.advice_weight * question.advised[row.id]
+            spoke["advice"] = question.advised[row.id]
         belief = lessons.posterior(
             question.where, row.id, (CATALOGUE_WEIGHT * base + favour, CATALOGUE_WEIGHT * (1.0 - base))
         )

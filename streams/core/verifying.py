@@ -7,12 +7,15 @@ back in it, and there must be positive evidence: a green probe, or a normal line
 from __future__ import annotations
 
 from streams.core.acting import approval_expired, consider, escalate, pass_on, reopen
+from streams.core.advising import settle_if_due
 from streams.core.events import OutcomeReported
 from streams.core.incidents import ACTING, OPEN, PLANNING, VERIFYING, Attempt, Incident
 from streams.core.judging import judge
 from streams.core.phases import figures, is_over
 from streams.core.planning import act_ended, act_failed, act_verified, advance, end, hear_outcome, out_of_time, stop
+from streams.core.resolving import is_proven, judged
 from streams.core.state import Draft, Turn
+from streams.core.tasking import task_ended
 from streams.core.teaching import learn
 
 LOOK_EVERY_MS = 1_000
@@ -20,6 +23,8 @@ LOOK_EVERY_MS = 1_000
 
 def ended(turn: Turn, outcome: OutcomeReported) -> None:
     """Take the first outcome of a command into account; repeats, strangers and other hosts change nothing."""
+    if task_ended(turn, outcome):
+        return
     awaited = turn.state.commands_open.get(outcome.command_id)
     if awaited is None or awaited.host != outcome.host:
         return
@@ -66,6 +71,7 @@ def _failed(turn: Turn, incident: Incident, attempt: Attempt, *, effect: str, te
 
 def look(turn: Turn, incident: Incident) -> None:
     """Look at an incident whose time has come."""
+    settle_if_due(turn, incident)
     if incident.status != PLANNING:
         stop(turn, incident)
         out_of_time(turn, incident)
@@ -92,11 +98,24 @@ def _look_at_quiet(turn: Turn, incident: Incident) -> None:
         if advance(turn, incident):
             consider(turn, incident)
     elif incident.status != OPEN:
-        turn.state.incidents.wake(incident, quiet_ms)
+        _look_at_resolution(turn, incident, quiet_ms)
     elif turn.now_ms < incident.not_before_ms:
         turn.state.incidents.wake(incident, min(quiet_ms, incident.not_before_ms))
     else:
         consider(turn, incident)
+
+
+def _look_at_resolution(turn: Turn, incident: Incident, quiet_ms: int) -> None:
+    """Close an escalated incident when what a person did has helped; give it to a person again when it did not."""
+    match judged(turn, incident):
+        case "helped":
+            _close(turn, incident, "healed")
+        case "failed":
+            escalate(turn, incident, "resolved, but the symptom came back")
+        case "waits":
+            turn.state.incidents.wake(incident, min(quiet_ms, turn.now_ms + LOOK_EVERY_MS))
+        case _:
+            turn.state.incidents.wake(incident, quiet_ms)
 
 
 def _look_at_approval(turn: Turn, incident: Incident) -> None:
@@ -132,13 +151,9 @@ def _verify(turn: Turn, incident: Incident) -> None:
         _failed(turn, incident, attempt, effect="once", teaches=True)
         return
     turn.state.incidents.wake(incident, turn.now_ms + LOOK_EVERY_MS)
-    policy, service = turn.policy, turn.state.services.live.get(incident.service)
+    policy = turn.policy
     window_ms = policy.verify_after_ms + policy.stay_away_ms
-    passed_ms = turn.state.watermarks.passed_ms(
-        service.sources if service else (), turn.state.clock, policy.lateness_ms, policy.source_silent_ms
-    )
-    passed = passed_ms >= attempt.finished_at_ms + window_ms and turn.now_ms >= attempt.ended_ms + window_ms
-    if passed and service is not None and service.alive_since(attempt.finished_at_ms):
+    if is_proven(turn, incident, attempt.finished_at_ms, attempt.ended_ms):
         _healed(turn, incident, attempt)
     elif turn.now_ms >= attempt.ended_ms + window_ms + policy.unverified_after_ms:
         _report(turn, incident, attempt, "unverified", "nothing positive was seen")
@@ -168,4 +183,5 @@ def _close(turn: Turn, incident: Incident, reason: str) -> None:
     draft = turn.about(incident, "incident_closed", reason)
     draft.figures = figures(turn, incident)
     turn.write(draft)
+    turn.state.escalations.clear(incident.escalation)
     turn.state.incidents.close(incident)

@@ -162,7 +162,8 @@ def _said_in(record: Record) -> InboxEvent:
     if not may_say(record.topic, event):
         raise InputError(f"{type(event).__name__} may not be said here")
     values = (getattr(event, name) for name in event.__struct_fields__)
-    longest = max((len(value) for value in values if isinstance(value, str)), default=0)
+    texts = ("".join(value) if isinstance(value, tuple) else value for value in values)
+    longest = max((len(text) for text in texts if isinstance(text, str)), default=0)
     if longest > MESSAGE_TEXT_CHARACTERS_MAX:
         raise InputError(f"text of {longest} characters, at most {MESSAGE_TEXT_CHARACTERS_MAX}")
     return event

@@ -48,6 +48,16 @@ def write_address(data_dir: Path, listener: str, pid: int) -> None:
     write_whole(address_file(data_dir), msgspec_json.encode(address))
 
 
+def web_address_file(data_dir: Path) -> Path:
+    """Return where a running web says at which URL it is found."""
+    return data_dir / "web" / "address"
+
+
+def advise_address_file(data_dir: Path) -> Path:
+    """Return where a running decision service says at which URL it is found."""
+    return data_dir / "advise" / "address"
+
+
 def write_whole(path: Path, body: bytes) -> None:
     """Replace a small file so that a reader sees the old one or the new one, never a part."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from aiokafka.errors import OffsetOutOfRangeError
 
@@ -11,6 +11,7 @@ from streams import telemetry
 from streams.codec import decode_fact
 from streams.core.directory import Directory
 from streams.core.errors import InputError, InvariantError, OtherVersionError
+from streams.core.events import Fact
 from streams.core.fold import directory_of
 from streams.core.saved import unpack
 from streams.core.slices import Verdict
@@ -18,12 +19,15 @@ from streams.ports import Log, Poller, Record, SnapshotStore, TopicPartition
 from streams.runtime.snapshots import TopicSnapshots
 from streams.topics import Topics
 
+Heard = Callable[[Fact, Verdict], None]
+
 
 class FactsView:
-    """The directory of a fleet as of the last ``refresh``."""
+    """The directory of a fleet as of the last ``refresh``; ``heard`` is told of each fact once it is in there."""
 
-    def __init__(self, log: Log, topics: Topics, directory: Directory) -> None:
+    def __init__(self, log: Log, topics: Topics, directory: Directory, heard: Heard | None = None) -> None:
         self.directory = directory
+        self._heard = heard
         self._log = log
         self._where = TopicPartition(topics.facts, 0)
         self._reading = asyncio.Lock()
@@ -88,6 +92,8 @@ class FactsView:
         verdict = self.directory.take(fact, record.offset)
         if verdict is not Verdict.ACCEPTED:
             telemetry.fact_dropped(verdict.value)
+        if self._heard is not None:
+            self._heard(fact, verdict)
 
 
 async def newest_directory(store: SnapshotStore) -> Directory:

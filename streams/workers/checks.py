@@ -14,6 +14,8 @@ from streams.core.commands import command_sha256
 from streams.core.config import Inventory, canonical
 from streams.core.errors import InputError
 from streams.core.events import Command
+from streams.workers.errands import Errand, errand_of, is_errand
+from streams.workers.healing import Heal, heal_of
 from streams.workers.members import Release, Spawn, release_of, spawn_of
 from streams.workers.orders import Order, RefusedError, order_of
 from streams.workers.roles import role_of
@@ -41,10 +43,19 @@ class Moment(Struct, frozen=True, kw_only=True):
     inventory: Inventory
 
 
-def check(command: Command, moment: Moment) -> Order | Spawn | Release:
-    """Return what may be carried out now; ``RefusedError`` or ``ExpiredError`` when it may not."""
+def check(command: Command, moment: Moment) -> Order | Spawn | Release | Errand | Heal:
+    """Return what may be carried out now; ``RefusedError`` or ``ExpiredError`` when it may not.
+
+    An errand and healing touch nothing outside the pool: they are carried out while action is halted, too.
+    """
     _check_identity(command, moment)
+    if is_errand(command):
+        _check_expiry(command, moment)
+        return errand_of(command)
     match command.kind:
+        case "heal":
+            _check_expiry(command, moment)
+            return heal_of(command)
         case "release":
             return release_of(command)
         case "spawn":
@@ -52,7 +63,7 @@ def check(command: Command, moment: Moment) -> Order | Spawn | Release:
             spawn = spawn_of(command)
             _check_known(command, moment.inventory)
             return spawn
-        case "recovery" | "look":
+        case "recovery" | "look" | "task":
             _check_time(command, moment)
             return _order(command, moment)
         case _:
@@ -77,6 +88,10 @@ def _check_time(command: Command, moment: Moment) -> None:
         raise RefusedError("halted", f"action is halted by {moment.halted_by}")
     if abs(moment.skew_ms) > SKEW_MAX_MS:
         raise RefusedError("clock_skew", f"this clock is {moment.skew_ms} ms off the broker's")
+    _check_expiry(command, moment)
+
+
+def _check_expiry(command: Command, moment: Moment) -> None:
     if moment.clock_ms - moment.skew_ms > command.expires_ms:
         raise ExpiredError(f"expired {moment.clock_ms - moment.skew_ms - command.expires_ms} ms ago")
 

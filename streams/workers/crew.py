@@ -67,6 +67,8 @@ class Worker:
         self.errors = 0
         self.started_ms = 0
         self.unanswered = 0
+        self.wanted = asyncio.Event()
+        """Set when its next process is to begin at once."""
 
     @property
     def pid(self) -> int:
@@ -128,6 +130,11 @@ class Crew:
         self._keeps_spares: asyncio.Task[None] | None = None
 
     @property
+    def places(self) -> tuple[Worker, ...]:
+        """Workers of roles."""
+        return self._places
+
+    @property
     def workers(self) -> tuple[Worker, ...]:
         """Workers of roles and guests."""
         return (*self._places, *self._guests)
@@ -148,7 +155,10 @@ class Crew:
 
     def choose(self, action: str) -> Worker | None:
         """Return the least busy worker whose role runs an action; None when none is up."""
-        role = role_of(action)
+        return self.of_role(role_of(action))
+
+    def of_role(self, role: str) -> Worker | None:
+        """Return the least busy worker of a role; None when none is up."""
         able = [one for one in self._places if one.role == role and one.process is not None and not self._leaving]
         return min(able, key=lambda one: len(one.running), default=None)
 
@@ -157,6 +167,17 @@ class Crew:
         worker.running[run.command.id] = time.monotonic() + timeout_ms / 1000 + OVERTIME_SECONDS
         self._send(worker, pack(run))
         _tell_guest(worker, "busy")
+
+    def ask(self, worker: Worker) -> None:
+        """Ask a worker for a sign of life."""
+        worker.unanswered += 1
+        self._send(worker, pack(Ping(0)))
+
+    def replace(self, worker: Worker) -> None:
+        """End a worker's process, if it has one, and have its next one begin without a pause."""
+        worker.wanted.set()
+        if worker.process is not None:
+            kill(worker.process)
 
     def invite(self, guest: Guest) -> None:
         """Begin a guest's one process; its ``news`` say what becomes of it."""
@@ -207,7 +228,10 @@ class Crew:
                 worker.errors += 1
                 seconds = pause.after(began)
                 telemetry.child_restarted(worker.name, status, seconds)
-                await asyncio.sleep(seconds)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(seconds):
+                        await worker.wanted.wait()
+                worker.wanted.clear()
 
     async def _visit(self, guest: Guest) -> None:
         try:

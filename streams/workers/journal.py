@@ -8,8 +8,9 @@ transaction that takes the commands in.
 Beside the commands stand the specialists that are held here, from before their process begins to their last report, and
 the reports that nobody was told yet. A manager that comes after a crash finds who was lost.
 
-``received`` and ``reported`` are written without waiting for the disk: SQLite's log keeps their order, the next step
-that waits takes them along, and if power fails before it, what is lost is read, or told, once more.
+``received``, ``reported`` and the ends of errands (which are never ``started``) are written without waiting for the
+disk: SQLite's log keeps their order, the next step that waits takes them along, and if power fails before it, what is
+lost is read, told, or run, once more.
 """
 
 from __future__ import annotations
@@ -157,6 +158,14 @@ class Journal:
             for finding in findings if ended else ():
                 self._say(finding.service, finding)
         return ended
+
+    def end_errands(self, outcomes: Sequence[OutcomeReported]) -> int:
+        """Write down how errands ended, which may run again; return how many had no end already."""
+        rows = [(ENDED, msgspec.msgpack.encode(one), one.command_id, RECEIVED) for one in outcomes]
+        with _Unhurried(self._db):
+            return self._db.executemany(
+                "UPDATE commands SET state = ?, outcome = ? WHERE id = ? AND state = ?", rows
+            ).rowcount
 
     # ----------------------------------------------------------------------------------------- specialists, reports
 

@@ -26,7 +26,9 @@ from streams.workers.appends import Appends
 from streams.workers.checks import ExpiredError, Moment, check
 from streams.workers.clock import now_ms
 from streams.workers.crew import Crew, Timing
+from streams.workers.errands import Errand, Errands, is_errand
 from streams.workers.frames import Ended, Run
+from streams.workers.healing import Heal, heal
 from streams.workers.intake import Intake
 from streams.workers.journal import RECEIVED, STARTED, Entry, Journal
 from streams.workers.members import Release, Spawn
@@ -39,7 +41,7 @@ from streams.workers.telling import Telling
 
 PARALLEL_MAX: Final = 4
 LOOKS_MAX: Final = 16
-AT_ONCE: Final = frozenset({"spawn", "release"})
+AT_ONCE: Final = frozenset({"spawn", "release", "heal"})
 """Kinds of commands that wait for nothing."""
 TRIES_MAX: Final = 5
 """A repeatable command whose worker dies this often is in doubt: it may be what kills the worker."""
@@ -96,11 +98,13 @@ class Pool:
         self._pulse = Pulse(log, topics.heartbeats, host.name)
         self._work = asyncio.Event()
         self._telling = Telling(log, topics.inbox_workers, journal, host.name, self._skew_ms)
-        self.crew = Crew(host.workers_per_role, host.timing, self._on_ended, self._on_lost, self._work.set)
+        self.crew = Crew(host.workers_per_role, host.timing, self._on_ended, self._on_lost, self._on_ready)
+        self._errands = Errands(self.crew, self._check, self._run, self._telling.end_errands)
         self._specialists = Specialists(host.name, self.crew, journal, self._skew_ms, self._end, self._telling.news.set)
         self._probes = Probes(host.name, host.checkpoints, self._skew_ms, self._telling.probe, host.tool_path)
         self._waiting: dict[str, Entry] = {}
         self._under_way: dict[str, Entry] = {}
+        self._healing: set[asyncio.Task[None]] = set()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until ``stop`` is set, then finish what is under way and leave.
@@ -147,9 +151,15 @@ class Pool:
     async def _read(self) -> None:
         while True:
             taken = await self._intake.take()
-            self._waiting |= {entry.command.id: entry for entry in taken}
-            if taken:
-                self._work.set()
+            self._take(taken)
+
+    def _take(self, entries: Sequence[Entry]) -> None:
+        """Let errands out at once, and the rest wait for its turn."""
+        self._errands.take(entry for entry in entries if is_errand(entry.command))
+        others = {entry.command.id: entry for entry in entries if not is_errand(entry.command)}
+        self._waiting |= others
+        if others:
+            self._work.set()
 
     async def _act(self) -> None:
         """Start what may start, whenever something changed."""
@@ -201,7 +211,7 @@ class Pool:
         """
         command = entry.command
         try:
-            order = check(command, self._moment())
+            order = self._check(command)
         except RefusedError as error:
             telemetry.command_refused(command.id, f"{error.code}: {error}")
             self._turn_down(entry, "refused", error.code)
@@ -210,7 +220,7 @@ class Pool:
             self._turn_down(entry, "expired", "expired")
             return True
         if not isinstance(order, Order):
-            self._call_or_release(entry, order)
+            self._do_at_once(entry, order)
             return True
         if not order.repeatable and self._is_older_than_journal(entry):
             self._end(entry, "in_doubt", Result(ok=False, code="journal_new", effect="unknown"))
@@ -231,7 +241,24 @@ class Pool:
         started = self._journal.start(entry.command.id)
         return entry._replace(state=STARTED, tries=entry.tries + 1) if started else None
 
-    def _call_or_release(self, entry: Entry, asked: Spawn | Release) -> None:
+    def _heal(self, entry: Entry) -> None:
+        """Replace dead and hung workers, beside everything else; the next heartbeats say who has a new process."""
+        started = self._start(entry)
+        if started is not None:
+            task = asyncio.get_running_loop().create_task(self._healed(started))
+            self._healing.add(task)
+            task.add_done_callback(self._healing.discard)
+
+    async def _healed(self, entry: Entry) -> None:
+        began_ms = now_ms()
+        result = await heal(self.crew)
+        await self._pulse.beat(self.crew.workers)
+        self._end(entry, "done", result, times_ms=(began_ms, now_ms()))
+
+    def _do_at_once(self, entry: Entry, asked: Spawn | Release | Errand | Heal) -> None:
+        if isinstance(asked, Heal):
+            self._heal(entry)
+            return
         if self._host.dry_run:
             telemetry.action_logged(entry.command.id, entry.command.action, entry.command.service)
             self._turn_down(entry, "refused", "dry_run")
@@ -241,7 +268,7 @@ class Pool:
             return
         if isinstance(asked, Spawn):
             self._specialists.call(started, asked)
-        else:
+        elif isinstance(asked, Release):
             self._specialists.release(started, asked)
 
     def _turn_down(self, entry: Entry, status: str, code: str) -> None:
@@ -251,6 +278,9 @@ class Pool:
 
     def _skew_ms(self) -> int:
         return self._pulse.skew_ms or 0
+
+    def _check(self, command: Command) -> Order | Spawn | Release | Errand | Heal:
+        return check(command, self._moment())
 
     def _moment(self) -> Moment:
         directory = self._view.directory
@@ -293,7 +323,7 @@ class Pool:
 
     def _on_ended(self, worker: str, ended: Ended) -> None:
         entry = self._under_way.pop(ended.command_id, None)
-        if entry is None:
+        if self._errands.ended(worker, ended) or entry is None:
             return
         telemetry.actions_running(len(self._under_way))
         command = entry.command
@@ -302,10 +332,15 @@ class Pool:
         if ended.result.detail:
             telemetry.handled("action", f"{command.action} {command.service}: {ended.result.detail}")
         self._end(entry, ended.status, ended.result, worker, (ended.started_ms, ended.finished_ms))
-        if ended.started_ms and command.kind == "recovery":
+        if ended.started_ms and command.kind != "look":
             self._probes.boost(command.service)
 
+    def _on_ready(self) -> None:
+        self._errands.give()
+        self._work.set()
+
     def _on_lost(self, worker: str, command_ids: Sequence[str]) -> None:
+        self._errands.lost(command_ids)
         for command_id in command_ids:
             entry = self._under_way.pop(command_id, None)
             if entry is not None:
@@ -316,12 +351,14 @@ class Pool:
     def _recover(self) -> None:
         """Take up what the journal says is not over; no worker of an earlier manager acts on it any more."""
         for entry in self._journal.unfinished():
-            if entry.state == STARTED and entry.command.kind in AT_ONCE:
+            if entry.state == STARTED and entry.command.kind == "heal":
+                self._end(entry, "done", Result(ok=True, code="pool_restarted", effect="none"))
+            elif entry.state == STARTED and entry.command.kind in AT_ONCE:
                 self._specialists.recover(entry)
             elif entry.state == STARTED:
                 self._again_or_in_doubt(entry, "", blamed=False)
             else:
-                self._waiting[entry.command.id] = entry
+                self._take([entry])
         self._specialists.bury()
         self._work.set()
 

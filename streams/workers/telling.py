@@ -6,7 +6,7 @@ All but probes is written down first and told after: whoever comes after a crash
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from streams import telemetry
@@ -14,6 +14,7 @@ from streams.codec import encode
 from streams.core.events import OutcomeReported, ProbeReported
 from streams.core.reports import FindingReported
 from streams.ports import Log, Outgoing
+from streams.workers.errands import Over
 from streams.workers.journal import Entry, Journal
 from streams.workers.results import Result
 
@@ -35,21 +36,7 @@ class Telling:
         self, entry: Entry, status: str, result: Result, worker: str = "", times_ms: tuple[int, int] = NO_TIMES
     ) -> None:
         """Write down the one end of a command, and what it found; times are of this host's clock, 0 when not run."""
-        skew_ms = self._skew_ms()
-        started_ms, finished_ms = (at_ms and at_ms - skew_ms for at_ms in times_ms)
-        outcome = OutcomeReported(
-            command_id=entry.command.id,
-            command_seq=entry.command.seq,
-            host=self._host,
-            worker=worker,
-            status=status,
-            ok=result.ok,
-            code=result.code,
-            effect=result.effect,
-            started_ms=started_ms,
-            finished_ms=finished_ms,
-            skew_ms=skew_ms,
-        )
+        outcome = self._outcome(Over(entry, status, result, worker, times_ms))
         findings = [
             FindingReported(
                 command_id=entry.command.id,
@@ -58,13 +45,38 @@ class Telling:
                 worker=worker,
                 code=code,
                 value=value,
-                at_ms=finished_ms,
+                at_ms=outcome.finished_ms,
             )
             for code, value in result.findings.items()
         ]
         if self._journal.end(outcome, findings):
             telemetry.outcome_reported(status, ok=result.ok)
         self.news.set()
+
+    def end_errands(self, ended: Sequence[Over]) -> None:
+        """Write down the ends of errands, all at once."""
+        outcomes = [self._outcome(over) for over in ended]
+        self._journal.end_errands(outcomes)
+        for outcome in outcomes:
+            telemetry.outcome_reported(outcome.status, ok=outcome.ok)
+        self.news.set()
+
+    def _outcome(self, over: Over) -> OutcomeReported:
+        skew_ms = self._skew_ms()
+        started_ms, finished_ms = (at_ms and at_ms - skew_ms for at_ms in over.times_ms)
+        return OutcomeReported(
+            command_id=over.entry.command.id,
+            command_seq=over.entry.command.seq,
+            host=self._host,
+            worker=over.worker,
+            status=over.status,
+            ok=over.result.ok,
+            code=over.result.code,
+            effect=over.result.effect,
+            started_ms=started_ms,
+            finished_ms=finished_ms,
+            skew_ms=skew_ms,
+        )
 
     async def run(self) -> None:
         """Tell whatever there is, for ever."""

@@ -24,6 +24,7 @@ from streams.core.commands import command_sha256
 from streams.core.events import Command
 from streams.workers import limits, sandbox
 from streams.workers.clock import now_ms
+from streams.workers.errands import answer, is_errand
 from streams.workers.frames import Become, Ended, Frames, Hold, Leave, Ping, Pong, Request, Run, pack
 from streams.workers.orders import Order, RefusedError, order_of
 from streams.workers.results import Result
@@ -53,6 +54,7 @@ class Worker:
 
     def _become(self, name: str) -> None:
         """Work under a name from now on; the kernel shows its first 15 letters."""
+        self._name = name
         self._actions = abilities(name)
         self._specialist = teams().specialist(name)
         ctypes.CDLL(None).prctl(PR_SET_NAME, name.encode())
@@ -97,11 +99,23 @@ class Worker:
 
     def _take(self, run: Run) -> None:
         """Begin a command; looks of a specialist one by one, because each may hold all of what it was given."""
-        if self._specialist is None or run.command.kind != "look":
+        if is_errand(run.command):
+            self._answer(run)
+        elif self._specialist is None or run.command.kind != "look":
             self._begin(run)
         else:
             self._looks.append(run)
             self._look()
+
+    def _answer(self, run: Run) -> None:
+        """Answer an errand, here and now."""
+        command, started_ms = run.command, now_ms()
+        try:
+            result = answer(self._name, command)
+        except RefusedError as error:
+            self._end(command.id, "refused", Result(ok=False, code=error.code, effect="none", detail=str(error)))
+        else:
+            self._end(command.id, "done", result, started_ms)
 
     def _look(self) -> None:
         while self._looks and not any(child.order.action.looks for child, _ in self._children.values()):

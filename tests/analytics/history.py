@@ -119,6 +119,10 @@ class History:
             **parts,  # type: ignore[arg-type]  # the named parts of a slice, as the caller gives them
         )
 
+    def next_offset(self, source: str) -> int:
+        """Return the offset of the next record of a source."""
+        return self._ends.get(source, 0)
+
     def say(self, *events: InboxEvent) -> None:
         """Append a slice of an inbox in which some events stand."""
         workers = may_say(self.topics.inbox_workers, events[0])

@@ -11,8 +11,10 @@ from analytics.why import Explanation, Step, why
 from analytics.why_text import render
 from streams.core.errors import InputError
 from streams.core.events import ProbeReported
+from streams.core.requests import MuteSet
 from tests.analytics.archive import archive
 from tests.analytics.history import History, wander
+from tests.analytics.people import answer, escalated
 
 
 def steps_of(explanation: Explanation) -> list[Step]:
@@ -136,3 +138,48 @@ async def test_the_summary_adds_up(told: tuple[History, EventLog]) -> None:
     assert queries.rejects(log).rows() == [("logs", "not JSON", 80)]
     assert queries.latency(log).row(0) == (2, 5, 5, 5)
     assert queries.incidents(log).height == 3
+
+
+async def test_an_escalation_has_the_whole_story(tmp_path: Path) -> None:
+    """From the id of an escalation one gets all decisions of its incident, what people did, and what was not done."""
+    history = History()
+    history.begin()
+    times = {"begin_ms": history.now_ms, "end_ms": history.now_ms + 60_000}
+    history.say(MuteSet(kind="maintenance", service="shop", pattern="", author="ann", reason="release", **times))
+    history.say(MuteSet(kind="silence", service="shop", pattern="", author="bob", reason="", **_later(times)))
+    history.see("shop", "process_crash")
+    history.calm("mail", 120)
+    for _ in range(3):
+        history.see("shop", "process_crash")
+        history.outcome(history.commands[-1], ok=False)
+        history.calm("mail", 150)
+    escalation = escalated(history)
+    answer(history, escalation, "assigned")
+    answer(history, escalation, "resolved", method="manual", reason="by hand")
+    await archive(history, tmp_path)
+    with EventLog(tmp_path) as log:
+        explanation = why(log, escalation.id)
+    steps = {step.kind: step for step in steps_of(explanation)}
+    assert {"mute_set", "incident_opened", "withheld", "commanded", "escalated", "escalation_resolved"} <= steps.keys()
+    assert [one.kind for one in steps["escalated"].then] == ["request_refused", "escalation_resolved"]
+    assert steps["escalation_resolved"].causes[0].text == "escalation_resolved by ann: by hand"
+    undone = [(one.what, one.because) for one in explanation.not_done]
+    assert ("restart", "maintenance said no") in undone
+    assert ("telling anybody", "silence") in undone
+    assert ("what a person asked for", "nobody is named whose it is to be") in undone
+    text = render(explanation)
+    assert "\nnot done\n" in text
+    assert "gate maintenance: said no" in text
+    assert "from logmend.inbox.people/0 offset 1 index 0: mute_set by ann: release" in text
+
+
+def _later(times: dict[str, int]) -> dict[str, int]:
+    return {"begin_ms": times["end_ms"], "end_ms": times["end_ms"] + 3_600_000}
+
+
+async def test_what_was_refused_is_not_done(told: tuple[History, EventLog]) -> None:
+    """An incident that a gate holds back says what it would have done and which gate said no."""
+    history, log = told
+    held = next(one for one in history.decisions if one.kind == "withheld")
+    (undone,) = [one for one in why(log, held.incident).not_done if one.seq == held.seq and "said no" in one.because]
+    assert "not_halted" in undone.because

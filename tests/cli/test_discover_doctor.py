@@ -183,3 +183,15 @@ def test_the_name_of_the_author_is_this_user_at_this_host(monkeypatch: pytest.Mo
     monkeypatch.setenv("LOGNAME", "ada")
     assert steering.named("", Settings(data_dir=tmp_path, host="h")) == "ada@h"
     assert steering.named("bob", Settings(data_dir=tmp_path, host="h")) == "bob"
+
+
+def test_doctor_looks_at_the_advisors_settings(tmp_path: Path) -> None:
+    """No model is good, and one that can be asked; one that lacks its address, price or key is bad. None is asked."""
+    base = Settings(data_dir=tmp_path)
+    own = {"advise_provider": "openai", "advise_model": "m", "advise_url": "http://127.0.0.1:1/v1"}
+    free = {"advise_usd_in": 0.0, "advise_usd_out": 0.0}
+    assert states("advisors", base) == {doctor.GOOD}
+    assert states("advisors", base.model_copy(update={**own, **free})) == {doctor.GOOD}
+    assert states("advisors", base.model_copy(update=own)) == {doctor.BAD}
+    assert states("advisors", base.model_copy(update={"advise_provider": "anthropic"})) == {doctor.BAD}
+    assert states("advisors", base.model_copy(update={"advise_provider": "command"})) == {doctor.BAD}

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,7 +17,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from streams.cli import comparing, main, steering
-from streams.codec import encode
+from streams.codec import decode, encode
+from streams.core.beside import Evidence
 from streams.core.events import Slice, Took
 from streams.ports import Outgoing, Record, TopicPartition
 from streams.runtime.admin import create_topics
@@ -64,7 +67,8 @@ def read(settings: Settings, topic: str, partition: int = 0) -> list[Record]:
 @contextmanager
 def detecting(settings: Settings, stage: str = "detect") -> Iterator[None]:
     """Run a detect process, which takes in what people and producers say, or one of another stage."""
-    environment = {**settings.environment(), NAME_VARIABLE: stage, "PATH": "/usr/bin:/bin"}
+    ours = {NAME_VARIABLE: stage, "PATH": "/usr/bin:/bin", "PYTHONPATH": os.pathsep.join(sys.path)}
+    environment = {**settings.environment(), **ours}
     (settings.data_dir / "run").mkdir(exist_ok=True)
     process = subprocess.Popen([sys.executable, "-m", "streams.cli", stage], env=environment)
     try:
@@ -233,3 +237,20 @@ def test_a_dead_broker_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     monkeypatch.setattr("streams.runtime.kafka.CONNECT_S", 0.2)
     found = json.loads(run("doctor", "--json", status=1).stdout)
     assert any("no broker at 127.0.0.1:1" in finding["text"] for finding in found)
+
+
+def test_what_people_ask_for_is_decided_on(fleet: Settings) -> None:
+    """A mute is set and lifted by the id that was told, a task is answered by the pool, and a refusal is an error."""
+    with contextlib.ExitStack() as stages:
+        for stage in ("detect", "decide", "dispatch", "workers"):
+            stages.enter_context(detecting(fleet, stage))
+        said = run("silence", "api", "--for", "1h", "--why", "drill").stdout
+        mute_id = said.split()[1]
+        assert said == f"silence {mute_id} holds for 1h: end it with logmend unmute {mute_id}\n"
+        assert run("unmute", mute_id).stdout == f"{mute_id} is over\n"
+        assert "no such mute is set" in run("unmute", mute_id, status=1).output
+        told = json.loads(run("task", "submit", "--host", fleet.host, "--description", "drill", "--json").stdout)
+        assert (told["host"], told["ended"]) == (fleet.host, "done ok alive")
+        assert run("heal").stdout == "the pool: done ok all_well\n"
+    kept = [decode(record.value or b"") for record in read(fleet, fleet.topics.evidence)]
+    assert [one.text for one in kept if isinstance(one, Evidence)] == ["drill"]

@@ -9,6 +9,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from streams.catalogue import strategies
+from streams.core.advice import ADVISORS
 from streams.core.chain import sha256_of
 from streams.core.config import Inventory, Policy
 from streams.core.events import HEALTH_METRICS, SAMPLE_KINDS, SEVERITIES, Decision, Fact, Sample, Tally, Ticked
@@ -71,6 +72,7 @@ class Chronicle(World):
             (self.look, 4),
             (self.end, 5),
             (self.say_of_a_plan, 2),
+            (self.advise, 2),
             (self.decide, 2),
             (self.switch, 1),
             (self.govern, 1),
@@ -191,6 +193,24 @@ class Chronicle(World):
             self.found(one.id, code, self.number(), service=one.service)
         else:
             self.specialist(one.reason.split()[0], self.chance.choice(("running", "dead", "spawned", "failed")))
+
+    def advise(self) -> None:
+        """Report who would answer, or give an opinion on one of the newest questions."""
+        draw = self.chance.choice
+        asked = [one for one in self.decisions[-200:] if one.kind == "advice_asked"]
+        if not asked or self.chance.random() < 0.3:
+            self.advisors(*ADVISORS[: draw((1, 3, 3, 3))], host=draw(("h1", "h1", "h2")))
+            return
+        question = draw(asked[-3:])
+        self.opine(
+            draw((*ADVISORS, "unheard of")),
+            draw([*(one.action for one in question.options), "", "unheard.of"]),
+            self.number() if self.absurd else self.chance.random(),
+            question_id=question.id,
+            suspect=draw(SERVICES),
+            cause=draw((*CATEGORY, "")),
+            latency_ms=self.time(),
+        )
 
     def decide(self) -> None:
         """Answer an approval request."""

@@ -9,6 +9,8 @@ import pytest
 from tests.core.chronicle import Chronicle
 
 TOLD = {
+    "advice_settled",
+    "advised",
     "alerted",
     "anomaly_began",
     "assessed",

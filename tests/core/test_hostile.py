@@ -141,6 +141,8 @@ def test_made_up_kinds_of_probes_change_nothing() -> None:
         ({"command_ttl_ms": 2**63 - 1}, "command_ttl_ms is not in"),
         ({"attempts_max": -1}, "attempts_max is not in"),
         ({"blast_radius_share": 1.5}, "is a share"),
+        ({"advice_confidence_min": 1.5}, "is a share"),
+        ({"advice_wait_three_ms": -1}, "advice_wait_three_ms is not in"),
     ],
 )
 def test_policy_that_would_break_the_fold_is_refused(fields: dict[str, Any], says: str) -> None:

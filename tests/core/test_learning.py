@@ -6,10 +6,13 @@ from collections.abc import Iterable
 
 import pytest
 
+from streams.catalogue import strategies
 from streams.core import learning
+from streams.core.config import Policy
 from streams.core.experience import Experience, LessonSpec
-from streams.core.learning import Lessons, Where, mean, variance
+from streams.core.learning import TAUGHT_MIN, Lessons, Where, mean, variance
 from streams.core.num import draw
+from streams.core.strategy import posterior_of
 
 PRIOR = (1.0, 1.0)
 KEEP = 0.0
@@ -59,7 +62,7 @@ def elsewhere(successes: int, failures: int) -> Lessons:
         successes=successes,
         failures=failures,
     )
-    return Lessons(told=Experience(lessons=(spec,)).told())
+    return Lessons(elsewhere=Experience(lessons=(spec,)).told())
 
 
 def test_what_others_learnt_weighs_ten_outcomes_at_most() -> None:
@@ -157,3 +160,25 @@ def test_what_is_learnt_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert list(lessons.known) == ["a|process", "b|process"]
     assert list(lessons.verbs) == ["a|restart", "b|restart"]
     assert {key: way.outcomes for key, way in lessons.ways.items()} == {"a|swarm": 2, "b|swarm": 1}
+
+
+def test_a_taught_fix_begins_as_a_shipped_one_and_outcomes_change_it() -> None:
+    """Its confidence is 0.7 at least, the posterior of the action rests on it, and a failure lowers that."""
+    lessons, catalogue, here = Lessons(), strategies(), where()
+
+    def believed() -> float:
+        return mean(posterior_of(catalogue, lessons, Policy(), here, "process.stop"))
+
+    before = believed()
+    assert lessons.teach(here, "process.stop", 0.3) == TAUGHT_MIN
+    assert lessons.teach(here, "process.stop", 0.95) == believed() == 0.95 > before
+    lessons.learn(here, "process.stop", success=False, forgetting=KEEP)
+    assert believed() < 0.95
+
+
+def test_what_is_taught_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond the limit no fix of another pattern is taught, and the answer says so."""
+    monkeypatch.setattr(learning, "CONTEXTS_MAX", 1)
+    lessons = Lessons()
+    confidences = [lessons.teach(where(pattern=name), "process.stop", 0.9) for name in ("a", "b", "a")]
+    assert (confidences, list(lessons.taught)) == ([0.9, 0.0, 0.9], ["a|process"])

@@ -13,6 +13,7 @@ from streams.core.events import Decision, Ticked
 from streams.core.inventory import ProbeSpec
 from streams.core.kinds import SENDING_KINDS
 from streams.core.learning import Lesson
+from streams.core.requests import HealRequested, TaskSubmitted
 from tests.core.team import (
     CALLED,
     POLICY,
@@ -206,6 +207,8 @@ def test_commands_of_all_kinds_form_one_chain() -> None:
     """Every decision that sends a command names the one before it."""
     world = a_world()
     world.outcome(acted(world).id)
+    world.say(TaskSubmitted(task_id="t", role="critic", action="", service="", description_sha256="", author="ada"))
+    world.say(HealRequested(author="ada", reason=""))
     sent = [one for one in world.decisions if one.kind in SENDING_KINDS]
     assert {one.kind for one in sent} == set(SENDING_KINDS)
     assert [one.command.previous_seq for one in sent if one.command] == [-1, *(one.seq for one in sent[:-1])]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from streams.catalogue import strategies
+from streams.core.advice import ADVISORS, AdvisorsReported, OpinionGiven
 from streams.core.config import Config, canonical, sha256
 from streams.core.events import (
     ActionHalted,
@@ -237,6 +238,34 @@ class World:
             "at_ms": self.ms,
         }
         return self.say(FindingReported(**{**values, **fields}), "workers")
+
+    def advisors(self, *names: str, host: str = "h1") -> list[Decision]:
+        """Report who would answer on a host: all three when none is named."""
+        event = AdvisorsReported(host=host, provider="recorded", model="m", advisors=names or ADVISORS, at_ms=self.ms)
+        return self.say(event, "advice")
+
+    def opine(self, advisor: str, action: str, confidence: float = 0.9, **fields: Any) -> list[Decision]:
+        """Give an opinion on the question that was asked last."""
+        asked = [one.id for one in self.decisions if one.kind == "advice_asked"]
+        values: dict[str, Any] = {
+            "question_id": asked[-1] if asked else "",
+            "advisor": advisor,
+            "provider": "recorded",
+            "model": "m",
+            "source": "model",
+            "action": action,
+            "suspect": "",
+            "cause": "",
+            "confidence": confidence,
+            "code": "",
+            "asked_ms": self.ms,
+            "latency_ms": 1_500,
+            "tokens_in": 900,
+            "tokens_out": 100,
+            "cost_microusd": 4_000,
+            "answer_sha256": "",
+        }
+        return self.say(OpinionGiven(**{**values, **fields}), "advice")
 
     def wait(self, seconds: float) -> list[Decision]:
         """Let time pass, with a tick each second while a timer is open."""

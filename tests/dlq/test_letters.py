@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.cli.letters import IN_DOUBT, REPLAYED, WAITING, Listing, listed, preview
 from streams.ingest.formats.reasons import remedy
+from streams.ingest.letters import IN_DOUBT, REPLAYED, WAITING, Listing, listed, preview
 from streams.ingest.redact import Redactor
 from streams.ports import Outgoing
 from tests.dlq.test_replay import TOPICS, DyingError, Mortal, letter, log_of, replay, which
@@ -72,7 +72,7 @@ def test_every_count_says_what_to_do() -> None:
 
 def test_reasons_without_end_are_counted_together(monkeypatch: pytest.MonkeyPatch) -> None:
     """However many different reasons there are, the list of them stays short."""
-    monkeypatch.setattr("streams.cli.letters.REASONS_MAX", 3)
+    monkeypatch.setattr("streams.ingest.letters.REASONS_MAX", 3)
     counts = listing(log_of(*(letter(n, reason=f"inbox: {n}") for n in range(10)))).counts
     assert {one.reason: one.letters for one in counts} == {"inbox: 0": 1, "inbox: 1": 1, "inbox: 2": 1, "others": 7}
 

@@ -10,8 +10,17 @@ from aiokafka.partitioner import murmur2
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.cli.letters import ARE_IN_DOUBT, NO_PRODUCERS, NO_VALUE, PARTLY_READ, WERE_PUT_BACK, Chosen, Which, choose
 from streams.core.errors import InputError
+from streams.ingest.letters import (
+    ARE_IN_DOUBT,
+    NO_PRODUCERS,
+    NO_VALUE,
+    PARTLY_READ,
+    WERE_PUT_BACK,
+    Chosen,
+    Which,
+    choose,
+)
 from streams.ports import Outgoing, TopicPartition
 from streams.runtime import dead_letters
 from streams.runtime.dead_letters import DONE, INTENT, REPLAYED, Marks, Replay, read_letter, read_mark, scan

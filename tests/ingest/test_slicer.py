@@ -4,6 +4,7 @@ import msgspec
 import pytest
 
 from streams import codec
+from streams.core.advice import AdvisorsReported, OpinionGiven
 from streams.core.events import (
     ActionHalted,
     ActionResumed,
@@ -14,6 +15,7 @@ from streams.core.events import (
     OutcomeReported,
     ProbeReported,
 )
+from streams.core.requests import EscalationAnswered, HealRequested, MuteLifted, MuteSet, TaskSubmitted
 from streams.ingest.counting import NAMED_PER_RECORD_MAX
 from streams.ingest.gather import SLICE_BYTES_MAX
 from streams.ingest.lines import CHECK_EVERY_LINES, RECORD_LINES_MAX
@@ -39,6 +41,32 @@ CONFIG = ConfigApplied(kind="policy", sha256="", author="ann", body=b"{}")
 HALTED = ActionHalted(author="ann", reason="drill")
 RESUMED = ActionResumed(author="ann", reason="over")
 APPROVAL = ApprovalGiven(decision_id="1-2-0", command_sha256="", approved=True, author="ann", reason="")
+ASKED: list[InboxEvent] = [
+    EscalationAnswered(escalation_id="1-2-0", step="noted", assignee="", method="", author="ann", reason="seen"),
+    MuteSet(kind="silence", service="", pattern="", begin_ms=1, end_ms=2, author="ann", reason=""),
+    MuteLifted(mute_id="1-2-0", author="ann", reason=""),
+    TaskSubmitted(task_id="t", role="executor", action="", service="", description_sha256="", author="ann"),
+    HealRequested(author="ann", reason=""),
+]
+ADVISORS = AdvisorsReported(host="h", provider="recorded", model="m", advisors=("proven_fix",), at_ms=1)
+OPINION = OpinionGiven(
+    question_id="1-2-0",
+    advisor="proven_fix",
+    provider="recorded",
+    model="m",
+    source="model",
+    action="process.restart",
+    suspect="api",
+    cause="process_crash",
+    confidence=0.9,
+    code="",
+    asked_ms=1,
+    latency_ms=1,
+    tokens_in=1,
+    tokens_out=1,
+    cost_microusd=1,
+    answer_sha256="",
+)
 
 
 def test_equal_detections_merge() -> None:
@@ -191,13 +219,13 @@ def test_inbox_rejects() -> None:
     ("topic", "heard"),
     [
         (Topics().inbox_workers, [OUTCOME, PROBE]),
-        (Topics().inbox_people, [CONFIG, HALTED, RESUMED, APPROVAL]),
-        (Topics().inbox_advice, []),
+        (Topics().inbox_people, [CONFIG, HALTED, RESUMED, APPROVAL, *ASKED]),
+        (Topics().inbox_advice, [ADVISORS, OPINION]),
     ],
 )
 def test_each_inbox_has_its_own_events(topic: str, heard: list[InboxEvent]) -> None:
     """What belongs into another inbox is a reject and a dead letter: who may write here may not say that."""
-    said = [OUTCOME, PROBE, CONFIG, HALTED, RESUMED, APPROVAL]
+    said = [OUTCOME, PROBE, CONFIG, HALTED, RESUMED, APPROVAL, *ASKED, ADVISORS, OPINION]
     result = cut(*(Given(codec.encode(event), offset=n, topic=topic) for n, event in enumerate(said)))
     piece = only(result)
     assert [message.event for message in piece.messages] == heard
@@ -220,6 +248,13 @@ def test_long_texts_stay_out_of_the_facts() -> None:
         (2, "inbox: text of 1001 characters, at most 1000"),
         (3, "inbox: text of 5000 characters, at most 1000"),
     ]
+
+
+def test_texts_of_a_list_count_together() -> None:
+    """A message that names more than fits in 1000 characters is a reject, however short each name is."""
+    long = msgspec.structs.replace(ADVISORS, advisors=("x" * 10,) * 101)
+    result = cut(Given(codec.encode(long), topic=Topics().inbox_advice))
+    assert [reason for _, reason in result.dead] == ["inbox: text of 1010 characters, at most 1000"]
 
 
 def test_holes_and_repeats() -> None:

@@ -14,8 +14,8 @@ from lab.health import wait_until
 from lab.site import Site
 from streams.catalogue import strategies
 from streams.catalogue.patterns import patterns
-from streams.core.acting import _arguments
 from streams.core.config import Inventory, check
+from streams.core.sending import arguments_for
 from streams.ingest.classifying import Classifier
 from streams.ingest.matcher import shipped
 
@@ -71,7 +71,7 @@ def test_the_pools_own_action_heals(whole: Site, name: str) -> None:
     fault = make(name, whole)
     spec = declared.spec(whole, fault.acted_on())
     with broken(fault):
-        arguments = {one.name: one.value for one in _arguments(fault.heals, spec, fault.pattern)}
+        arguments = {one.name: one.value for one in arguments_for(fault.heals, spec, fault.pattern)}
         result = control.act(whole, fault.acted_on(), fault.heals, **arguments)
         assert result.ok, result
         assert control.wait(fault.is_healthy, 15.0)

@@ -74,4 +74,5 @@ def test_a_fault_may_join_an_incident_that_is_still_open() -> None:
 
 def test_an_incident_that_went_to_a_person_says_so() -> None:
     """What kept it from being healed is in the note."""
-    assert told(HEALED[0], decision("escalated", 5000)).note == "escalated: why"
+    story = told(HEALED[0], decision("escalated", 5000))
+    assert (story.note, story.escalated) == ("escalated: why", True)

@@ -50,7 +50,7 @@ def role(path: Path) -> str:
 
 def test_there_is_a_unit_for_every_kind_of_process() -> None:
     """What ``logmend up`` starts, systemd can start."""
-    assert {role(path) for path in SERVICES} == set(ROLES)
+    assert {role(path) for path in SERVICES} == {*ROLES, "advise", "notify", "web"}
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
@@ -87,7 +87,7 @@ def test_every_process_is_without_privilege_and_writes_to_its_data_only(path: Pa
 def test_the_healing_side_is_limited(path: Path) -> None:
     """What acts and what watches can't take the host with it."""
     found = {name: value for name, value in keys(path).items() if name in HEALING}
-    assert found == (HEALING if role(path) in {"workers", "host"} else {})
+    assert found == (HEALING if role(path) in {"workers", "host", "advise"} else {})
 
 
 @pytest.mark.parametrize("path", SERVICES, ids=lambda path: path.name)

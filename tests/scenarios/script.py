@@ -11,7 +11,12 @@
     outcome api ok | failed | refused | expired | in_doubt
     specialist NAME running | waiting | done | failed | released
     look TOPIC ok | failed | refused  CODE=VALUE is what it found; survey, propose and verify are topics too
+    advisors all | none            who would answer now
+    opine ADVISOR ACTION sure=0.9 suspect=SERVICE cause=PATTERN    on the newest question; nothing code=WORD: abstains
     halt | resume | approve api | deny api | wait SECONDS
+    escalation api acknowledged | assigned | noted | resolved   method=ACTION_OR_WORD assignee=NAME reason=WORD
+    silence api SECONDS | maintenance api SECONDS   an api* stands for all that begin so; unmute api
+    task ID ROLE | task ID - service=api action=ACTION   taskended ID; heal
 
 The last line is the head of the hash chain: any change of any byte of any decision shows.
 """
@@ -26,7 +31,9 @@ import msgspec
 from streams.core.config import Inventory, Policy
 from streams.core.events import Decision, Tally
 from streams.core.inventory import ServiceSpec
+from streams.core.requests import HealRequested
 from streams.ingest.masking import template_id
+from tests.core import asking
 from tests.core.world import World, spec
 
 QUIET: Final = {"assessed"}
@@ -53,6 +60,8 @@ def _show(decision: Decision) -> str:
         words += [decision.command.action, f"attempt={decision.command.attempt}"]
     if decision.kind in {"planned", "synchronised", "plan_ended"}:
         words.append(decision.strategy)
+    if decision.kind in {"advised", "advice_settled"}:
+        words.append(f"{decision.confidence:.2f}")
     if decision.kind == "alerted":
         words.append(decision.severity)
     if decision.kind in {"rate_surged", "template_surging"}:
@@ -98,8 +107,17 @@ class Stage:
             "outcome": lambda: self._outcome(*plain),
             "specialist": lambda: self.world.specialist(*plain),
             "look": lambda: self._look(*plain, found=given),
+            "advisors": lambda: self.world.advisors(*({"all": (), "none": ("nobody",)}[plain[0]])),
+            "opine": lambda: self._opine(*plain, **given),
             "approve": lambda: self.world.answer(self._last(plain[0], "approval_requested"), approved=True),
             "deny": lambda: self.world.answer(self._last(plain[0], "approval_requested"), approved=False),
+            "escalation": lambda: asking.answer(self.world, self._last(plain[0], "escalated").id, plain[1], **given),
+            "silence": lambda: asking.mute(self.world, service=plain[0], seconds=int(plain[1])),
+            "maintenance": lambda: asking.mute(self.world, "maintenance", service=plain[0], seconds=int(plain[1])),
+            "unmute": lambda: asking.lift(self.world, self._last(plain[0], "mute_set").id),
+            "task": lambda: asking.task(self.world, plain[0], role=plain[1].replace("-", ""), **given),
+            "taskended": lambda: self.world.outcome(self._given(plain[0]).id, code="alive"),
+            "heal": lambda: self.world.say(HealRequested(author="ada", reason="")),
             "halt": self.world.halt,
             "resume": self.world.resume,
             "wait": lambda: self.world.wait(float(plain[0])),
@@ -142,6 +160,9 @@ class Stage:
         status = "done" if how in {"ok", "failed"} else how
         return self.world.outcome(self._last(service, "commanded").id, status=status, ok=how == "ok")
 
+    def _opine(self, advisor: str, action: str, sure: str = "0", **given: str) -> list[Decision]:
+        return self.world.opine(advisor, action.replace("nothing", ""), float(sure), **given)
+
     def _look(self, topic: str, how: str, *, found: dict[str, str]) -> list[Decision]:
         look = next(
             one for one in reversed(self.world.decisions) if one.kind == "looked" and one.reason.startswith(f"{topic} ")
@@ -151,6 +172,9 @@ class Stage:
             decided += self.world.found(look.id, code, float(value), service=look.service)
         status = "done" if how in {"ok", "failed"} else how
         return decided + self.world.outcome(look.id, status=status, ok=how == "ok")
+
+    def _given(self, task_id: str) -> Decision:
+        return next(d for d in self.world.decisions if d.kind == "task_given" and d.reason.startswith(f"{task_id} "))
 
     def _last(self, service: str, kind: str) -> Decision:
         return next(d for d in reversed(self.world.decisions) if d.kind == kind and d.service == service)

@@ -5,6 +5,8 @@ stateless matcher says of the same records. (b) A fresh fold over the recorded f
 by byte; their numbers are dense and chained; restoring a snapshot anywhere changes nothing. (c) Every command was sent,
 repeats are equal, each ended in exactly one way, and nothing that may not be repeated was done twice. (d) Specialists
 never hold more than they may; when a plan is over, nobody of it is left; when an incident is over, so is its plan.
+(e) What is done was an open option of its decision, and nothing is done while advisors are waited for; of each question
+at most one thing comes, and each advisor is heard on it once.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from msgspec import Struct
 from streams.agents.reading import Chain, decision_of
 from streams.codec import decode_command, decode_fact, decode_inbox, encode
 from streams.core.chain import canonical
+from streams.core.choosing import is_open
 from streams.core.config import Policy, decode_config
 from streams.core.errors import InputError, InvariantError
 from streams.core.events import (
@@ -82,6 +85,7 @@ def judge(recording: Recording) -> list[str]:
             *_refolded(recording, facts, decisions),
             *_commands(recording, decisions, accepted),
             *_plans(decisions, facts, accepted),
+            *_advice(decisions),
         ]
     except (InputError, InvariantError) as error:
         return [f"a reader stops: {error}"]
@@ -308,3 +312,36 @@ def _gone(
 def _events(fact: Fact | None) -> Iterator[InboxEvent]:
     if isinstance(fact, Slice):
         yield from (message.event for message in fact.messages)
+
+
+# ---------------------------------------------------------------------------------------------------------- (e) advice
+
+
+def _advice(decisions: list[Decision]) -> Iterator[str]:
+    waits: dict[str, str] = {}
+    """The question of each incident that waits for advisors."""
+    heard: set[tuple[str, ...]] = set()
+    for one in decisions:
+        if one.kind == "advice_asked":
+            waits[one.incident] = one.id
+            heard.add(("asked", one.id))
+        elif one.kind in {"escalated", "incident_closed", "incident_merged"}:
+            waits.pop(one.incident, None)
+        elif one.kind in {"advised", "advice_settled"}:
+            voice = (one.kind, one.refers_to, one.reason.partition(":")[0] if one.kind == "advised" else "")
+            if voice in heard or ("asked", one.refers_to) not in heard:
+                yield f"(e) decision {one.seq} is {voice} again, or of no question"
+            heard.add(voice)
+            if one.kind == "advice_settled" and waits.pop(one.incident, "") != one.refers_to:
+                yield f"(e) decision {one.seq} settles a question that does not wait"
+        elif one.kind in {"commanded", "approval_requested"}:
+            yield from _chosen(one, waits)
+
+
+def _chosen(one: Decision, waits: Mapping[str, str]) -> Iterator[str]:
+    if one.incident in waits:
+        yield f"(e) decision {one.seq} acts while question {waits[one.incident]} waits"
+    if one.options and one.command is not None:
+        chosen = [option for option in one.options if option.action == one.command.action]
+        if [is_open(option) and option.probability > 0.0 for option in chosen] != [True]:
+            yield f"(e) decision {one.seq} does {one.command.action}, which is none of its open options"

@@ -16,7 +16,8 @@ from streams.agents.detect import DetectEngine, SupersededError
 from streams.agents.dispatch import DispatchEngine
 from streams.ports import Engine, Outgoing, TopicPartition
 from streams.runtime import view
-from tests.sim import cast, oracle, watch
+from tests.sim import advisors, cast, oracle, watch
+from tests.sim.advisors import Advisors
 from tests.sim.broker import Broker, BrokerError, Faults, SimLog, SimSnapshots
 from tests.sim.cast import SESSION_MS, Group, Host, Person, Pool, retrying
 from tests.sim.kernel import Process, World
@@ -131,6 +132,7 @@ class Play:
         self.snapshots = [SimSnapshots(world, luck((0.0, 0.1))) for _ in range(2)]
         self.pool = Pool(world, self.broker, self.broken)
         self.person = Person(world, self.broker)
+        self.advisors = Advisors(world, self.broker)
         self.groups: list[Group] = []
         self.hosts: list[Host] = []
         self.processes: list[Process] = []
@@ -161,6 +163,7 @@ class Play:
             self.processes.append(process)
         self.processes.append(Process(self.world, "pool", retrying(self.pool.run), self.chaos, ()))
         self.processes.append(Process(self.world, "person", retrying(self.person.run), self.chaos, ()))
+        self.processes.append(Process(self.world, "advisors", retrying(self.advisors.run), self.chaos, ()))
 
     def _nonce(self) -> str:
         self._nonces += 1
@@ -312,7 +315,7 @@ def remembering() -> Iterator[None]:
     with ExitStack() as stack:
         for module in (view, decide, oracle):
             stack.enter_context(mock.patch.object(module, "decode_fact", fact))
-        for module in (reading, watch, cast):
+        for module in (reading, watch, cast, advisors):
             stack.enter_context(mock.patch.object(module, "decode_decision", decision))
         yield
 

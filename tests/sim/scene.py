@@ -26,10 +26,11 @@ LOG_PARTITIONS: Final = 2
 SOURCES: Final = (
     *(TopicPartition("logs", partition) for partition in range(LOG_PARTITIONS)),
     TopicPartition("metrics", 0),
+    TopicPartition(TOPICS.inbox_advice, 0),
     TopicPartition(TOPICS.inbox_workers, 0),
     TopicPartition(TOPICS.inbox_people, 0),
 )
-INBOX_WORKERS, INBOX_PEOPLE = SOURCES[-2:]
+INBOX_ADVICE, INBOX_WORKERS, INBOX_PEOPLE = SOURCES[-3:]
 FACTS: Final = TopicPartition(TOPICS.facts, 0)
 DECISIONS: Final = TopicPartition(TOPICS.decisions, 0)
 COMMANDS: Final = TopicPartition(TOPICS.commands, 0)
@@ -152,6 +153,10 @@ def policy(world: World) -> Policy:
         approval_ttl_ms=6_000,
         quiet_close_ms=8_000,
         grouping_wait_ms=300,
+        advice=not world.luck(0.1),
+        advice_wait_one_ms=world.between(500, 5_000),
+        advice_wait_three_ms=world.between(500, 5_000),
+        advice_confidence_min=world.random.choice((0.0, 0.2, 0.5)),
         exploration_rate=0.2,
         automatic_recovery=not world.luck(0.05),
         coordination=not world.luck(0.1),

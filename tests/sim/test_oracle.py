@@ -10,8 +10,11 @@ import msgspec
 import pytest
 
 from streams.codec import decode_command, decode_decision, decode_fact, decode_inbox, encode
-from streams.core.events import Command, OutcomeReported, Slice
+from streams.core.config import Inventory, Policy
+from streams.core.events import Command, Decision, OutcomeReported, Slice
 from streams.ports import Record, TopicPartition
+from tests.core.world import World, of_kind, spec
+from tests.sim import oracle
 from tests.sim.broker import Stored
 from tests.sim.oracle import Recording, judge
 from tests.sim.play import Engines, Play, remembering
@@ -162,3 +165,38 @@ def test_a_fold_that_breaks_a_promise_about_specialists_is_found(what: str, monk
     monkeypatch.setattr(logging.root.manager, "disable", logging.CRITICAL)
     with remembering():
         assert any(claim in line for seed in range(300) for line in judge(_played(seed)))
+
+
+def _advised() -> list[Decision]:
+    """Return the decisions of an incident that one advisor's opinion was acted on in."""
+    world = World()
+    world.apply("policy", Policy(cooldown_ms=0, coordination=False, exploration_rate=0.0))
+    world.apply("inventory", Inventory(services=(spec("api"),)))
+    world.advisors()
+    world.detect("api", "configuration_error")
+    world.outcome(of_kind(world.decisions, "commanded")[0].id, ok=False)
+    world.opine("root_cause", "process.start", 0.9)
+    return world.decisions
+
+
+@pytest.mark.parametrize(
+    ("spoil", "claim"),
+    [
+        (lambda all_: all_, ""),
+        (lambda all_: [one for one in all_ if one.kind != "advice_settled"], "acts while question"),
+        (lambda all_: [one for one in all_ for _ in range(1 + (one.kind == "advised"))], "again, or of no question"),
+        (lambda all_: [one for one in all_ if one.kind != "advice_asked"], "of no question"),
+        (lambda all_: [_another_action(one) for one in all_], "none of its open options"),
+    ],
+)
+def test_what_advice_must_not_do_is_found(spoil: Callable[[list[Decision]], list[Decision]], claim: str) -> None:
+    """An act before the answers, a voice that counts twice, one without a question, an act that was no option."""
+    found = list(oracle._advice(spoil(_advised())))
+    assert bool(found) == bool(claim)
+    assert not claim or any(claim in one for one in found)
+
+
+def _another_action(one: Decision) -> Decision:
+    if one.kind != "commanded" or one.command is None:
+        return one
+    return msgspec.structs.replace(one, command=msgspec.structs.replace(one.command, action="process.wipe"))

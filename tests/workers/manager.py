@@ -22,9 +22,17 @@ from streams.workers.crew import Crew, Timing
 from streams.workers.intake import Intake
 from streams.workers.journal import Journal
 from streams.workers.pool import Host, Pool
+from streams.workers.telling import Telling
 from tests.workers.kit import HOST, TOPICS, FileLog, FileView
 
-OBJECTS: dict[str, type] = {"journal": Journal, "log": FileLog, "crew": Crew, "intake": Intake, "pool": Pool}
+OBJECTS: dict[str, type] = {
+    "journal": Journal,
+    "log": FileLog,
+    "crew": Crew,
+    "intake": Intake,
+    "pool": Pool,
+    "telling": Telling,
+}
 
 
 def die_at(point: str) -> None:

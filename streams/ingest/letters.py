@@ -78,12 +78,12 @@ class Listing(Struct, frozen=True, kw_only=True):
     counts: tuple[Count, ...]
 
 
-async def listed(log: Log, topics: Topics, which: Which, limit: int, redactor: Redactor) -> Listing:
-    """Read the topic and return what it has of the letters asked for, ``limit`` of them one by one."""
+async def listed(log: Log, topics: Topics, which: Which, limit: int, redactor: Redactor, start: int = 0) -> Listing:
+    """Read the topic from ``start`` on; return what it has of the letters asked for, ``limit`` of them one by one."""
     marks = Marks()
     kept: deque[tuple[Letter, bytes]] = deque(maxlen=limit)
     by_reason: dict[str, list[int]] = {}
-    async for record in scan(log, topics):
+    async for record in scan(log, topics, start):
         marks.take(record)
         letter = read_letter(record)
         if letter and which.holds(letter):

@@ -1,0 +1,1 @@
+"""Opinions of models and rules on what to do, and nothing that acts."""

@@ -1,0 +1,113 @@
+"""The web application in this process, over a fleet in memory whose fold answers what is said: no port, no broker."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+
+from analytics.writer import EventLogWriter
+from streams.codec import decode
+from streams.ingest.redact import Redactor
+from streams.ports import TopicPartition
+from streams.settings import Settings
+from streams.web.app import Deps, create_app
+from streams.web.auth import Gatekeeper
+from streams.web.clock import BrokerClock
+from streams.web.following import Following
+from streams.web.history import History
+from streams.web.letters import Letters
+from streams.web.model import Model
+from streams.web.saying import Voice
+from streams.web.tokens import ROLES, TokenFile
+from tests.web.fleet import Fleet
+
+ORIGIN: Final = "http://localhost"
+HEAR_S: Final = 0.002
+PATIENCE_S: Final = 20.0
+
+
+class Rig:
+    """An application with its dependencies; ``client`` is a program on this machine without a token."""
+
+    def __init__(self, fleet: Fleet, directory: Path, **settings: Any) -> None:
+        self.fleet = fleet
+        self.directory = directory
+        self.settings = Settings(data_dir=directory, host="web-host", **settings)
+        self.tokens = TokenFile(directory)
+        inbox = fleet.topics.inbox_people
+        self._inbox = TopicPartition(inbox, 0)
+        self._begun = len(fleet.log.records.get(self._inbox, []))
+        model = Model(BrokerClock(lambda: int(time.time() * 1000), time.monotonic), fleet.topics.inbox_people)
+        redactor = Redactor()
+        self.deps = Deps(
+            settings=self.settings,
+            model=model,
+            history=History(directory / "log"),
+            voice=Voice(fleet.log, fleet.topics, redactor),
+            gate=Gatekeeper(self.tokens, self.settings.web_host, time.monotonic),
+            letters=Letters(fleet.log, fleet.topics, redactor),
+            redact=redactor.text,
+            stopping=asyncio.Event(),
+        )
+        self.app = create_app(self.deps)
+        self.client = self.as_client()
+
+    @property
+    def model(self) -> Model:
+        """What the web knows."""
+        return self.deps.model
+
+    def said(self) -> list[Any]:
+        """Return what was said in the inbox for people since it is served."""
+        return [decode(one.value or b"") for one in self.fleet.log.records.get(self._inbox, [])[self._begun :]]
+
+    def as_client(self, token: str = "", address: str = "127.0.0.1", **headers: str) -> httpx.AsyncClient:
+        """Return a client at an address; with a token if one is given."""
+        given = {"authorization": f"Bearer {token}"} if token else {}
+        transport = httpx.ASGITransport(self.app, client=(address, 1234), raise_app_exceptions=False)
+        return httpx.AsyncClient(transport=transport, base_url=ORIGIN, headers={**given, **headers})
+
+    def roles(self) -> dict[str, httpx.AsyncClient]:
+        """Make a token of each role; return a client for each."""
+        return {role: self.as_client(self.tokens.create(role, f"the {role}", 1)) for role in ROLES}
+
+    async def archive(self) -> None:
+        """Bring the files of the event log up to date."""
+        with EventLogWriter(self.fleet.log, self.fleet.topics, self.directory / "log") as writer:
+            await writer.flush()
+
+    async def caught_up(self) -> None:
+        """Wait until the model has every decision of the fleet."""
+        last = len(self.fleet.decisions) - 1
+        assert await self.model.until(lambda: self.model.last_seq >= last, PATIENCE_S)
+
+    async def hear(self) -> None:
+        """Fold what is said, for ever."""
+        while True:
+            self.fleet.catch_up()
+            self.fleet.hear()
+            await asyncio.sleep(HEAR_S)
+
+
+@asynccontextmanager
+async def served(fleet: Fleet, directory: Path, *, archived: bool = True, **settings: Any) -> AsyncIterator[Rig]:
+    """Serve a fleet in this process; ``archived``: what it has is in the files already."""
+    rig = Rig(fleet, directory, **settings)
+    if archived:
+        await rig.archive()
+    following = Following(fleet.log, fleet.topics, rig.model, rig.deps.history)
+    async with asyncio.TaskGroup() as group:
+        work = [group.create_task(one) for one in (following.run(), rig.deps.voice.run(), rig.hear())]
+        assert await rig.model.until(lambda: rig.model.up_to_date, PATIENCE_S)
+        try:
+            yield rig
+        finally:
+            for task in work:
+                task.cancel()
+            rig.deps.history.close()
