@@ -40,7 +40,7 @@ TOO_MANY: Final = 429
 
 
 class Result(Struct, frozen=True, kw_only=True):
-    """What was measured, in tasks a second; ``lost`` were accepted and did not end well. ``*_ms`` are of a request."""
+    """What was measured, in tasks a second. ``lost`` were accepted and didn't end well; ``*_ms`` are of one request."""
 
     tasks: int
     accepted_per_second: float

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import stat
 from pathlib import Path
 
@@ -135,6 +136,7 @@ def test_a_port_that_is_taken_is_said(tmp_path: Path) -> None:
         port = first.getsockname()[1]
         assert second.getsockname()[1] != port
         assert url_of(first) == f"http://127.0.0.1:{port}"
+        assert first.proto == socket.IPPROTO_TCP  # else asyncio leaves Nagle's algorithm on, and answers wait for 40 ms
         with pytest.raises(InputError, match="set LOGMEND_WEB_HOST, LOGMEND_WEB_PORT"):
             listen(Settings(data_dir=tmp_path, web_port=port))
 
