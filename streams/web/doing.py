@@ -35,6 +35,7 @@ from streams.web.states import Task
 if TYPE_CHECKING:
     from streams.web.app import Deps
 
+APPROVES: Final = "approver"
 IN_FORCE_S: Final = 5.0
 """A decision follows within milliseconds while detect and decide run."""
 REASON_CHARACTERS_MAX: Final = TEXT_CHARACTERS_MAX
@@ -220,7 +221,8 @@ class Wanted(Struct, frozen=True, kw_only=True):
 async def submit_all(deps: Deps, person: Person, wanted: Sequence[Wanted]) -> list[Task]:
     """Give the pool tasks, and return as soon as they are in the inbox.
 
-    Raises ``WebError`` 422 when one can't be a task, 429 while too many are under way: then none is said.
+    Raises ``WebError`` 422 when one can't be a task, 403 when it is not this person's to give, 429 while too many are
+    under way: then none is said.
     """
     asked = deps.model.asked
     if asked.open + len(wanted) > TASKS_OPEN_MAX:
@@ -241,7 +243,7 @@ async def submit_all(deps: Deps, person: Person, wanted: Sequence[Wanted]) -> li
 
 
 def _task(deps: Deps, person: Person, one: Wanted) -> tuple[TaskSubmitted, str]:
-    """Return a task as it is said, and what it is in words, without secrets. Raises ``WebError`` 422."""
+    """Return a task as it is said, and what it is in words, without secrets. Raises ``WebError`` 403 and 422."""
     author = author_of(person, one.by)
     if one.role not in ROLES:
         raise WebError(422, f"agent_type is one of {', '.join(ROLES)}")
@@ -249,6 +251,8 @@ def _task(deps: Deps, person: Person, one: Wanted) -> tuple[TaskSubmitted, str]:
         raise WebError(422, "an action needs a service, and a service an action")
     if one.action and one.action not in actions():
         raise WebError(422, "there is no such action: see the catalogue")
+    if one.action and not person.may(APPROVES):
+        raise WebError(403, f"{person.name} is {person.role}; a task that acts needs {APPROVES}: nobody is asked again")
     text = deps.redact(_short(one.description, DESCRIPTION_CHARACTERS_MAX)) if one.description else ""
     made = uuid.uuid4()
     event = TaskSubmitted(

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
-import httpx
+import httpx2
 
 from analytics.writer import EventLogWriter
 from streams.codec import decode
@@ -67,13 +67,13 @@ class Rig:
         """Return what was said in the inbox for people since it is served."""
         return [decode(one.value or b"") for one in self.fleet.log.records.get(self._inbox, [])[self._begun :]]
 
-    def as_client(self, token: str = "", address: str = "127.0.0.1", **headers: str) -> httpx.AsyncClient:
+    def as_client(self, token: str = "", address: str = "127.0.0.1", **headers: str) -> httpx2.AsyncClient:
         """Return a client at an address; with a token if one is given."""
         given = {"authorization": f"Bearer {token}"} if token else {}
-        transport = httpx.ASGITransport(self.app, client=(address, 1234), raise_app_exceptions=False)
-        return httpx.AsyncClient(transport=transport, base_url=ORIGIN, headers={**given, **headers})
+        transport = httpx2.ASGITransport(self.app, client=(address, 1234), raise_app_exceptions=False)
+        return httpx2.AsyncClient(transport=transport, base_url=ORIGIN, headers={**given, **headers})
 
-    def roles(self) -> dict[str, httpx.AsyncClient]:
+    def roles(self) -> dict[str, httpx2.AsyncClient]:
         """Make a token of each role; return a client for each."""
         return {role: self.as_client(self.tokens.create(role, f"the {role}", 1)) for role in ROLES}
 

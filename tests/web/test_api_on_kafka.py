@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
-import httpx
+import httpx2
 import pytest
 
 from streams.codec import encode
@@ -39,11 +39,11 @@ async def until(ask: Callable[[], Awaitable[Any]]) -> Any:
 
 
 @asynccontextmanager
-async def everything(settings: Settings) -> AsyncIterator[tuple[httpx.AsyncClient, KafkaLog]]:
+async def everything(settings: Settings) -> AsyncIterator[tuple[httpx2.AsyncClient, KafkaLog]]:
     """Run all processes that an action needs, and the web; give a client, and the log."""
     async with Supervisor(settings, roles=ROLES), KafkaLog(settings) as log:
         address = web_address_file(settings.data_dir).read_text()
-        async with httpx.AsyncClient(base_url=address, timeout=PATIENCE_S) as client:
+        async with httpx2.AsyncClient(base_url=address, timeout=PATIENCE_S) as client:
             yield client, log
 
 
@@ -78,29 +78,29 @@ async def test_people_act_through_the_api(broker: Settings) -> None:
         await _resolve(client)
 
 
-async def _there(client: httpx.AsyncClient) -> bool:
+async def _there(client: httpx2.AsyncClient) -> bool:
     """Say whether all workers are."""
     found = (await client.get("/api/cluster/status")).json()
     return bool(found["up_to_date"]) and found["workers"]["healthy"] == 5 and found["infrastructure_agent"] == "active"
 
 
-async def _task(client: httpx.AsyncClient) -> None:
+async def _task(client: httpx2.AsyncClient) -> None:
     made = await client.post("/api/cluster/task/submit?agent_type=critic&description=say+hello")
     found = (await client.get(f"/api/cluster/task/{made.json()['task_id']}?wait_seconds=30")).json()
     assert (found["status"], found["worker_id"]) == ("completed", "critic_001")
 
 
-async def _switch(client: httpx.AsyncClient) -> None:
+async def _switch(client: httpx2.AsyncClient) -> None:
     assert (await client.post("/api/halt", json={"by": "ada", "reason": "test"})).json()["in_force"]
     assert (await client.get("/api/halt")).json()["halt"]["author"] == "ada"
     assert (await client.post("/api/resume", json={"by": "ada"})).json()["in_force"]
 
 
-async def _waiting(client: httpx.AsyncClient) -> Any:
+async def _waiting(client: httpx2.AsyncClient) -> Any:
     return (await client.get("/api/approvals")).json()["approvals"]
 
 
-async def _approve(client: httpx.AsyncClient) -> None:
+async def _approve(client: httpx2.AsyncClient) -> None:
     (one, *_) = await until(lambda: _waiting(client))
     assert one["service"] == "pay"
     body = {"approve": True, "command_sha256": one["command_sha256"], "by": "ada", "reason": "it is down"}
@@ -115,7 +115,7 @@ async def _approve(client: httpx.AsyncClient) -> None:
     await until(ended)
 
 
-async def _resolve(client: httpx.AsyncClient) -> None:
+async def _resolve(client: httpx2.AsyncClient) -> None:
     async def asked() -> Any:
         return [one for one in await _waiting(client) if one["service"] == "lost"]
 
@@ -147,12 +147,12 @@ async def test_a_dead_worker_is_healed_and_a_new_web_knows_what_is_open(broker: 
         incidents = await until(lambda: _incidents(client))
         _kill_web(broker)
         now = web_address_file(broker.data_dir)
-        async with httpx.AsyncClient(timeout=PATIENCE_S) as again:
+        async with httpx2.AsyncClient(timeout=PATIENCE_S) as again:
 
             async def back() -> Any:
                 try:
                     found = (await again.get(f"{now.read_text()}/api/incidents")).json()["incidents"]
-                except httpx.TransportError:
+                except httpx2.TransportError:
                     return None
                 return {one["id"] for one in found} >= {one["id"] for one in incidents} and found
 
@@ -161,7 +161,7 @@ async def test_a_dead_worker_is_healed_and_a_new_web_knows_what_is_open(broker: 
             assert [one["service"] for one in mutes] == ["x*"]
 
 
-async def _incidents(client: httpx.AsyncClient) -> Any:
+async def _incidents(client: httpx2.AsyncClient) -> Any:
     return (await client.get("/api/incidents")).json()["incidents"]
 
 

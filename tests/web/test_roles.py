@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from types import SimpleNamespace
 from typing import Any, Final
 
-import httpx
+import httpx2
 import pytest
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute, iter_route_contexts
@@ -63,12 +63,12 @@ async def rig(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Rig]:
 
 
 @pytest.fixture(scope="module")
-async def clients(rig: Rig) -> dict[str, httpx.AsyncClient]:
+async def clients(rig: Rig) -> dict[str, httpx2.AsyncClient]:
     """Return a client for each role, and one for somebody with no token."""
     return {**rig.roles(), "": rig.as_client()}
 
 
-async def ask(client: httpx.AsyncClient, method: str, path: str) -> httpx.Response:
+async def ask(client: httpx2.AsyncClient, method: str, path: str) -> httpx2.Response:
     """Call an endpoint about something that there is not."""
     body = None if method in {"GET", "HEAD"} else BODIES
     return await client.request(method, re.sub(r"\{\w+\}", UNKNOWN, path), json=body)
@@ -77,7 +77,7 @@ async def ask(client: httpx.AsyncClient, method: str, path: str) -> httpx.Respon
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(("method", "path", "role"), CLOSED)
 async def test_who_has_no_token_is_let_in_nowhere(
-    clients: dict[str, httpx.AsyncClient], method: str, path: str, role: str
+    clients: dict[str, httpx2.AsyncClient], method: str, path: str, role: str
 ) -> None:
     """Without a token every closed endpoint answers 401, once there are tokens, also on loopback."""
     assert (await ask(clients[""], method, path)).status_code == 401
@@ -87,7 +87,7 @@ async def test_who_has_no_token_is_let_in_nowhere(
 @pytest.mark.parametrize("who", ROLES)
 @pytest.mark.parametrize(("method", "path", "role"), CLOSED)
 async def test_a_role_may_what_its_rights_are(
-    clients: dict[str, httpx.AsyncClient], method: str, path: str, role: str, who: str
+    clients: dict[str, httpx2.AsyncClient], method: str, path: str, role: str, who: str
 ) -> None:
     """A role below what an endpoint needs gets 403, one at or above it gets past the door."""
     if path in STREAMS:
@@ -112,6 +112,25 @@ def test_letting_actions_go_is_an_approvers() -> None:
     """Approvals are answered, and the kill switch is released, by approvers alone."""
     approvers = {path for _, path, role in ALL if role == ROLES[-1]}
     assert approvers >= {"/api/approvals/{approval_id}", "/api/resume"}
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_task_that_acts_is_an_approvers(clients: dict[str, httpx2.AsyncClient], rig: Rig) -> None:
+    """Who gives a task with an action has approved it, so an operator may give only those without one."""
+    path, acts = "/api/cluster/task/submit", {"agent_type": "executor", "action": "process.restart", "service": "shop"}
+    before = len(rig.said())
+    refused = [
+        await clients["operator"].post(path, json=acts),
+        await clients["operator"].post("/api/cluster/tasks/submit", json={"tasks": [{"agent_type": "critic"}, acts]}),
+    ]
+    assert [one.status_code for one in refused] == [403, 403]
+    assert "needs approver" in refused[0].text
+    assert len(rig.said()) == before
+    allowed = [
+        await clients["operator"].post(path, json={"agent_type": "critic"}),
+        await clients["approver"].post(path, json=acts),
+    ]
+    assert [one.status_code for one in allowed] == [200, 200]
 
 
 def test_an_endpoint_without_a_role_is_not_served(monkeypatch: pytest.MonkeyPatch) -> None:

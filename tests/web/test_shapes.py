@@ -6,7 +6,7 @@ import re
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
-import httpx
+import httpx2
 import pytest
 
 from tests.web.fleet import Fleet
@@ -211,7 +211,7 @@ async def test_a_fault_of_ours_says_nothing_of_inside(rig: Rig, monkeypatch: pyt
     assert "division" not in answer.text
 
 
-def _is_problem(answer: httpx.Response, status: int) -> None:
+def _is_problem(answer: httpx2.Response, status: int) -> None:
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     found = answer.json()
