@@ -44,15 +44,14 @@ class FactsView:
 
     async def refresh(self) -> None:
         """Read to the end of the facts as it is now. Raises ``InvariantError`` when facts are missing."""
+        known = self.directory.facts_offset  # ``follow`` may read on while the broker says where facts end
         earliest, end = await self._log.bounds(self._where)
         if self.directory.facts_offset < earliest:
             raise InvariantError(
                 f"{self._where.topic} begins at {earliest}, and no snapshot reaches there: run logmend restore"
             )
-        if self.directory.facts_offset > end:
-            raise InvariantError(
-                f"{self._where.topic} ends at {end} and facts up to {self.directory.facts_offset} are known: it was cut"
-            )
+        if known > end:
+            raise InvariantError(f"{self._where.topic} ends at {end} and facts up to {known} are known: it was cut")
         while self.directory.facts_offset < end:
             async with self._reading:
                 await self._read_on(end)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 import pytest
@@ -58,6 +58,35 @@ async def test_a_view_knows_what_the_facts_say() -> None:
     view = await FactsView.open(log, TOPICS)
     assert (view.directory.halted_by, view.directory.facts_offset) == ("author 0", 2)
     await _append(log, _said(1))
+    await view.refresh()
+    assert (view.directory.halted_by, view.directory.facts_offset) == ("author 1", 3)
+
+
+class SlowToSay(MemoryLog):
+    """A log whose answer about its bounds is old when it comes: meanwhile a fact was appended, and read by another."""
+
+    meanwhile: Callable[[], Awaitable[None]] | None = None
+
+    async def bounds(self, where: TopicPartition) -> tuple[int, int]:
+        """Return the bounds as they were before what happens meanwhile."""
+        found = await super().bounds(where)
+        if self.meanwhile is not None:
+            happens, self.meanwhile = self.meanwhile, None
+            await happens()
+        return found
+
+
+async def test_facts_that_are_read_while_the_broker_answers_are_no_cut() -> None:
+    """What comes and is read while the end of the facts is asked for makes no log that was cut."""
+    log = SlowToSay()
+    await _append(log, _took(1), _said(0))
+    view = await FactsView.open(log, TOPICS)
+
+    async def one_more() -> None:
+        await _append(log, _said(1))
+        await view.refresh()
+
+    log.meanwhile = one_more
     await view.refresh()
     assert (view.directory.halted_by, view.directory.facts_offset) == ("author 1", 3)
 
