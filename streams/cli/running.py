@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Coroutine
 from typing import Any
 
@@ -143,8 +144,9 @@ def say(text: str) -> None:
 
 async def _say_more(settings: Settings) -> None:
     """Say where web and decision service are, and what local files are not in force."""
-    say(f"web at {web_address_file(settings.data_dir).read_text()}")
-    say(f"decision service at {advise_address_file(settings.data_dir).read_text()}")
+    for what, file in (("web", web_address_file), ("decision service", advise_address_file)):
+        with contextlib.suppress(FileNotFoundError):  # it has just ended, and is started again
+            say(f"{what} at {file(settings.data_dir).read_text()}")
     await _say_what_differs(settings)
 
 
