@@ -15,9 +15,9 @@ COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-u
 	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 
 # Tests run in three processes, for most of them wait: for services to heal, for pools and brokers to start. Labs follow
-# one another: some look for what a lab left anywhere. What only computes is together, then fleets are killed there.
+# one another: some look for what a lab left anywhere. What mostly computes is together, then fleets are killed there.
 LABS := tests/lab
-PURE := $(addprefix tests/,analytics contract core docs fuzz ingest packaging scenarios schemas sim chaos)
+PURE := $(addprefix tests/,advise analytics contract core docs fuzz ingest notify packaging scenarios schemas sim web chaos)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test tests-labs tests-others tests-pure check sim fuzz chaos bench lock clean

@@ -1,7 +1,7 @@
-r"""A fence around what a model is shown: nothing that stands inside can close it, or be taken for ours.
+"""A fence around what a model is shown: nothing that stands inside can close it, or be taken for ours.
 
 Names of services and templates of lines come from whoever writes logs. They are put into one JSON object in which every
-character beyond letters, digits and a few signs is written as ``\uXXXX``: a text inside can't hold the sign that the
+character beyond letters, digits and a few signs is written as its number: a text inside can't hold the sign that the
 fence begins with, a quotation mark, a line break, or what models take for the turn of somebody else. The fence also
 bears the hash of what it encloses, so a text would have to hold the hash of itself to look like its end.
 """
