@@ -39,8 +39,6 @@ PATIENCE_SECONDS = 30.0
 SERVICE = """
 import os, signal, socket, sys, time
 options = dict(item.split("=", 1) for item in sys.argv[1:])
-with open(options["starts"], "a") as file:
-    file.write(os.environ.get("LOGMEND_COMMAND_ID", "-") + "\\n")
 if "fails_with" in options and os.path.exists(options["fails_with"]):
     sys.exit(3)
 if "deaf" in options:
@@ -53,6 +51,8 @@ print("up", flush=True)
 while True:
     time.sleep(0.05)
 """
+STARTED = 'echo "${LOGMEND_COMMAND_ID:--}" >> "$0"; exec "$@"'
+"""Writes a start down as the first thing that a service does: an interpreter may take a while to begin."""
 
 
 def process_spec(root: Path, name: str = "api", *options: str, **fields: Any) -> ServiceSpec:
@@ -62,7 +62,7 @@ def process_spec(root: Path, name: str = "api", *options: str, **fields: Any) ->
     given: dict[str, Any] = {
         "host": HOST,
         "mode": "auto",
-        "argv": (sys.executable, "-I", "-S", str(script), f"starts={root}/{name}.starts", *options),
+        "argv": ("/bin/sh", "-c", STARTED, f"{root}/{name}.starts", sys.executable, "-I", "-S", str(script), *options),
         "cwd": str(root),
         "pid_file": str(root / f"{name}.pid"),
         "log_file": str(root / f"{name}.log"),

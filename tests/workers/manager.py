@@ -1,9 +1,9 @@
 """A real manager on a log in files (``python -m tests.workers.manager ROOT [WORD...]``) that may kill itself.
 
 Words are ``--dry-run``, ``--dying`` (its workers are ``dying_worker``), ``--per-role=N`` (with a heartbeat a second),
-``--patient`` (workers are not taken for hung so soon), ``--brief`` (nor are they, but who leaves is soon killed),
-``--spares`` (it begins spares without a rest) and points. A point is ``<object>.<method>:<before|after>:<n>``: at the
-n-th call the process dies as by ``kill -9``.
+``--hasty`` (workers are soon taken for hung, which on a busy machine they look), ``--brief`` (who leaves is soon
+killed), ``--spares`` (it begins spares without a rest) and points. A point is ``<object>.<method>:<before|after>:<n>``:
+at the n-th call the process dies as by ``kill -9``.
 """
 
 from __future__ import annotations
@@ -58,10 +58,9 @@ def die_at(point: str) -> None:
 
 def timing(words: Sequence[str]) -> Timing:
     """Return how long workers are waited for."""
-    is_patient = any(word in {"--patient", "--brief"} or word.startswith("--per-role=") for word in words)
     return Timing(
         health_seconds=0.2,
-        hung_seconds=30.0 if is_patient else 1.0,
+        hung_seconds=1.0 if "--hasty" in words else Timing().hung_seconds,
         leave_seconds=0.2 if "--brief" in words else 10.0,
         rest_seconds=0.0 if "--spares" in words else Timing().rest_seconds,
     )

@@ -74,7 +74,7 @@ def test_a_long_action_is_no_hung_worker(fleet: Fleet, still_seconds: float) -> 
     with target() as (port, seen):
         spec = http_spec(port)
         fleet.view.write(spec)
-        manager = fleet.manage()
+        manager = fleet.manage("--hasty")
         until(lambda: fleet.workers("executor"))
         before = fleet.workers("executor")
         asked = fleet.ask(spec, "http.call", arguments={"call": "slow"})

@@ -121,7 +121,7 @@ def test_errands_end_once_by_workers_of_their_roles(fleet: Fleet) -> None:
 def test_no_errand_is_lost_with_its_worker_or_its_manager(fleet: Fleet) -> None:
     """Whoever is killed while errands are under way, each has one answer in the end."""
     fleet.view.write(process_spec(fleet.root))
-    manager = fleet.manage("telling.end_errands:before:2", "--patient")
+    manager = fleet.manage("telling.end_errands:before:2")
     until(fleet.workers, "workers")
     asked = [
         fleet.send(errand(fleet.root, seq=seq, previous_seq=seq - 1, expires_ms=4_000_000_000_000)) for seq in range(40)
@@ -134,7 +134,7 @@ def test_no_errand_is_lost_with_its_worker_or_its_manager(fleet: Fleet) -> None:
         for seq in range(40, 80)
     ]
     assert manager.wait(30) == -signal.SIGKILL
-    fleet.manage("--patient")
+    fleet.manage()
     assert {fleet.outcome(one).status for one in asked} == {"done"}
 
 
@@ -146,7 +146,7 @@ def newest(fleet: Fleet) -> dict[str, int]:
 def test_healing_replaces_a_hung_worker_at_once(fleet: Fleet) -> None:
     """A worker that stands still is replaced under its name, long before it would be its turn, and the others stay."""
     fleet.view.write(process_spec(fleet.root))
-    fleet.manage("--patient")
+    fleet.manage()
     fleet.outcome(fleet.send(errand(fleet.root)))
     before = newest(fleet) or {one.cmdline()[-1] + "_001": one.pid for one in fleet.workers()}
     (hung,) = fleet.workers("critic")
@@ -163,7 +163,7 @@ def test_healing_replaces_a_hung_worker_at_once(fleet: Fleet) -> None:
 def test_healing_a_healthy_pool_changes_nothing(fleet: Fleet) -> None:
     """When everybody answers nobody is replaced, and the outcome says so."""
     fleet.view.write(process_spec(fleet.root))
-    fleet.manage("--patient")
+    fleet.manage()
     fleet.outcome(fleet.send(errand(fleet.root)))
     until(lambda: len(fleet.workers()) == len(ROLES), "all workers")
     before = {one.pid for one in fleet.workers()}

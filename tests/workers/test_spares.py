@@ -29,7 +29,7 @@ def plans(fleet: Fleet) -> Plans:
     """Return what a plan does on a host whose spares all wait."""
     plans = Plans(fleet, process_spec(fleet.root))
     fleet.view.write(plans.spec)
-    fleet.manage("--patient", "--spares")
+    fleet.manage("--spares")
     until(fleet.heartbeats)
     until(lambda: len(plans.processes(SPARE)) == SPARES, "all spares")
     return plans

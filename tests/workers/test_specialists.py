@@ -26,7 +26,7 @@ def plans(fleet: Fleet) -> Plans:
 
 def test_a_specialist_comes_looks_and_goes(fleet: Fleet, plans: Plans) -> None:
     """A spawned specialist runs, looks (its findings are told before the outcome), and its process ends on release."""
-    fleet.manage("--patient")
+    fleet.manage()
     fleet.outcome(fleet.ask(plans.spec, "process.start"))
     spawned = fleet.outcome(plans.call())
     assert (spawned.status, spawned.ok, spawned.code) == ("done", True, "running")
@@ -46,7 +46,7 @@ def test_a_specialist_comes_looks_and_goes(fleet: Fleet, plans: Plans) -> None:
 
 def test_what_a_specialist_has_used_is_told(fleet: Fleet, plans: Plans) -> None:
     """Its last report says how much processor time it has used and how much memory it has held."""
-    fleet.manage("--patient")
+    fleet.manage()
     fleet.outcome(plans.call())
     memory = psutil.Process(plans.processes()[0].pid).memory_info().rss
     fleet.outcome(plans.release())
@@ -58,7 +58,7 @@ def test_what_a_specialist_has_used_is_told(fleet: Fleet, plans: Plans) -> None:
 
 def test_the_primary_acts_with_its_verbs(fleet: Fleet, plans: Plans) -> None:
     """An action of the incident is done by its primary if it is among its verbs; others are their roles'."""
-    fleet.manage("--patient")
+    fleet.manage()
     fleet.outcome(plans.call())
     assert fleet.outcome(fleet.ask(plans.spec, "process.restart")).worker == NAME
     assert fleet.outcome(fleet.ask(plans.spec, "process.stop")).worker == "executor_001"
@@ -69,7 +69,7 @@ def test_the_primary_acts_with_its_verbs(fleet: Fleet, plans: Plans) -> None:
 def test_a_support_acts_where_the_primary_can_not(fleet: Fleet, plans: Plans) -> None:
     """An action goes to the primary before a support, and to the support when the primary has not the verb."""
     support = "devops-troubleshooter-001"
-    fleet.manage("--patient")
+    fleet.manage()
     fleet.outcome(plans.call(specialist=support, part="support", cpu="0.25", memory_mb="96", bandwidth_mbps="10"))
     fleet.outcome(plans.call())
     assert fleet.outcome(fleet.ask(plans.spec, "process.restart")).worker == NAME
@@ -78,7 +78,7 @@ def test_a_support_acts_where_the_primary_can_not(fleet: Fleet, plans: Plans) ->
 
 def test_a_topic_of_others_is_refused(fleet: Fleet, plans: Plans) -> None:
     """A specialist is not made to look at what is not its own."""
-    fleet.manage("--patient")
+    fleet.manage()
     fleet.outcome(plans.call())
     outcome = fleet.outcome(plans.look("certificate"))
     assert (outcome.status, outcome.code) == ("refused", "wrong_topic")
@@ -90,7 +90,7 @@ def test_a_look_without_a_specialist_is_the_architects(fleet: Fleet, plans: Plan
     config.write_text("good", "utf-8")
     plans.spec = process_spec(fleet.root, config_files=(str(config),))
     fleet.view.write(plans.spec)
-    fleet.manage("--patient")
+    fleet.manage()
     fleet.outcome(fleet.ask(plans.spec, "process.checkpoint"))
     config.write_text("bad", "utf-8")
     asked = [plans.look("process", ""), plans.look("configuration"), plans.look_as("survey"), plans.look_as("propose")]
@@ -106,7 +106,7 @@ def test_a_look_goes_on_beside_an_action(fleet: Fleet) -> None:
     with target() as (port, seen):
         plans = Plans(fleet, http_spec(port))
         fleet.view.write(plans.spec)
-        fleet.manage("--patient")
+        fleet.manage()
         until(fleet.heartbeats)
         slow = fleet.ask(plans.spec, "http.call", arguments={"call": "slow"})
         until(lambda: seen, "the call")
@@ -120,7 +120,7 @@ def test_a_look_needs_no_approval_and_an_action_does(fleet: Fleet) -> None:
     """A service that asks for approval may be looked at, and specialists be called; it is not acted on."""
     plans = Plans(fleet, process_spec(fleet.root, mode="approve"))
     fleet.view.write(plans.spec)
-    fleet.manage("--patient")
+    fleet.manage()
     assert fleet.outcome(plans.call()).ok
     assert fleet.outcome(plans.look("process")).ok
     assert fleet.outcome(fleet.ask(plans.spec, "process.restart")).code == "not_approved"
@@ -137,7 +137,7 @@ def test_a_specialist_has_heartbeats(fleet: Fleet, plans: Plans) -> None:
 
 def test_a_killed_specialist_is_failed_and_not_replaced(fleet: Fleet, plans: Plans) -> None:
     """Killed by -9 it is reported at once; the look that it had is made by a role's worker; nobody takes its place."""
-    fleet.manage("--patient")
+    fleet.manage()
     fleet.outcome(plans.call())
     process = plans.processes()[0]
     process.send_signal(signal.SIGSTOP)
@@ -153,7 +153,7 @@ def test_a_killed_specialist_is_failed_and_not_replaced(fleet: Fleet, plans: Pla
 
 def test_an_action_of_a_killed_primary_goes_to_its_role(fleet: Fleet, plans: Plans) -> None:
     """A restart that a primary had when it died is done once, by the executor."""
-    fleet.manage("--patient")
+    fleet.manage()
     fleet.outcome(plans.call())
     process = plans.processes()[0]
     process.send_signal(signal.SIGSTOP)
@@ -166,7 +166,7 @@ def test_an_action_of_a_killed_primary_goes_to_its_role(fleet: Fleet, plans: Pla
 
 def test_nobody_is_kept_for_ever(fleet: Fleet, plans: Plans) -> None:
     """A specialist that is not released goes by itself when its time is over."""
-    fleet.manage("--patient")
+    fleet.manage()
     fleet.outcome(plans.call(keep_ms="300"))
     until(lambda: plans.states()[-1] == ("released", "kept_long"))
     assert plans.processes() == []
@@ -175,7 +175,7 @@ def test_nobody_is_kept_for_ever(fleet: Fleet, plans: Plans) -> None:
 def test_who_is_let_go_at_once_does_not_stay(fleet: Fleet, plans: Plans) -> None:
     """A release that comes before the process has begun ends it all the same, and both commands have their end."""
     spawn, let_go = plans.call(), plans.release()
-    fleet.manage("--patient")
+    fleet.manage()
     assert fleet.outcome(let_go).code == "released"
     assert fleet.outcome(spawn).code in {"running", "released"}
     until(lambda: plans.states()[-1] == ("released", ""))
@@ -184,7 +184,7 @@ def test_who_is_let_go_at_once_does_not_stay(fleet: Fleet, plans: Plans) -> None
 
 def test_only_its_own_plan_lets_a_specialist_go(fleet: Fleet, plans: Plans) -> None:
     """A release for another plan lets nobody go."""
-    fleet.manage("--patient")
+    fleet.manage()
     fleet.outcome(plans.call())
     assert fleet.outcome(plans.release(plan="1-6-0")).code == "not_held"
     assert len(plans.processes()) == 1
@@ -192,7 +192,7 @@ def test_only_its_own_plan_lets_a_specialist_go(fleet: Fleet, plans: Plans) -> N
 
 def test_a_number_that_is_given_anew_lets_the_earlier_one_go(fleet: Fleet, plans: Plans) -> None:
     """When a specialist's name comes again for another plan the one of the earlier plan goes."""
-    fleet.manage("--patient")
+    fleet.manage()
     fleet.outcome(plans.call())
     first = plans.processes()[0].pid
     fleet.outcome(plans.call(plan="1-6-0"))
@@ -203,7 +203,7 @@ def test_a_number_that_is_given_anew_lets_the_earlier_one_go(fleet: Fleet, plans
 
 def test_a_halt_lets_nobody_come_and_everybody_go(fleet: Fleet, plans: Plans) -> None:
     """While action is halted a spawn and a look are refused, and a release is carried out."""
-    fleet.manage("--patient")
+    fleet.manage()
     fleet.outcome(plans.call())
     fleet.view.write(plans.spec, halted_by="ann")
     other = "error-detective-001"
@@ -216,7 +216,7 @@ def test_a_halt_lets_nobody_come_and_everybody_go(fleet: Fleet, plans: Plans) ->
 
 def test_a_dry_run_brings_nobody_up(fleet: Fleet, plans: Plans) -> None:
     """A pool that runs dry says so, of specialists and of looks."""
-    fleet.manage("--patient", "--dry-run")
+    fleet.manage("--dry-run")
     assert fleet.outcome(plans.call()).code == "dry_run"
     assert fleet.outcome(plans.look("process")).code == "dry_run"
     assert plans.states() == [("failed", "dry_run")]
@@ -226,14 +226,14 @@ def test_a_dry_run_brings_nobody_up(fleet: Fleet, plans: Plans) -> None:
 def test_a_late_spawn_expires(fleet: Fleet, plans: Plans) -> None:
     """Nobody comes for a command whose time is over, and whoever asked is told."""
     asked = plans.call(expires_ms=1)
-    fleet.manage("--patient")
+    fleet.manage()
     assert fleet.outcome(asked).status == "expired"
     assert plans.states() == [("failed", "expired")]
 
 
 def test_a_clean_stop_says_who_it_takes_along(fleet: Fleet, plans: Plans) -> None:
     """Specialists of a pool that is stopped are reported failed before it ends."""
-    manager = fleet.manage("--patient")
+    manager = fleet.manage()
     fleet.outcome(plans.call())
     manager.terminate()
     assert manager.wait(PATIENCE_SECONDS) == 0
@@ -242,7 +242,7 @@ def test_a_clean_stop_says_who_it_takes_along(fleet: Fleet, plans: Plans) -> Non
 
 def test_a_specialist_holds_what_it_was_given_and_services_do_not(fleet: Fleet, plans: Plans) -> None:
     """Its process may write to so much memory; a service that it restarts has neither its limits nor its precedence."""
-    fleet.manage("--patient")
+    fleet.manage()
     fleet.outcome(plans.call(memory_mb="100"))
     process = plans.processes()[0]
     assert resource.prlimit(process.pid, resource.RLIMIT_DATA)[0] == 100 * limits.MEBIBYTE

@@ -47,7 +47,7 @@ def test_a_manager_killed_anywhere_loses_no_specialist(fleet: Fleet, point: str)
     """Wherever kill -9 hits: each command has one end, the specialist its last report, and no process is left."""
     plans = Plans(fleet, process_spec(fleet.root))
     fleet.view.write(plans.spec)
-    first = fleet.manage("--patient", point)
+    first = fleet.manage(point)
     until(fleet.heartbeats)
     spawn = plans.call()
     until(lambda: first.poll() is not None or plans.states()[-1:] == [("waiting", "")], "it waits, or the manager died")
@@ -55,7 +55,7 @@ def test_a_manager_killed_anywhere_loses_no_specialist(fleet: Fleet, point: str)
     until(lambda: first.poll() is not None or look.id in fleet.log.outcomes(), "a look, or the manager died")
     release = plans.release()
     assert first.wait(PATIENCE_SECONDS) == -signal.SIGKILL
-    fleet.manage("--patient")
+    fleet.manage()
     spawned, looked, released = (fleet.outcome(one) for one in (spawn, look, release))
     assert (spawned.status, spawned.code) in {("done", "running"), ("done", "pool_restarted"), ("done", "released")}
     assert (looked.status, looked.ok) == ("done", True)
@@ -71,13 +71,13 @@ def test_specialists_of_a_dead_manager_end(fleet: Fleet) -> None:
     """When their manager is killed they end by themselves, and the next one reports them failed."""
     plans = Plans(fleet, process_spec(fleet.root))
     fleet.view.write(plans.spec)
-    manager = fleet.manage("--patient")
+    manager = fleet.manage()
     fleet.outcome(plans.call())
     process = plans.processes()[0]
     manager.kill()
     manager.wait()
     until(lambda: not psutil.pid_exists(process.pid), "its end")
-    fleet.manage("--patient")
+    fleet.manage()
     until(lambda: plans.states()[-1] == ("failed", "pool_restarted"))
     assert [one.specialist for one in plans.reports()] == [NAME] * len(plans.reports())
 
@@ -87,7 +87,7 @@ def test_who_is_hung_ends_with_the_manager(fleet: Fleet) -> None:
     """Workers and specialists that are stopped (SIGSTOP) do not outlive a manager that is killed."""
     plans = Plans(fleet, process_spec(fleet.root))
     fleet.view.write(plans.spec)
-    manager = fleet.manage("--patient")
+    manager = fleet.manage()
     fleet.outcome(plans.call())
     hung = [*plans.processes(), *fleet.workers("executor")]
     assert len(hung) == 2
@@ -119,7 +119,7 @@ def test_who_is_held_under_an_earlier_catalogue_is_failed(fleet: Fleet, begun: s
     report = SpecialistReported(host=HOST, state="spawned", code="", at_ms=now_ms(), cpu_ms=0, memory_kb=0, **named)
     journal.hold(spawn, report)
     journal.close()
-    fleet.manage("--patient")
+    fleet.manage()
     ended = {"held": [], "spawn": [(False, "pool_restarted")], "release": [(True, "released")]}[begun]
     assert [(fleet.outcome(one).ok, fleet.outcome(one).code) for one in unfinished] == ended
     state = "released" if begun == "release" else "failed"

@@ -63,7 +63,7 @@ def test_a_hung_one_is_gone_before_its_name_comes_again(fleet: Fleet, *, release
     """A specialist that hangs, let go or not, is killed before another one runs under its name."""
     plans = Plans(fleet, process_spec(fleet.root))
     fleet.view.write(plans.spec)
-    fleet.manage("--patient")
+    fleet.manage()
     fleet.outcome(plans.call())
     (hung,) = plans.processes()
     hung.send_signal(signal.SIGSTOP)
@@ -79,7 +79,7 @@ def test_who_waits_for_a_name_does_not_come_when_let_go(fleet: Fleet) -> None:
     """Who waits for an action of the last one of its name goes without a process; only the latest one comes."""
     plans = Plans(fleet, slow_service(fleet.root))
     fleet.view.write(plans.spec)
-    fleet.manage("--patient")
+    fleet.manage()
     fleet.outcome(plans.call())
     acting = fleet.ask(plans.spec, "process.end_idle_sessions")
     until(lambda: begun(fleet.root))
@@ -104,7 +104,7 @@ def test_a_stop_takes_along_who_waits_for_a_name(fleet: Fleet) -> None:
     """Who waits for the last one of its name when the pool is stopped is reported and gets no process."""
     plans = Plans(fleet, slow_service(fleet.root))
     fleet.view.write(plans.spec)
-    manager = fleet.manage("--patient")
+    manager = fleet.manage()
     fleet.outcome(plans.call())
     acting = fleet.ask(plans.spec, "process.end_idle_sessions")
     until(lambda: begun(fleet.root))

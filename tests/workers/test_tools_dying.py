@@ -68,14 +68,14 @@ def test_a_tool_dies_with_whoever_runs_it(
     """After kill -9 of any process above it nothing of a tool is left; it is run again only if its action was lost."""
     spec = slow_service(fleet.root)
     fleet.view.write(spec)
-    manager = fleet.manage("--patient")
+    manager = fleet.manage()
     acting = fleet.ask(spec, "process.end_idle_sessions")
     family = tool_and_child(fleet.root)
     killed = victim(fleet, family[0])
     killed.kill()
     until(lambda: not any(one.is_running() for one in family), "the end of the tool and its child")
     if killed.pid == manager.pid:
-        fleet.manage("--patient")
+        fleet.manage()
     outcome = fleet.outcome(acting)
     assert (outcome.ok, outcome.code, outcome.effect) == told
 
@@ -88,7 +88,7 @@ def test_how_a_tool_ended_is_told(fleet: Fleet, end: str, code: str) -> None:
     tool.chmod(0o755)
     spec = process_spec(fleet.root, tools={"end_idle_sessions": (str(tool),)})
     fleet.view.write(spec)
-    fleet.manage("--patient")
+    fleet.manage()
     told = fleet.outcome(fleet.ask(spec, "process.end_idle_sessions"))
     assert (told.status, told.ok, told.code, told.effect) == ("done", False, code, "once")
 
@@ -100,6 +100,6 @@ def test_a_tool_that_can_not_be_started_is_told(fleet: Fleet) -> None:
     tool.chmod(0o755)
     spec = process_spec(fleet.root, tools={"end_idle_sessions": (str(tool),)})
     fleet.view.write(spec)
-    fleet.manage("--patient")
+    fleet.manage()
     told = fleet.outcome(fleet.ask(spec, "process.end_idle_sessions"))
     assert (told.status, told.ok, told.code) == ("done", False, "not_startable")
