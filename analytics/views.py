@@ -78,9 +78,13 @@ _ALL: Final = (*VIEWS, *MACROS)
 _WORD: Final = re.compile(r"\w+")
 _LISTING: Final = ("information_schema", "duckdb_", "pg_", "sqlite_")
 """How the names of what lists tables and columns begin."""
+BATCH_ROWS: Final = 50_000
+"""Rows of a batch of a stream."""
 RETRIES_MAX: Final = 5
 """How often a query is asked again because a merge removed a file under it."""
 _TOO_FAST: Final = "the log's files are replaced faster than they can be read: ask again"
+_FILE_FAULTS: Final = ("IO Error", "Invalid Input Error")
+"""How DuckDB's words begin when a file can't be read."""
 _SETTINGS: Final = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
@@ -89,6 +93,10 @@ _SETTINGS: Final = {
     "temp_directory": "",
     "threads": "2",
 }
+
+
+class LostSegmentError(InputError):
+    """A file of the log can't be read: it is damaged, or a merge put another in its place."""
 
 
 class EventLog:
@@ -145,19 +153,37 @@ class EventLog:
         self.refresh()
         for _ in range(RETRIES_MAX):
             try:
-                self.make(_asked(sql))
-                answer = _without_intervals(self.connection.sql(sql, params=parameters))
-                return _plain_numbers(pl.DataFrame(answer.to_arrow_table()))
+                return _plain_numbers(pl.DataFrame(self._answer(sql, parameters).to_arrow_table()))
             except duckdb.IOException as error:
                 if not self.refresh():
                     raise _damage(error, self.manifest) from error
-            except duckdb.InvalidInputException as error:
-                raise _damage(error, self.manifest) from error
-            except duckdb.OutOfMemoryException as error:
-                raise InputError("this needs more than 1 GB: add a LIMIT or aggregate") from error
             except duckdb.Error as error:
-                raise InputError(str(error)) from error
+                raise _explained(error, self.manifest) from error
         raise InputError(_TOO_FAST)
+
+    def stream(self, sql: str) -> tuple[Any, Iterator[Any]]:
+        """Answer one SELECT as its Arrow schema and record batches: whatever its size, only some are in memory.
+
+        It is of the moment of the log that was read last; until it is read to its end, nothing else may be asked here.
+        Raises as ``query`` does, also while it is read, and ``LostSegmentError`` for a file that is gone: when
+        ``refresh`` says that there is a newer moment, it was merged away, and the question can be asked again.
+        """
+        self._check(sql)
+        try:
+            reader = self._answer(sql).to_arrow_reader(BATCH_ROWS)
+        except duckdb.Error as error:
+            raise _explained(error, self.manifest) from error
+        return reader.schema, self._batches(reader)
+
+    def _batches(self, reader: Any) -> Iterator[Any]:
+        try:
+            yield from reader
+        except OSError as error:  # whatever DuckDB can't do comes through Arrow as this
+            raise _explained(error, self.manifest) from error
+
+    def _answer(self, sql: str, parameters: dict[str, Any] | list[Any] | None = None) -> duckdb.DuckDBPyRelation:
+        self.make(_asked(sql))
+        return _without_intervals(self.connection.sql(sql, params=parameters))
 
     def make(self, names: Iterable[str] = _ALL) -> None:
         """Make views and macros that are not there yet, with all that each is made of."""
@@ -256,11 +282,22 @@ def _insert(connection: duckdb.DuckDBPyConnection, table: str, rows: Iterable[tu
     connection.execute(f"INSERT INTO segments.{table} SELECT {values}", columns)
 
 
-def _damage(error: duckdb.Error, manifest: Manifest) -> InputError:
+def _damage(error: Exception, manifest: Manifest) -> InputError:
     """Return what to say of a file that DuckDB can't read; its own words when that is none of the log's."""
     said = str(error)
-    name = next((name for name in sorted(manifest.names()) if name in said), "")
-    return InputError(f"{name} is missing or damaged: run logmend verify" if name else said.splitlines()[0])
+    if name := next((name for name in sorted(manifest.names()) if name in said), ""):
+        return LostSegmentError(f"{name} is missing or damaged: run logmend verify")
+    return InputError(said.splitlines()[0])
+
+
+def _explained(error: Exception, manifest: Manifest) -> InputError:
+    """Return what to say of a question that can't be answered."""
+    said = str(error)
+    if isinstance(error, duckdb.OutOfMemoryException) or said.startswith("Out of Memory Error"):
+        return InputError("this needs more than 1 GB: add a LIMIT or aggregate")
+    if isinstance(error, duckdb.InvalidInputException | duckdb.IOException) or said.startswith(_FILE_FAULTS):
+        return _damage(error, manifest)
+    return InputError(said)
 
 
 def _lay(connection: duckdb.DuckDBPyConnection, directory: Path, manifest: Manifest, laid: Manifest | None) -> None:
