@@ -14,10 +14,11 @@ from streams.core.acting import ask_again
 from streams.core.decide import step
 from streams.core.directory import Directory
 from streams.core.errors import InputError, InvariantError, OtherVersionError
+from streams.core.escalations import PENDING
 from streams.core.events import Decision, Fact
 from streams.core.fleet import Fleet
-from streams.core.incidents import NEVER_MS
-from streams.core.state import Draft, State, Turn
+from streams.core.incidents import NEVER_MS, WAITING
+from streams.core.state import Draft, State, Turn, take_over
 from streams.core.strategy import Catalogue
 
 EPOCH: Final = 1
@@ -98,6 +99,10 @@ class Fold:
         turn.write(Draft(kind="fact_rejected", reason=reason))
         return turn.decisions
 
+    def follow(self, other: Fold) -> None:
+        """Go on from what was done in another fold of the same facts; what this one observed and obeys stays."""
+        take_over(self._state, other._state)
+
     def _turn(self, offset: int, append_ms: int) -> Turn:
         if offset > self._state.directory.facts_offset:
             expected = self._state.directory.facts_offset
@@ -114,6 +119,16 @@ class Fold:
     def incidents_open(self) -> int:
         """How many incidents are open."""
         return len(self._state.incidents.by_id)
+
+    @property
+    def approvals_waiting(self) -> int:
+        """How many actions wait for somebody to agree."""
+        return sum(one.status == WAITING for one in self._state.incidents.by_id.values())
+
+    @property
+    def escalations_waiting(self) -> int:
+        """How many escalations whose incident is open nobody has taken on."""
+        return sum(one.state == PENDING and not one.cleared for one in self._state.escalations.known.values())
 
     @property
     def next_seq(self) -> int:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+import msgspec
 from msgspec import Struct, field
 
 from streams.core.advisors import Advisors
@@ -75,6 +78,31 @@ class State(Struct):
     commands_open: dict[str, Awaited] = {}
     """Commands without an outcome, by decision id."""
     book: Book = field(default_factory=Book)
+
+
+DONE: Final = (
+    "incidents",
+    "guard",
+    "lessons",
+    "strategist",
+    "roster",
+    "stuck",
+    "autonomy",
+    "advisors",
+    "escalations",
+    "mutes",
+    "tasks",
+    "commands_open",
+    "book",
+)
+"""Parts of the state that tell what was done and what came of it; the others are what was seen, and what is applied."""
+_TYPES: Final = {one.name: msgspec.msgpack.Decoder(one.type) for one in msgspec.structs.fields(State)}
+
+
+def take_over(state: State, other: State) -> None:
+    """Put copies of what was done by another fold in place of what was done here."""
+    for name in DONE:
+        setattr(state, name, _TYPES[name].decode(msgspec.msgpack.encode(getattr(other, name))))
 
 
 class Draft(Struct, kw_only=True):
