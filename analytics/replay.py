@@ -2,11 +2,12 @@
 
 This is what catches an edit under hashes that were all made to fit: the facts don't lead to it. A fact that was
 recorded as rejected is rejected again, in its place. Decisions that are missing at the end are the tail that the writer
-had not archived yet.
+had not archived yet. What older epochs decided is only relived, as decide does: their releases can recompute it.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -18,9 +19,11 @@ from analytics.manifest import load
 from analytics.scan import scan
 from analytics.tables import Row
 from streams.codec import decode_decision, decode_fact, encode
+from streams.core.epochs import release_of
 from streams.core.errors import InputError, InvariantError
-from streams.core.events import Decision
-from streams.core.fold import EPOCH, Fold
+from streams.core.events import Decision, Fact
+from streams.core.fold import Fold, is_own, own_epoch
+from streams.core.past import Past
 
 DIFFERENCES_MAX: Final = 10
 _REJECTED: Final = "fact_rejected"
@@ -46,6 +49,14 @@ class Difference(Struct, frozen=True, kw_only=True):
     fields: tuple[FieldDifference, ...]
 
 
+class Earlier(Struct, frozen=True, kw_only=True):
+    """So many decisions of an older epoch were not recomputed; ``release`` says in words which release can."""
+
+    epoch: int
+    decisions: int
+    release: str
+
+
 class ReplayReport(Struct, frozen=True, kw_only=True):
     """What replay found.
 
@@ -61,6 +72,7 @@ class ReplayReport(Struct, frozen=True, kw_only=True):
     """Decisions that were computed for the last facts, but are not in the archive yet."""
     differences: tuple[Difference, ...]
     problem: str
+    earlier: tuple[Earlier, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -90,9 +102,10 @@ class _Replay:
         if manifest.version == 0:
             raise InputError(f"there is no event log in {directory}")
         self._facts = scan(directory, manifest, "facts", ["kafka_append_ms", "kafka_value"])
-        self._recorded = _Lookahead(
+        self._recorded = Lookahead(
             scan(directory, manifest, "decisions", ["facts_offset", "kind", "reason", "kafka_value"])
         )
+        self._past, self._earlier = _past(scan(directory, manifest, "decisions", ["epoch", "kafka_value"]))
         self._differences: list[Difference] = []
         self._counts = dict.fromkeys(("facts", "decisions", "differing", "chained", "tail"), 0)
         self._offset = -1
@@ -100,7 +113,10 @@ class _Replay:
     def report(self, problem: str) -> ReplayReport:
         """Return what was found so far."""
         where = f"at fact {self._offset}: {problem}" if problem and self._offset >= 0 else problem
-        return ReplayReport(**self._counts, differences=tuple(self._differences), problem=where)
+        earlier = tuple(
+            Earlier(epoch=epoch, decisions=count, release=release_of(epoch)) for epoch, count in self._earlier.items()
+        )
+        return ReplayReport(**self._counts, differences=tuple(self._differences), problem=where, earlier=earlier)
 
     def through(self, fold: Fold) -> None:
         """Fold every fact, and compare what each leads to."""
@@ -108,7 +124,10 @@ class _Replay:
             self._offset = fact["kafka_offset"]
             self._counts["facts"] += 1
             recorded = self._recorded.up_to(self._offset)
-            self._compare(recorded, _computed(fold, fact, recorded))
+            if self._offset <= self._past.facts_offset:
+                fold.relive(_decoded(fact), self._offset, fact["kafka_append_ms"], self._past)
+            else:
+                self._compare(recorded, _computed(fold, fact, recorded))
         self._compare(self._recorded.up_to(1 << 63), [])
 
     def _compare(self, recorded: Sequence[Row], computed: Sequence[Decision]) -> None:
@@ -122,10 +141,10 @@ class _Replay:
                 self._differ(decode_decision(old) if old is not None else None, new)
 
     def _differ(self, old: Decision | None, new: Decision | None) -> None:
-        if old is not None and old.epoch != EPOCH:
+        if old is not None and not is_own(old.epoch):
             raise InputError(
-                f"decision {old.id} was made in epoch {old.epoch}, this release folds epoch {EPOCH}: "
-                "replay it with the release of that epoch (see CHANGELOG)"
+                f"decision {old.id} was made in epoch {old.epoch}, this release folds epoch {own_epoch()}: "
+                f"replay it with {release_of(old.epoch)}"
             )
         fields = tuple(_fields("", msgspec.to_builtins(old), msgspec.to_builtins(new)))
         if not fields:
@@ -141,7 +160,7 @@ class _Replay:
             )
 
 
-class _Lookahead:
+class Lookahead:
     """Recorded decisions in order, handed out by the fact that they are about."""
 
     def __init__(self, rows: Iterator[Row]) -> None:
@@ -162,13 +181,29 @@ class _Lookahead:
         return found
 
 
+def _past(rows: Iterator[Row]) -> tuple[Past, Counter[int]]:
+    """Return what older epochs decided, and how many decisions that are of each."""
+    past, counts = Past(), Counter[int]()
+    for row in rows:
+        if row["epoch"] >= own_epoch():
+            break
+        past.take(decode_decision(row["kafka_value"]))
+        counts[row["epoch"]] += 1
+    return past, counts
+
+
+def _decoded(fact: Row) -> Fact | None:
+    """Return the fact in a row; None when it holds none."""
+    try:
+        return decode_fact(fact["kafka_value"])
+    except InputError:
+        return None
+
+
 def _computed(fold: Fold, fact: Row, recorded: Sequence[Row]) -> list[Decision]:
     """Return what a fact leads to; what was rejected then is rejected again."""
     offset, append_ms = fact["kafka_offset"], fact["kafka_append_ms"]
-    try:
-        decoded = decode_fact(fact["kafka_value"])
-    except InputError:
-        decoded = None
+    decoded = _decoded(fact)
     if recorded and recorded[0]["kind"] == _REJECTED:
         return fold.reject(decoded, offset, append_ms, recorded[0]["reason"])
     if decoded is None:

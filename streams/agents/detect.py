@@ -19,8 +19,10 @@ from streams.codec import encode
 from streams.core.beside import Evidence
 from streams.core.config import RuleSet, ZoneSpec
 from streams.core.directory import Directory
+from streams.core.epochs import EpochChanged
 from streams.core.errors import InputError, InvariantError
 from streams.core.events import Fact, LinesLost, Reject, Slice, Took
+from streams.core.fold import is_own, own_epoch
 from streams.ingest.confluent import Book
 from streams.ingest.slicer import Cut
 from streams.ports import Log, Outgoing, Record, Schemas, TopicPartition, Unread
@@ -107,10 +109,18 @@ class DetectEngine:
         """Take a new term of every partition, and go on where the facts before it end."""
         self._held = {}
         await self._facts.follow()
+        await self._begin_epoch()
         terms = await self._take(partitions)
         for where in partitions:
             self._held[where] = _Held(terms[where], await self._start(where, terms[where]))
         return {where: held.position for where, held in self._held.items()}
+
+    async def _begin_epoch(self) -> None:
+        """Say in which epoch a new fleet begins; without a word it is the first."""
+        directory = self._facts.directory
+        if not directory.facts_offset and not is_own(directory.epoch):
+            begun = EpochChanged(epoch=own_epoch(), previous=0, release="", author=self._owner, reason="a new fleet")
+            await self._facts.append([begun])
 
     async def process(self, batch: Sequence[tuple[TopicPartition, Sequence[Record]]]) -> None:
         """Append evidence and dead letters, then the slices; when this returns, all of it is acknowledged."""

@@ -14,6 +14,7 @@ from streams.agents.reading import Chain, decision_of
 from streams.codec import decode_command, encode
 from streams.core.errors import InputError, InvariantError
 from streams.core.events import Command, Decision
+from streams.core.fold import check_not_newer
 from streams.core.kinds import SENDING_KINDS
 from streams.ports import Log, Outgoing, Record, TopicPartition
 from streams.topics import Topics
@@ -84,9 +85,10 @@ class DispatchEngine:
     def _command_in(self, record: Record) -> Command | None:
         """Return the command to send for a decision; None when there is none, or it was sent before.
 
-        Raises ``InvariantError`` when a decision or a command is missing.
+        Raises ``InvariantError`` when a decision or a command is missing, ``OtherEpochError`` at a newer epoch.
         """
         decision = decision_of(record)
+        check_not_newer(decision.epoch)
         accepted = self._accept(decision, record.offset)
         command = decision.command
         if not accepted or command is None or decision.kind not in SENDING_KINDS or command.seq <= self._sent.seq:

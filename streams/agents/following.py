@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from streams.codec import encode
 from streams.core.directory import Directory
+from streams.core.epochs import EpochChanged
 from streams.core.events import Fact, Ticked
 from streams.core.slices import Holding
 from streams.ports import Log, Outgoing, TopicPartition
@@ -57,4 +58,4 @@ class Facts:
 
 
 def _key(fact: Fact) -> bytes:
-    return b"" if isinstance(fact, Ticked) else f"{fact.source}/{fact.partition}".encode()
+    return b"" if isinstance(fact, Ticked | EpochChanged) else f"{fact.source}/{fact.partition}".encode()

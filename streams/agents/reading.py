@@ -14,6 +14,8 @@ from streams.codec import decode_decision
 from streams.core.chain import canonical, sha256_of
 from streams.core.errors import InputError, InvariantError
 from streams.core.events import Decision
+from streams.core.fold import check_not_newer, is_own
+from streams.core.past import Past
 from streams.ports import Log, Record, TopicPartition
 
 REPEATS_KEPT_MAX: Final = 10_000
@@ -72,6 +74,24 @@ class Chain:
         """Return the offset at which a decision was first seen, -1 when that is not remembered."""
         seen = self._seen.get(seq)
         return seen.offset if seen else -1
+
+
+async def past_of(log: Log, where: TopicPartition, start: int, end: int) -> tuple[Past, Chain, int]:
+    """Return what older epochs decided, the chain behind it, and the offset of the first decision of our epoch.
+
+    Raises ``InvariantError`` at a hole, ``OtherEpochError`` when a newer epoch has decided already.
+    """
+    past, chain = Past(), Chain()
+    while start < end and (records := await log.read(where, start, end)):
+        for record in records:
+            decision = decision_of(record)
+            check_not_newer(decision.epoch)
+            if is_own(decision.epoch):
+                return past, chain, record.offset
+            if chain.take(decision, record.offset):
+                past.take(decision)
+        start = records[-1].offset + 1
+    return past, chain, max(start, end)
 
 
 class Tail:

@@ -103,6 +103,10 @@ def _tell_replayed(report: ReplayReport) -> None:
         click.echo(_line_of(difference), err=True)
     if report.problem:
         click.echo(f"stopped {report.problem}", err=True)
+    for one in report.earlier:
+        click.echo(
+            f"{one.decisions} decisions of epoch {one.epoch} were not recomputed: replay them with {one.release}"
+        )
     found = "identical" if report.ok else f"{report.differing} differ ({report.chained} more only in their chain)"
     tail = f"; {report.tail} newer ones are not archived yet" if report.tail else ""
     click.echo(f"{found}: {report.decisions} decisions recomputed from {report.facts} facts{tail}")

@@ -7,6 +7,7 @@ from streams.core.acting import approve, ask_again
 from streams.core.advice import AdvisorsReported, OpinionGiven
 from streams.core.advising import hear_advisors, hear_opinion
 from streams.core.directory import may_say
+from streams.core.epochs import EpochChanged
 from streams.core.events import (
     ActionHalted,
     ActionResumed,
@@ -44,6 +45,9 @@ def step(turn: Turn, fact: Fact, verdict: Verdict) -> None:
                 _slice(turn, fact)
             case LinesLost():
                 _lines_lost(turn, fact)
+            case EpochChanged():
+                reason = f"{fact.previous} to {fact.epoch}, release {fact.release}, by {fact.author}: {fact.reason}"
+                turn.write(Draft(kind="epoch_changed", reason=reason))
             case _:
                 pass
     tasking.overdue(turn)

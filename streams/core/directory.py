@@ -12,6 +12,7 @@ from msgspec import Struct, field
 
 from streams.core.advice import AdvisorsReported, OpinionGiven
 from streams.core.config import Inventory, Policy, RuleSet, decode_config
+from streams.core.epochs import EpochChanged
 from streams.core.errors import InputError
 from streams.core.events import (
     ActionHalted,
@@ -54,6 +55,8 @@ class Directory(Struct):
     inventory: Inventory = Inventory()
     rules: RuleSet = RuleSet()
     lessons: Experience = Experience()
+    release: str = ""
+    """Which release changed the epoch; ``""`` while it is the first."""
 
     def take(self, fact: Fact, offset: int) -> Verdict:
         """Take the fact at ``offset`` into account; facts below ``facts_offset`` are repeats.
@@ -73,6 +76,10 @@ class Directory(Struct):
         """Take the place of a fact into account, and nothing that it says: the fold hears message by message."""
         verdict = self.ledger.judge(fact)
         self.facts_offset = offset + 1
+        if isinstance(fact, EpochChanged):
+            if fact.epoch <= self.epoch:
+                return Verdict.REPEATED
+            self.epoch, self.release = fact.epoch, fact.release
         return verdict
 
     def hear(self, event: InboxEvent) -> bool:

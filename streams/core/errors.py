@@ -11,5 +11,13 @@ class OtherVersionError(InputError):
     """What was saved is whole, and of another version of Logmend: going on without it is a person's to decide."""
 
 
+class OlderEpochError(InputError):
+    """What was saved is of an older epoch: the facts are folded again instead."""
+
+
+class OtherEpochError(InputError):
+    """The fleet is in another epoch than this release decides in: it takes no part."""
+
+
 class InvariantError(AssertionError):
     """We are wrong, or the log is: stop the process before anything is written on top of it."""

@@ -6,8 +6,7 @@ version); ``tests/schemas`` holds the two equal. Conventions of the wire:
 * ``*_ms`` are milliseconds since 1970 UTC. ``at_ms`` is event time, ``now_ms`` is smoothed append time, ``append_ms``
   is the broker's stamp on a record.
 * Enumerations are lower-case strings from the tables below. An absent string is ``""``, never ``None``.
-* Hashes are lower-case hex SHA-256.
-* Nothing here holds free text of a log line. Text lives in ``beside.Evidence``, which the fold never reads.
+* Hashes are lower-case hex SHA-256. No free text of a line is here: that is ``beside.Evidence``, which no fold reads.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from typing import Final
 
 from streams.core.advice import AdviceEvent
 from streams.core.base import Event
+from streams.core.epochs import EpochChanged
 from streams.core.reports import FindingReported, SpecialistReported
 from streams.core.requests import Request
 
@@ -289,7 +289,7 @@ class Ticked(Event, frozen=True):
     owner: str
 
 
-Fact = Took | Slice | LinesLost | Ticked
+Fact = Took | Slice | LinesLost | Ticked | EpochChanged
 
 
 class Option(Event, frozen=True):

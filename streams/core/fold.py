@@ -13,11 +13,13 @@ import msgspec
 from streams.core.acting import ask_again
 from streams.core.decide import step
 from streams.core.directory import Directory
-from streams.core.errors import InputError, InvariantError, OtherVersionError
+from streams.core.epochs import EpochChanged, release_of
+from streams.core.errors import InputError, InvariantError, OlderEpochError, OtherEpochError, OtherVersionError
 from streams.core.escalations import PENDING
 from streams.core.events import Decision, Fact
 from streams.core.fleet import Fleet
 from streams.core.incidents import NEVER_MS, WAITING
+from streams.core.past import Past
 from streams.core.state import Draft, State, Turn, take_over
 from streams.core.strategy import Catalogue
 
@@ -44,7 +46,8 @@ class Fold:
 
     def __init__(self, catalogue: Catalogue, state: State | None = None) -> None:
         self._catalogue = catalogue
-        self._state = state or State(directory=Directory(epoch=EPOCH))
+        self._state = state or State()
+        self._epoch = EPOCH
         self._fleet = Fleet(self._state.directory.inventory)
 
     @classmethod
@@ -56,7 +59,8 @@ class Fold:
     def restore(cls, snapshot: bytes, catalogue: Catalogue) -> Fold:
         """Return the fold that ``snapshot`` was taken of.
 
-        Raises ``InputError`` when it is damaged, ``OtherVersionError`` when it is of another version or epoch.
+        Raises ``InputError`` when it is damaged, ``OlderEpochError`` when an older epoch left it, ``OtherVersionError``
+        when a newer one or another version did.
         """
         return cls(catalogue, _decode(snapshot))
 
@@ -69,11 +73,14 @@ class Fold:
         """Take the fact at ``offset``, appended at ``append_ms`` (broker clock), and return what is decided.
 
         A fact below the next expected offset returns nothing. ``InvariantError`` means that the log has a hole: stop.
-        Any other exception is a bug of ours: the fact must be rejected (see ``reject``).
+        ``OtherEpochError``: from this fact on a newer release decides. Any other exception is a bug of ours: the fact
+        must be rejected (see ``reject``).
         """
         directory = self._state.directory
         if offset < directory.facts_offset:
             return []
+        if isinstance(fact, EpochChanged):
+            check_not_newer(fact.epoch, fact.release)
         turn = self._turn(offset, append_ms)
         step(turn, fact, directory.judge(fact, offset))
         self._fleet = turn.fleet
@@ -103,12 +110,28 @@ class Fold:
         """Go on from what was done in another fold of the same facts; what this one observed and obeys stays."""
         take_over(self._state, other._state)
 
+    def relive(self, fact: Fact | None, offset: int, append_ms: int, past: Past) -> None:
+        """Take a fact of ``past``: the state follows, and what these rules decide on it was never done.
+
+        After the last of them the numbers and the chain go on where the older epoch's end. Raises as ``apply``.
+        """
+        self._epoch = past.epoch_at(offset)
+        reason = past.rejected.get(offset)
+        if fact is None or reason is not None:
+            self.reject(fact, offset, append_ms, reason or "undecodable")
+        else:
+            self.apply(fact, offset, append_ms)
+        if offset >= past.facts_offset:
+            book = self._state.book
+            book.next_seq, book.chain_head = past.next_seq, past.head
+            book.last_command_seq, self._epoch = past.last_command_seq, EPOCH
+
     def _turn(self, offset: int, append_ms: int) -> Turn:
         if offset > self._state.directory.facts_offset:
             expected = self._state.directory.facts_offset
             raise InvariantError(f"fact {offset} follows {expected - 1}: facts are missing")
         self._state.clock.advance(append_ms)
-        return Turn(self._state, self._catalogue, self._fleet, epoch=EPOCH, offset=offset)
+        return Turn(self._state, self._catalogue, self._fleet, epoch=self._epoch, offset=offset)
 
     @property
     def timer_open(self) -> bool:
@@ -146,6 +169,34 @@ class Fold:
         return self._state.directory
 
 
+def check_epoch(fleet: int, release: str = "") -> None:
+    """Raise ``OtherEpochError`` unless the fleet is in our epoch; ``release`` is the one that changed it."""
+    check_not_newer(fleet, release)
+    if fleet < EPOCH:
+        raise OtherEpochError(f"{_apart(fleet)}: stop what runs of the older release, then run logmend upgrade")
+
+
+def check_not_newer(fleet: int, release: str = "") -> None:
+    """Raise ``OtherEpochError`` when the fleet is in a newer epoch than ours."""
+    if fleet > EPOCH:
+        newer = f"release {release} or a later one" if release else release_of(fleet)
+        raise OtherEpochError(f"{_apart(fleet)}: there is no way back; install {newer}")
+
+
+def own_epoch() -> int:
+    """Return the epoch in which we decide."""
+    return EPOCH
+
+
+def is_own(epoch: int) -> bool:
+    """Tell whether we decide in an epoch."""
+    return epoch == EPOCH
+
+
+def _apart(fleet: int) -> str:
+    return f"the fleet is in epoch {fleet}, this release decides in epoch {EPOCH} and takes no part"
+
+
 def directory_of(snapshot: bytes) -> Directory:
     """Return the directory inside a snapshot; raises as ``Fold.restore``."""
     return _decode(snapshot).directory
@@ -158,6 +209,8 @@ def _decode(snapshot: bytes) -> State:
             return msgspec.msgpack.decode(found.state, type=State)
     except msgspec.MsgspecError as error:
         raise InputError(f"not a snapshot: {error}") from error
+    if found.epoch < EPOCH:
+        raise OlderEpochError(f"saved state of epoch {found.epoch}; ours is {EPOCH}")
     raise OtherVersionError(
         f"saved state of version {found.version}, epoch {found.epoch}; ours is {SNAPSHOT_VERSION}, {EPOCH}: "
         "name another data directory (LOGMEND_DATA_DIR), or move this one away; nothing is deleted"

@@ -75,6 +75,7 @@ DECISION_KINDS: Final = {
     "alerted": "a person is to know of a metric (reason), at level severity; refers_to: told before, at a lower level",
     "alert_resolved": "nothing was wrong with the metric (reason) for a while, or its service is followed no longer",
     "unfollowed": "a service is measured no longer, or (no service named) there is no room to measure more",
+    "epoch_changed": "the fleet's epoch changed: from here on another release decides (reason: which, by whom, why)",
     "fact_rejected": "step failed on this fact; action is halted",
 }
 

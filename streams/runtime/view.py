@@ -10,9 +10,9 @@ from aiokafka.errors import OffsetOutOfRangeError
 from streams import telemetry
 from streams.codec import decode_fact
 from streams.core.directory import Directory
-from streams.core.errors import InputError, InvariantError, OtherVersionError
+from streams.core.errors import InputError, InvariantError, OlderEpochError, OtherVersionError
 from streams.core.events import Fact
-from streams.core.fold import directory_of
+from streams.core.fold import check_epoch, directory_of
 from streams.core.saved import unpack
 from streams.core.slices import Verdict
 from streams.ports import Log, Poller, Record, SnapshotStore, TopicPartition
@@ -23,27 +23,37 @@ Heard = Callable[[Fact, Verdict], None]
 
 
 class FactsView:
-    """The directory of a fleet as of the last ``refresh``; ``heard`` is told of each fact once it is in there."""
+    """The directory of a fleet as of the last ``refresh``; ``heard`` is told of each fact once it is in there.
 
-    def __init__(self, log: Log, topics: Topics, directory: Directory, heard: Heard | None = None) -> None:
+    A fleet in another epoch than ours raises ``OtherEpochError``, unless ``any_epoch``.
+    """
+
+    def __init__(
+        self, log: Log, topics: Topics, directory: Directory, heard: Heard | None = None, *, any_epoch: bool = False
+    ) -> None:
         self.directory = directory
+        self._any_epoch = any_epoch
         self._heard = heard
         self._log = log
         self._where = TopicPartition(topics.facts, 0)
         self._reading = asyncio.Lock()
 
     @classmethod
-    async def open(cls, log: Log, topics: Topics) -> FactsView:
+    async def open(cls, log: Log, topics: Topics, *, any_epoch: bool = False) -> FactsView:
         """Start from the newest whole snapshot in the topic (or from the beginning) and read to the end of facts.
 
-        Raises ``InvariantError`` when facts are missing, ``OtherVersionError`` as ``newest_directory``.
+        Raises as ``refresh`` and ``newest_directory``.
         """
-        view = cls(log, topics, await newest_directory(TopicSnapshots(log, topics.snapshots)))
+        directory = await newest_directory(TopicSnapshots(log, topics.snapshots))
+        view = cls(log, topics, directory, any_epoch=any_epoch)
         await view.refresh()
         return view
 
     async def refresh(self) -> None:
-        """Read to the end of the facts as it is now. Raises ``InvariantError`` when facts are missing."""
+        """Read to the end of the facts as it is now.
+
+        Raises ``InvariantError`` when facts are missing, ``OtherEpochError`` when the fleet is in another epoch.
+        """
         known = self.directory.facts_offset  # ``follow`` may read on while the broker says where facts end
         earliest, end = await self._log.bounds(self._where)
         if self.directory.facts_offset < earliest:
@@ -55,6 +65,7 @@ class FactsView:
         while self.directory.facts_offset < end:
             async with self._reading:
                 await self._read_on(end)
+        self._check_epoch()
 
     async def follow(self, poller: Poller) -> None:
         """Read facts as they come, for ever; ``refresh`` then has hardly anything left to read."""
@@ -66,8 +77,14 @@ class FactsView:
                     batch = None
                 for _, records in batch or ():
                     self._take_all(records)
+                    self._check_epoch()
             if batch is None:
                 await self.refresh()  # says what is wrong with the log
+
+    def _check_epoch(self) -> None:
+        """Refuse a fleet in another epoch; one without a fact is in none yet."""
+        if self.directory.facts_offset and not self._any_epoch:
+            check_epoch(self.directory.epoch, self.directory.release)
 
     async def _read_on(self, end: int) -> None:
         start = self.directory.facts_offset
@@ -96,13 +113,15 @@ class FactsView:
 
 
 async def newest_directory(store: SnapshotStore) -> Directory:
-    """Return the directory in the newest whole snapshot, a new one when there is none.
+    """Return the directory in the newest whole snapshot, a new one when there is none of our epoch.
 
-    Raises ``OtherVersionError`` when that snapshot is of another version of ours.
+    Raises ``OtherVersionError`` when that snapshot is of a newer epoch or of another version of ours.
     """
     for snapshot in await store.newest():
         try:
             return directory_of(unpack(snapshot).fold)
+        except OlderEpochError:
+            continue
         except OtherVersionError:
             raise
         except InputError as error:
