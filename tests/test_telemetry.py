@@ -6,6 +6,7 @@ import ast
 import json
 import logging
 import re
+import shutil
 import socket
 import threading
 from collections.abc import Iterator
@@ -105,10 +106,30 @@ def test_a_taken_metrics_port_is_named() -> None:
         telemetry.serve(taken.getsockname()[1])
 
 
+def test_every_public_name_is_told_of() -> None:
+    """Whatever a module of telemetry offers for use is found under its one name."""
+    offered = {
+        node.name
+        for path in Path(telemetry.__file__).parent.glob("*.py")
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
+    }
+    assert offered - {"say"} == {name for name in telemetry.__all__ if name.islower()}
+
+
+def test_how_full_the_disk_is_comes_with_each_scrape(tmp_path: Path) -> None:
+    """Room and size are those of the file system of a data directory that may not be there yet."""
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port = found.getsockname()[1]
+    telemetry.serve(port, data_dir=tmp_path / "not" / "yet")
+    free, size = _value("logmend_disk_free_bytes"), _value("logmend_disk_size_bytes")
+    assert 0 < free <= size
+    assert size == shutil.disk_usage(tmp_path).total
+
+
 def test_every_function_of_telemetry_is_called() -> None:
     """What nobody calls would be a metric that never moves, and a panel that stays empty."""
-    ours = ast.parse(Path(telemetry.__file__).read_text())
-    public = {node.name for node in ours.body if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")}
+    public = {name for name in telemetry.__all__ if name.islower()}
     called = {
         node.func.attr
         for room in ("streams", "analytics", "lab", "benchmarks")

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from streams import telemetry
+from streams.agents.foretelling import Foretelling
 from streams.agents.healing import Healing
 from streams.agents.reading import Chain, Tail, decision_of
 from streams.codec import decode_fact, encode
@@ -83,6 +84,7 @@ class DecideEngine:
         self._pending: list[_Decided] = []
         self._poisonous: dict[int, str] = {}
         self._healing = Healing()
+        self._foretelling = Foretelling()
         self._halt_told = False
         self._heard_ms = 0
         self._kept = [_Kept() for _ in snapshots]
@@ -93,6 +95,7 @@ class DecideEngine:
             return {}
         await self._restore()
         self._healing = Healing()
+        self._foretelling = Foretelling()
         self._halt_told = False
         self._heard_ms = self._clock_ms()
         self._kept = [_Kept(self._heard_ms, self._fold.directory.facts_offset) for _ in self._snapshots]
@@ -104,10 +107,10 @@ class DecideEngine:
             if where == self._facts:
                 for record in records:
                     await self._take(record)
+                telemetry.folded(records[-1].timestamp)
         await self._flush()
         await self._tell_halt()
-        telemetry.incidents_open(self._fold.incidents_open)
-        telemetry.action_halted(halted=bool(self._fold.directory.halted_by))
+        self._measure()
         self._heard_ms = self._clock_ms()
         await self._keep()
 
@@ -118,6 +121,13 @@ class DecideEngine:
             await self._log.append([Outgoing(self._topics.facts, encode(Ticked(owner=self._owner)), b"")])
             self._heard_ms = now_ms
         await self._keep()
+
+    def _measure(self) -> None:
+        """Say how things stand in the fold."""
+        telemetry.incidents_open(self._fold.incidents_open)
+        telemetry.people_waited_for("approval", self._fold.approvals_waiting)
+        telemetry.people_waited_for("escalation", self._fold.escalations_waiting)
+        telemetry.action_halted(halted=bool(self._fold.directory.halted_by))
 
     # ----------------------------------------------------------------------------------------------------- folding
 
@@ -168,6 +178,7 @@ class DecideEngine:
             if decision.kind in SENDING_KINDS:
                 telemetry.commanded(decision.append_ms)
             self._healing.see(decision)
+            self._foretelling.see(decision)
         self._pending = []
 
     async def _tell_halt(self) -> None:

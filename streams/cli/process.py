@@ -34,7 +34,7 @@ def run(role: str, instance: str, work: Work) -> None:
     """Run a process until SIGTERM or SIGINT; what ends it otherwise is said in a log event and raised."""
     settings = Settings.load()
     telemetry.configure_logging()
-    telemetry.serve(settings.metrics_port, settings.metrics_address)
+    telemetry.serve(settings.metrics_port, settings.metrics_address, settings.data_dir)
     name = instance or settings.host
     try:
         asyncio.run(_until_stopped(settings, role, name, work))

@@ -128,7 +128,7 @@ def up(detect: int, decide: int) -> None:
     """
     settings = Settings.load()
     telemetry.configure_logging()
-    telemetry.serve(settings.metrics_port, settings.metrics_address)
+    telemetry.serve(settings.metrics_port, settings.metrics_address, settings.data_dir)
     others = [role for role in ROLES if role not in ("detect", "decide")]
     roles = ["detect"] * detect + ["decide"] * decide + others + ["web", "advise"]
     roles += ["notify"] if is_configured(settings) else []

@@ -210,6 +210,8 @@ class Host:
 
     def _forget(self) -> None:
         self._stamp = -1
+        for where in self.positions:
+            telemetry.let_go(where.topic, where.partition)
         self.positions.clear()
         self.progress.lags = {}
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import msgspec
 import pytest
 
 from streams import telemetry
@@ -9,9 +12,9 @@ from streams.agents.healing import Healing
 from streams.core.events import Decision
 
 
-def decision(kind: str, incident: str, now_ms: int) -> Decision:
-    """Return a decision of a kind about an incident at a time."""
-    return Decision(
+def decision(kind: str, incident: str, now_ms: int, **fields: Any) -> Decision:
+    """Return a decision of a kind about an incident at a time; ``fields`` are those that matter besides."""
+    plain = Decision(
         seq=0,
         id="1-0-0",
         epoch=1,
@@ -41,6 +44,7 @@ def decision(kind: str, incident: str, now_ms: int) -> Decision:
         refers_to="",
         previous_sha256="",
     )
+    return msgspec.structs.replace(plain, **fields)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streams import telemetry
 from streams.core.errors import InvariantError
 from streams.ports import Headers, Record, TopicPartition, Unread
 from streams.runtime.host import Host, due, run_bare
@@ -178,6 +179,17 @@ async def test_nothing_is_worked_on_after_a_release() -> None:
     await host.idle_when_quiet()
     assert engine.got == []
     assert engine.idles == 0
+
+
+async def test_nothing_is_said_of_a_partition_that_is_anothers_now() -> None:
+    """A lag that was measured before the release would stand in the metrics for ever."""
+    host = hosted(Recorder({FACTS: 0, LOGS: 0}))
+    await host.load([FACTS, LOGS], Seeks())
+    host.measured({FACTS: (0, 9), LOGS: (0, 7)})
+    labels = {"topic": "facts", "partition": "0"}
+    assert telemetry.REGISTRY.get_sample_value("logmend_lag_records", labels) == 9
+    await host.load([LOGS], Seeks())
+    assert telemetry.REGISTRY.get_sample_value("logmend_lag_records", labels) is None
 
 
 async def test_a_process_without_partitions_loads_nothing() -> None:
