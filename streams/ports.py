@@ -88,16 +88,8 @@ class Outgoing(NamedTuple):
     headers: tuple[tuple[str, bytes], ...] = ()
 
 
-class Log(Protocol):
-    """Kafka, as far as a stage is concerned."""
-
-    async def append(self, records: Sequence[Outgoing]) -> Sequence[int]:
-        """Append in order and return the offsets once all are acknowledged by all replicas.
-
-        An offset may be -1 when the broker says that it has the record already. Any failure raises, and the process
-        must end: some of the records may be in the log.
-        """
-        ...
+class ReadableLog(Protocol):
+    """Kafka for whoever may read and nothing else: there is no way to append by it."""
 
     async def read(self, where: TopicPartition, start: int, end: int) -> Sequence[Record]:
         """Return up to one fetch of records with start <= offset < end; empty when there are none left to read.
@@ -108,6 +100,18 @@ class Log(Protocol):
 
     async def bounds(self, where: TopicPartition) -> tuple[int, int]:
         """Return (earliest offset, offset after the last record)."""
+        ...
+
+
+class Log(ReadableLog, Protocol):
+    """Kafka, as far as a stage is concerned."""
+
+    async def append(self, records: Sequence[Outgoing]) -> Sequence[int]:
+        """Append in order and return the offsets once all are acknowledged by all replicas.
+
+        An offset may be -1 when the broker says that it has the record already. Any failure raises, and the process
+        must end: some of the records may be in the log.
+        """
         ...
 
 
