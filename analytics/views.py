@@ -7,8 +7,7 @@ one manifest: one moment of the log. ``sql/`` holds one view a file; all their t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -18,8 +17,9 @@ from typing import Any, Final, Self
 import duckdb
 import polars as pl
 
+from analytics.asof import AsOf, cut
+from analytics.laying import lay, literal
 from analytics.manifest import MANIFEST, SEGMENTS, Manifest, load
-from analytics.tables import SCHEMAS
 from streams.catalogue import hints, strategies
 from streams.catalogue.codes import refusals
 from streams.core.errors import InputError
@@ -35,6 +35,7 @@ VIEWS: Final = (
     "decisions",
     "options",
     "gates",
+    "guardrail_blocks",
     "outcomes",
     "commands",
     "healing",
@@ -49,6 +50,12 @@ VIEWS: Final = (
     "phase_statistics",
     "lessons",
     "fix_patterns",
+    "fix_attempts",
+    "verified_success",
+    "performance_metrics",
+    "recurrence",
+    "false_fire",
+    "mttr",
     "stuck",
     "autonomy",
     "findings",
@@ -64,15 +71,18 @@ VIEWS: Final = (
     "ties",
     "templates",
     "requests",
+    "timeline",
     "mutes",
     "tasks",
     "escalations",
     "pool_tasks",
     "agent_consultations",
     "advisors",
+    "votes",
+    "cost",
 )
 """Every view, in the order in which they can be made."""
-MACROS: Final = ("rates", "sessions")
+MACROS: Final = ("rates", "sessions", "auto_fix_rate", "escalation_rate", "phase_breakdown", "learning_growth")
 """Tables that take arguments."""
 _ALL: Final = (*VIEWS, *MACROS)
 _WORD: Final = re.compile(r"\w+")
@@ -88,6 +98,8 @@ _FILE_FAULTS: Final = ("IO Error", "Invalid Input Error")
 _SETTINGS: Final = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
+    "error_on_division_by_zero": "false",
+    "ieee_floating_point_ops": "false",
     "memory_limit": "1GB",
     "python_enable_replacements": "false",
     "temp_directory": "",
@@ -100,11 +112,15 @@ class LostSegmentError(InputError):
 
 
 class EventLog:
-    """A reader of one log directory. Not for several threads at once: each makes its own."""
+    """A reader of one log directory. Not for several threads at once: each makes its own.
 
-    def __init__(self, directory: Path) -> None:
+    ``as_of`` shows the log as it was at a time, or right after the fact of an offset and all that followed from it.
+    """
+
+    def __init__(self, directory: Path, as_of: AsOf | None = None) -> None:
         """Connect; ``InputError`` when the manifest or a segment is damaged."""
         self.directory = directory.resolve()
+        self.as_of = as_of
         self.manifest = Manifest()
         self._stamp: tuple[int, ...] = ()
         self._laid: Manifest | None = None
@@ -196,7 +212,11 @@ class EventLog:
         """Put the newest manifest under the views, again when a merge removes a file meanwhile."""
         for _ in range(RETRIES_MAX):
             try:
-                _lay(self.connection, self.directory, self.manifest, self._laid)
+                if self.as_of is None:
+                    lay(self.connection, self.directory, self.manifest, self._laid)
+                else:
+                    lay(self.connection, self.directory, self.manifest, None)
+                    lay(self.connection, self.directory, self.manifest, None, cut(self.connection, self.as_of))
             except (duckdb.IOException, duckdb.InvalidInputException) as error:
                 if not self._manifest_now():
                     raise _damage(error, self.manifest) from error
@@ -259,6 +279,7 @@ def _connected(directory: Path) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(":memory:", config=dict(_SETTINGS))
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("CREATE SCHEMA segments")
+    connection.execute("CREATE TABLE segments.present AS SELECT NULL::TIMESTAMP AS moment")
     connection.execute(files("analytics").joinpath("sql", "macros.sql").read_text("utf-8"))
     connection.execute("CREATE TABLE segments.codes (code VARCHAR, meaning VARCHAR)")
     _insert(connection, "codes", refusals().items())
@@ -269,7 +290,7 @@ def _connected(directory: Path) -> duckdb.DuckDBPyConnection:
     _insert(connection, "fixes", fixes)
     connection.execute("CREATE TABLE segments.hints (metric VARCHAR, hint VARCHAR)")
     _insert(connection, "hints", hints().items())
-    connection.execute(f"SET allowed_directories = [{_literal(f'{directory / SEGMENTS}/')}]")
+    connection.execute(f"SET allowed_directories = [{literal(f'{directory / SEGMENTS}/')}]")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
     return connection
@@ -300,37 +321,6 @@ def _explained(error: Exception, manifest: Manifest) -> InputError:
     return InputError(said)
 
 
-def _lay(connection: duckdb.DuckDBPyConnection, directory: Path, manifest: Manifest, laid: Manifest | None) -> None:
-    """Put the tables of the manifest under the views, all at once or, when a file can't be read, not at all.
-
-    Those that have the same files as in the manifest that was ``laid`` before stay.
-    """
-    other = [table for table in SCHEMAS if laid is None or manifest.files(table) != laid.files(table)]
-    with _transaction(connection):
-        for table in other:
-            paths = [str(directory / SEGMENTS / file.name) for file in manifest.files(table)]
-            connection.execute(f"CREATE OR REPLACE VIEW segments.{table} AS {_source(table, paths)}")
-
-
-@contextmanager
-def _transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    connection.begin()
-    try:
-        yield
-    except BaseException:
-        connection.rollback()
-        raise
-    connection.commit()
-
-
-def _source(table: str, paths: Sequence[str]) -> str:
-    """Return the SQL of all rows of some files of a table; without files, of none."""
-    if paths:
-        return f"SELECT * FROM read_parquet([{', '.join(map(_literal, paths))}])"  # noqa: S608  # quoted paths of ours
-    columns = ", ".join(f'NULL::{_sql_type(field.type)} AS "{field.name}"' for field in SCHEMAS[table])
-    return f"SELECT {columns} WHERE false"
-
-
 def _without_intervals(answer: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
     """Return an answer whose columns of INTERVAL, or of lists and structs with one in them, are VARCHAR."""
     kinds = [str(kind) for kind in answer.types]
@@ -351,22 +341,3 @@ def _plain_numbers(frame: pl.DataFrame) -> pl.DataFrame:
         if isinstance(kind, pl.Decimal) and kind.scale == 0 and int(frame[name].abs().max() or 0) < 1 << 63  # type: ignore[arg-type]  # a Decimal
     ]
     return frame.with_columns(pl.col(wide).cast(pl.Int64)) if wide else frame
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
-
-
-def _sql_type(arrow: Any) -> str:
-    """Return the DuckDB type of an Arrow type, as ``read_parquet`` would find it."""
-    match str(arrow).split("<")[0]:
-        case "list":
-            return f"{_sql_type(arrow.value_type)}[]"
-        case "struct":
-            fields = ", ".join(f'"{field.name}" {_sql_type(field.type)}' for field in arrow)
-            return f"STRUCT({fields})"
-        case name:
-            return _SQL_TYPES[name]
-
-
-_SQL_TYPES: Final = {"int64": "BIGINT", "double": "DOUBLE", "string": "VARCHAR", "bool": "BOOLEAN", "binary": "BLOB"}

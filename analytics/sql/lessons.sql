@@ -13,9 +13,7 @@ SELECT
     done.command.service_type AS service_type,
     done.strategy,
     done.action,
-    concat_ws(' ', done.action, list_aggregate(
-        list_transform(done.command.arguments, lambda one: one.name || '=' || one.value), 'string_agg', ' '
-    )) AS fix_command,
+    rendered(done.action, done.command.arguments) AS fix_command,
     figure(learnt.figures, 'learnt_success') = 1.0 AS success,
     figure(learnt.figures, 'learnt_confidence') AS confidence,
     CAST(figure(learnt.figures, 'learnt_outcomes') AS BIGINT) AS outcomes,

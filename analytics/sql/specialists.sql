@@ -49,7 +49,7 @@ SELECT
     utc(said.ended_ms) AS ended_at,
     (said.running_ms - asked.kafka_append_ms) / 1000 AS start_seconds,
     greatest(least(
-        coalesce(said.ended_ms, epoch_ms(current_timestamp)) - asked.kafka_append_ms, asked.given['keep_ms']::BIGINT
+        coalesce(said.ended_ms, epoch_ms(present())) - asked.kafka_append_ms, asked.given['keep_ms']::BIGINT
     ), 0) / 1000 AS held_seconds,
     coalesce(used.seconds, 0) AS used_seconds,
     asked.given['cpu']::DOUBLE AS cpu,

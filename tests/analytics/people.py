@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from streams.core.beside import Evidence
-from streams.core.events import Decision
+from streams.core.config import Policy, canonical, sha256
+from streams.core.events import ConfigApplied, Decision
 from streams.core.requests import EscalationAnswered, MuteSet, TaskSubmitted
 from tests.analytics.history import History
 
@@ -43,3 +44,38 @@ def take_part(history: History) -> None:
     times = {"begin_ms": history.now_ms, "end_ms": history.now_ms + 60_000}
     history.say(MuteSet(kind="silence", service="", pattern="", author="ann", reason="", **times))
     give(history, "3f2b8c1e-0000-4000-8000-000000000001", text="are you there")
+
+
+def begun() -> History:
+    """Return a history in which a phase has one attempt and nothing is explored."""
+    history = History()
+    history.begin()
+    policy = Policy(
+        coordination=False, cooldown_ms=2_000, exploration_rate=0.0, blast_radius_share=1.0, breaker_failures=100
+    )
+    body = canonical(policy)
+    history.say(ConfigApplied(kind="policy", sha256=sha256(body), author="ann", body=body))
+    return history
+
+
+def give_up(history: History, service: str) -> Decision:
+    """Break a service so that no attempt helps; return the escalation."""
+    history.see(service, "process_crash")
+    for _ in range(3):
+        history.outcome(history.commands[-1], ok=False)
+        history.calm(service, 30)
+    return escalated(history)
+
+
+def lived() -> History:
+    """Return a history: one incident healed, one given to a person who fixes it, one to a person who has not yet."""
+    history = begun()
+    history.heal("shop")
+    first = give_up(history, "cart")
+    answer(history, first, "acknowledged")
+    answer(history, first, "assigned", assignee="bob")
+    answer(history, first, "noted", reason="the disk is fine")
+    answer(history, first, "resolved", method="process.restart", reason="by hand", author="bob")
+    history.calm("cart", 200)
+    give_up(history, "mail")
+    return history

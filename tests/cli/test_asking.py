@@ -125,6 +125,17 @@ def test_ctrl_c_in_a_question_ends_quietly(monkeypatch: pytest.MonkeyPatch, word
     assert (result.exit_code, result.output) == (130, "")
 
 
+def test_sql_shows_the_log_as_it_was() -> None:
+    """--as-of takes an offset of the facts or a time, of a question and of a conversation; anything else is said."""
+    count = "select count(*) as n from decisions"
+    assert json.loads(run("sql", count, "--json", "--as-of", "0")) == [{"n": 0}]
+    assert json.loads(run("sql", count, "--json", "--as-of", "2026-11-20T10:00")) == [{"n": 0}]
+    assert json.loads(run("sql", count, "--json", "--as-of", "2100-01-01"))[0]["n"] > 0
+    assert run("shell", "--format", "csv", "--as-of", "0", said=f"{count};") == "n\n0\n"
+    result = CliRunner().invoke(main, ["sql", count, "--as-of", "noon"])
+    assert (result.exit_code, "'noon' is neither" in result.stderr) == (1, True)
+
+
 def test_an_empty_home_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Where nothing was ever logged, the views are there and empty, and a person learns why."""
     monkeypatch.setenv("LOGMEND_DATA_DIR", str(tmp_path))
