@@ -1,0 +1,69 @@
+"""A file for others: there under its name whole or not at all, and in no other file's place unless that is wanted."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from streams.core.errors import InputError
+
+
+@contextmanager
+def whole(path: Path, *, force: bool) -> Iterator[Path]:
+    """Yield where to write: a file beside ``path``, which takes its place, synced, when the body is done.
+
+    Whatever goes wrong, that file is removed and ``path`` is as it was; only a killed process leaves
+    ``.<name>.<pid>.part`` behind. Raises ``InputError`` when ``path`` can't be written, or is there and not to be
+    replaced by ``force``, also when it came to be there meanwhile.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        _refuse(path, force=force)
+        part.touch()
+        yield part
+        _sync(part)
+        if force:
+            part.replace(path)
+        else:
+            _place(part, path)
+        _sync(path.parent)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from error
+    finally:
+        _gone(part)
+
+
+def _refuse(path: Path, *, force: bool) -> None:
+    if path.is_dir():
+        raise InputError(f"{path} is a directory: give the name of a file in it")
+    if path.exists() and not force:
+        raise InputError(f"{path} is there already: --force replaces it")
+
+
+def _place(part: Path, path: Path) -> None:
+    """Give a file its name, which nobody may have taken meanwhile: a link fails then, a rename would not."""
+    try:
+        path.hardlink_to(part)
+    except FileExistsError:
+        raise InputError(f"{path} is there already: --force replaces it") from None
+    except PermissionError:  # a file system without links, such as FAT
+        _refuse(path, force=False)
+        part.rename(path)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _gone(part: Path) -> None:
+    """Remove what is not needed any more; where that can't be done, what went wrong before is what is told."""
+    try:
+        part.unlink(missing_ok=True)
+    except OSError:
+        return
