@@ -74,6 +74,26 @@ class Settings(BaseSettings):
         pattern=r"^$|^[^\s,:]+:\d{1,5}(,[^\s,:]+:\d{1,5})*$",
         description="Kafka's addresses, host:port[,host:port...]; empty runs the embedded broker",
     )
+    kafka_tls: bool = Field(default=False, description="true: brokers are spoken to by TLS")
+    kafka_ca_file: AbsolutePath | None = Field(
+        default=None, description="a file with the certificates that sign the brokers', PEM; empty is the system's"
+    )
+    kafka_certificate_file: AbsolutePath | None = Field(
+        default=None, description="a file with a certificate of our own that brokers ask for, PEM"
+    )
+    kafka_key_file: AbsolutePath | None = Field(
+        default=None, description="a file with its key, PEM; empty when it is in the same file"
+    )
+    kafka_user: str = Field(
+        default="", pattern=r"^[!-~]{0,256}$", description="as whom brokers are spoken to (SASL); empty as nobody"
+    )
+    kafka_password_file: AbsolutePath | None = Field(
+        default=None, description="a file with that user's password, one line"
+    )
+    kafka_mechanism: Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"] = Field(
+        default="SCRAM-SHA-512",
+        description="how the password is proved: SCRAM-SHA-512, SCRAM-SHA-256, or PLAIN (by TLS only)",
+    )
     data_dir: AbsolutePath = Field(
         default_factory=_data_home, description="the directory that everything local is kept in"
     )
@@ -293,7 +313,7 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the library passes it by this name
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Arguments first, then the environment, then the file."""
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=_file())
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=settings_file())
 
     @classmethod
     def load(cls, **given: Any) -> Self:
@@ -304,9 +324,9 @@ class Settings(BaseSettings):
         except ValidationError as error:
             raise InputError(_explain(error, given)) from error
         except tomllib.TOMLDecodeError as error:
-            raise InputError(f"{_file()}: not TOML: {error}") from error
+            raise InputError(f"{settings_file()}: not TOML: {error}") from error
         except OSError as error:
-            raise InputError(f"{_file()}: can't be read: {error.strerror}") from error
+            raise InputError(f"{settings_file()}: can't be read: {error.strerror}") from error
         _check_topics(settings)
         return settings
 
@@ -324,7 +344,8 @@ class Settings(BaseSettings):
         }
 
 
-def _file() -> Path:
+def settings_file() -> Path:
+    """Return where settings are read from, be it there or not; ``InputError`` when a file is named that is not."""
     named = os.environ.get(FILE_VARIABLE)
     if named and not Path(named).is_file():
         raise InputError(f"{FILE_VARIABLE}={named}: there is no such file")
@@ -361,11 +382,11 @@ def _explain(error: ValidationError, given: Mapping[str, object]) -> str:
     name = str(first["loc"][0])
     field = Settings.model_fields.get(name)
     if field is None:
-        return f"{name} in {_file()} is not a setting: {_suggest(name)}"
+        return f"{name} in {settings_file()} is not a setting: {_suggest(name)}"
     variable = PREFIX + name.upper()
     where = variable
     if name not in given and variable not in os.environ:
-        where = f"{name} in {_file()} (or {variable})"
+        where = f"{name} in {settings_file()} (or {variable})"
     value = os.environ.get(variable, first["input"]) if name not in given else first["input"]
     said = f"{str(value)[:80]!r}" if field.repr else "not valid"  # what is not shown may hold a password
     return f"{where} is {said}; allowed: {field.description}"

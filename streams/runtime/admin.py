@@ -16,12 +16,13 @@ from msgspec import Struct
 
 from streams.core.errors import InputError
 from streams.ports import TopicPartition
-from streams.runtime.address import bootstrap
 from streams.runtime.kafka import CONNECT_S, connected
+from streams.runtime.security import client
 from streams.settings import Settings
 from streams.topics import Topic
 
 REPLICAS_MAX: Final = 3
+STAMPED_BY: Final = "message.timestamp.type"
 EXISTS: Final = 36
 """Kafka's error code TOPIC_ALREADY_EXISTS."""
 LEADERS_S: Final = 15.0
@@ -60,10 +61,10 @@ class Admin:
         self._client: Any = None
 
     async def __aenter__(self) -> Self:
-        address = bootstrap(self._settings)
+        known = client(self._settings)
         self._client = await connected(
-            lambda: AIOKafkaAdminClient(bootstrap_servers=address, request_timeout_ms=REQUEST_MS),
-            address,
+            lambda: AIOKafkaAdminClient(**known, request_timeout_ms=REQUEST_MS),
+            known["bootstrap_servers"],
             self._connect_seconds,
         )
         return self
@@ -79,7 +80,7 @@ class Admin:
         ``logs_bytes_max`` limits all partitions of one topic of logs or metrics together (0: no limit). Existing topics
         stay as they are. Raises ``InputError`` when the broker refuses.
         """
-        replicas = min(REPLICAS_MAX, len((await self._client.describe_cluster())["brokers"]))
+        replicas = await self._replicas()
         wanted = self._settings.topics.all(self._settings.source_partitions)
         limited = {*self._settings.logs, *self._settings.metrics}
         rows = [_new(topic, replicas, logs_bytes_max if topic.name in limited else 0) for topic in wanted]
@@ -110,6 +111,21 @@ class Admin:
         """Return what is missing or differs, a line each; empty when all is as it should be."""
         return [problem for state in await self.describe() for problem in state.problems]
 
+    async def stamp(self, names: Sequence[str], *, by_producer: bool) -> None:
+        """Have records of some topics stamped by their producer, or (as all of ours are) when they are appended.
+
+        Raises ``InputError`` when the broker refuses.
+        """
+        replicas, rows = await self._replicas(), []
+        for topic in self._settings.topics.all():
+            if topic.name in names:
+                config = {**_config(topic, replicas), **({STAMPED_BY: "CreateTime"} if by_producer else {})}
+                rows.append(ConfigResource(ConfigResourceType.TOPIC, topic.name, config))
+        for response in await self._client.alter_configs(rows):
+            for code, reason, _, name in response.resources:
+                if code:
+                    raise InputError(f"topic {name} can't be changed: {reason or for_code(code).__name__}")
+
     async def delete_records(self, before: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
         """Delete the records below these offsets; return the earliest offsets that are left."""
         wanted = {TheirPartition(*where): RecordsToDelete(before_offset=offset) for where, offset in before.items()}
@@ -123,6 +139,9 @@ class Admin:
             if not count:
                 raise InputError(f"topic {name} is missing: make it with `logmend topics create`")
         return [TopicPartition(name, number) for name in topics for number in range(counts[name])]
+
+    async def _replicas(self) -> int:
+        return min(REPLICAS_MAX, len((await self._client.describe_cluster())["brokers"]))
 
     async def _partitions(self, names: Sequence[str]) -> dict[str, int]:
         found = {row["topic"]: row for row in await self._client.describe_topics(list(names))}
@@ -152,12 +171,14 @@ class Admin:
 
 
 def _new(topic: Topic, replicas: int, bytes_max: int) -> NewTopic:
-    config = dict(topic.config)
+    config = _config(topic, replicas)
     if bytes_max:
         config["retention.bytes"] = str(bytes_max // topic.partitions)
-    if replicas >= REPLICAS_MAX:
-        config["min.insync.replicas"] = "2"
     return NewTopic(topic.name, topic.partitions, replicas, topic_configs=config)
+
+
+def _config(topic: Topic, replicas: int) -> dict[str, str]:
+    return {**topic.config, **({"min.insync.replicas": "2"} if replicas >= REPLICAS_MAX else {})}
 
 
 def _led(row: Mapping[str, Any]) -> bool:

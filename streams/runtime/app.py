@@ -8,6 +8,7 @@ and gives the second process of a one-partition stage nothing until the first is
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import faust
@@ -17,6 +18,7 @@ from faust.tables.manager import TableManager
 from streams.ports import Log
 from streams.runtime.address import bootstrap
 from streams.runtime.lease import GuardedLog, Lease
+from streams.runtime.security import client
 from streams.runtime.transport import BatchTransport
 from streams.runtime.watchdog import Progress
 from streams.settings import Settings
@@ -45,12 +47,14 @@ class ReaderApp(faust.App):
     """A Faust app with our transport, the lease of its process and, once attached, the host of its engine.
 
     ``holes_in`` are producers' topics, where transactions leave gaps in the offsets; ``passing`` those in which what
-    can't be read is passed: inboxes, too, for anybody may send there, and one process reads all topics.
+    can't be read is passed: inboxes, too, for anybody may send there, and one process reads all topics. ``client`` is
+    where brokers are, and how they are spoken to.
     """
 
     BootStrategy = _ReadersBoot
     lease: Lease
     progress: Progress
+    client: Mapping[str, Any]
     holes_in: frozenset[str]
     passing: frozenset[str]
     host: Any
@@ -99,6 +103,7 @@ def build_app(settings: Settings, group: str, instance_id: str) -> ReaderApp:
     )
     app.lease = Lease(group, settings.session_timeout_ms)
     app.progress = Progress()
+    app.client = client(settings)
     app.holes_in = frozenset((*settings.logs, *settings.metrics))
     app.passing = frozenset(settings.topics.sources)
     return app

@@ -21,7 +21,7 @@ from aiokafka.structs import TopicPartition as TheirPartition
 
 from streams.core.errors import InputError, InvariantError
 from streams.ports import Outgoing, Record, TopicPartition
-from streams.runtime.address import bootstrap
+from streams.runtime.security import client
 from streams.runtime.unpacking import bounded
 from streams.settings import Settings
 
@@ -52,7 +52,7 @@ class KafkaLog:
     def __init__(self, settings: Settings, *, connect_seconds: float = CONNECT_S) -> None:
         self._settings = settings
         self._connect_seconds = connect_seconds
-        self._address = ""
+        self._client: dict[str, Any] = {}
         self._producer: Any = None
         self._offsets: Any = None
         self._readers: dict[TopicPartition, _Reader] = {}
@@ -71,8 +71,8 @@ class KafkaLog:
 
     async def start(self) -> None:
         """Connect. Raises ``InputError`` when no broker answers within ``connect_seconds``."""
-        self._address = address = bootstrap(self._settings)
-        self._offsets = await connected(lambda: _consumer(address), address, self._connect_seconds)
+        self._client = known = client(self._settings)
+        self._offsets = await connected(lambda: _consumer(known), known["bootstrap_servers"], self._connect_seconds)
 
     async def stop(self) -> None:
         """Wait for what was sent, and disconnect."""
@@ -130,12 +130,12 @@ class KafkaLog:
         return await self._pollers[wanted].fetch(positions, POLL_MS, self._settings.poll_records)
 
     def _reader(self) -> _Reader:
-        return _Reader(self._address, frozenset(self._settings.topics.sources))
+        return _Reader(self._client, frozenset(self._settings.topics.sources))
 
     async def _started_producer(self) -> Any:
         async with self._starting:
             if self._producer is None:
-                self._producer = await _start_producer(self._address)
+                self._producer = await start_producer(self._client)
         return self._producer
 
 
@@ -169,7 +169,7 @@ async def connected(make: Callable[[], Any], address: str, seconds: float = CONN
         except KafkaConnectionError as error:
             await (client.close() if hasattr(client, "close") else client.stop())
             if time.monotonic() >= deadline:
-                raise no_broker(address) from error
+                raise not_taken(address) from error
             await asyncio.sleep(CONNECT_RETRY_S)
         else:
             return client
@@ -180,11 +180,16 @@ def no_broker(address: str) -> InputError:
     return InputError(f"no broker at {address}: start one there, or unset LOGMEND_BROKERS to use the embedded one")
 
 
+def not_taken(address: str) -> InputError:
+    """Return the error that says what to do when somebody answers, and takes us for no client."""
+    return InputError(f"{address} answers, and takes us for no client: is it a broker, and are LOGMEND_KAFKA_* right?")
+
+
 class _Reader:
     """A consumer whose positions are its caller's: it seeks when asked for another offset than the one that is next."""
 
-    def __init__(self, address: str, passing: frozenset[str]) -> None:
-        self._consumer: Any = _consumer(address)
+    def __init__(self, known: Mapping[str, Any], passing: frozenset[str]) -> None:
+        self._consumer: Any = _consumer(known)
         self._passing = passing
         self._next: dict[TopicPartition, int] = {}
         self._started = False
@@ -245,9 +250,9 @@ class _Reader:
             self._consumer.resume(*paused)
 
 
-def _consumer(address: str) -> Any:
+def _consumer(known: Mapping[str, Any]) -> Any:
     return AIOKafkaConsumer(
-        bootstrap_servers=address,
+        **known,
         enable_auto_commit=False,
         auto_offset_reset="none",
         fetch_max_wait_ms=FETCH_WAIT_MS,
@@ -308,9 +313,13 @@ async def _send_bulk(producer: Any, topic: str, partition: int, records: Sequenc
     return [*sent, await sending(batch)]
 
 
-async def _start_producer(address: str) -> Any:
+async def start_producer(known: Mapping[str, Any]) -> Any:
+    """Return a producer of aiokafka's, started: idempotent, acknowledged by all replicas, never giving up a batch.
+
+    ``known`` is what ``security.client`` gives.
+    """
     producer = AIOKafkaProducer(
-        bootstrap_servers=address,
+        **known,
         enable_idempotence=True,
         acks="all",
         compression_type="lz4",

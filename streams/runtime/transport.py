@@ -32,8 +32,6 @@ from faust.transport.drivers.aiokafka import (
     AIOKafkaConsumerThread,
     Consumer,
     Transport,
-    credentials_to_aiokafka_auth,
-    server_list,
 )
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
@@ -116,11 +114,11 @@ class FetchThread(AIOKafkaConsumerThread):
             instance = self.app.conf.consumer_group_instance_id
             self.app.host.end(InputError(f"another process runs as {instance!r} in group {self.app.conf.id!r}"))
 
-    def _create_worker_consumer(self, transport: Any) -> Any:
+    def _create_worker_consumer(self, transport: Any) -> Any:  # noqa: ARG002 - Faust passes it; the app knows brokers
         conf = self.app.conf
         self._assignor = self.app.assignor
         return aiokafka.AIOKafkaConsumer(
-            bootstrap_servers=server_list(transport.url, transport.default_port),
+            **self.app.client,
             client_id=conf.broker_client_id,
             group_id=conf.id,
             group_instance_id=conf.consumer_group_instance_id,
@@ -137,7 +135,6 @@ class FetchThread(AIOKafkaConsumerThread):
             session_timeout_ms=int(conf.broker_session_timeout * 1000),
             rebalance_timeout_ms=int(conf.broker_rebalance_timeout * 1000),
             heartbeat_interval_ms=int(conf.broker_heartbeat_interval * 1000),
-            **credentials_to_aiokafka_auth(conf.broker_credentials, conf.ssl_context),
         )
 
     async def _fetch_records(self, *args: Any, **kwargs: Any) -> Fetch:
