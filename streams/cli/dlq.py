@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import re
-import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
 import click
 import msgspec
 
 from streams.cli.output import json_option, print_json, print_table
+from streams.cli.times import since_option
 from streams.ingest.letters import ARE_IN_DOUBT, Chosen, Listing, Which, choose, listed
 from streams.ingest.redact import Redactor
 from streams.runtime.admin import Admin
@@ -24,26 +22,12 @@ from streams.runtime.redaction_key import redaction_key
 from streams.settings import Settings
 
 LIMIT: Final = 20
-_UNITS_MS: Final = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 F = TypeVar("F", bound=Callable[..., Any])
-
-
-def _since(_context: click.Context, _parameter: click.Parameter, text: str) -> int:
-    """Return the time that ``2h`` or an ISO time stands for, in milliseconds; 0 for the beginning."""
-    if not text:
-        return 0
-    if found := re.fullmatch(r"(\d{1,6})([smhd])", text):
-        return int(time.time() * 1000) - int(found[1]) * _UNITS_MS[found[2]]
-    try:
-        moment = datetime.fromisoformat(text)
-        return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
-    except (ValueError, OverflowError) as error:
-        raise click.BadParameter(f"{text!r} is neither like 30m, 2h or 3d nor an ISO time") from error
 
 
 def _which(command: F) -> F:
     for option in (
-        click.option("--since", "since_ms", default="", callback=_since, help="30m, 2h, 3d ago, or an ISO time (UTC)."),
+        since_option,
         click.option("--topic", default="", help="Only records of this source topic."),
         click.option("--reason", default="", help="Only reasons with this text in them."),
     ):

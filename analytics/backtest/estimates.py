@@ -1,0 +1,167 @@
+"""What a candidate's choices would have brought, from the choices that the log made by chance.
+
+With μ the logged probability of an action, π the candidate's, r the reward, a the action that was taken, x what the
+outcome model q sees and n draws, the share of verified success under the candidate is estimated by
+
+* IPS: 1/n Σ w r with w = π(a)/μ(a) (D. Horvitz and D. Thompson, "A generalization of sampling without replacement from
+  a finite universe", 1952). Without bias where μ > 0 wherever π > 0; its variance grows with the weights.
+* SNIPS: Σ w r / Σ w (A. Swaminathan and T. Joachims, "The self-normalized estimator for counterfactual learning",
+  2015). Always within 0..1, its bias vanishes with n.
+* DR: 1/n Σ (Σ_b π(b) q(x, b) + w (r - q(x, a))) (M. Dudík, J. Langford and L. Li, "Doubly robust policy evaluation and
+  learning", 2011). Without bias where IPS is, and of less variance the better q is.
+
+The effect is that less the share that the log itself had in the same draws. How many draws of the candidate's own these
+are worth is the effective sample size (Σ w)² / Σ w² (A. Kong, "A note on importance sampling using standardized
+weights", 1992).
+
+Nothing is known of a choice that the log could not have made. Draws of which the candidate would make more than
+``UNSUPPORTED_MAX`` otherwise are left out, and counted; so is what the log did with a probability below ``LOGGED_MIN``,
+for a single such draw would weigh more than all others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import polars as pl
+from msgspec import Struct
+
+from analytics.backtest.bootstrap import Interval, intervals
+from analytics.backtest.draws import Draw, incidents_of
+from analytics.backtest.outcomes import cross_fitted, fold_of
+
+LOGGED_MIN: Final = 1e-3
+UNSUPPORTED_MAX: Final = 0.01
+EFFECTIVE_MIN: Final = 30.0
+"""Draws where the candidate chooses otherwise have to be worth as many for an estimate to be taken for one."""
+ESTIMATORS: Final = ("ips", "snips", "dr")
+
+
+class Estimate(Struct, frozen=True, kw_only=True):
+    """Share of verified success under the candidate, 0..1, and how much more that is than the log had."""
+
+    share: Interval
+    effect: Interval
+
+
+class Effect(Struct, frozen=True, kw_only=True):
+    """What is known of the effect. Shares are of the draws that count."""
+
+    draws: int
+    """Choices with a known outcome, up to the first differing decision of each incident."""
+    counted: int
+    """Those of them that the log can say something about."""
+    incidents: int
+    """Of the counted: how many incidents they are of."""
+    changed: int
+    """Of the counted: where the candidate's probabilities are others."""
+    not_chosen: int
+    """Draws in which the candidate would not have acted, or a person is asked by one of both only."""
+    unsupported: int
+    """Draws in which the candidate prefers what the log never could have chosen."""
+    logged_share: float
+    effective: float
+    """Effective sample size of all that count ..."""
+    effective_changed: float
+    """... and of those where the candidate chooses otherwise."""
+    weight_max: float
+    estimates: dict[str, Estimate]
+    """By ``ESTIMATORS``; empty when no draw counts."""
+    flags: tuple[str, ...]
+    """Why the estimates must not be trusted, or say nothing of a part."""
+
+
+class _Terms(Struct, frozen=True):
+    """Of one draw: its weight, and what it contributes to the doubly robust estimate."""
+
+    draw: Draw
+    weight: float
+    robust: float
+
+
+def estimate(draws: Sequence[Draw], *, seed: int = 1) -> Effect:
+    """Return what draws say about the candidate; same draws, same seed, same figures."""
+    chosen = [draw for draw in draws if draw.candidate]
+    counted = [draw for draw in chosen if unsupported(draw) <= UNSUPPORTED_MAX]
+    terms = terms_of(counted)
+    changed = [one.weight for one in terms if one.draw.candidate != one.draw.logged]
+    weights = [one.weight for one in terms]
+    found = Effect(
+        draws=len(draws),
+        counted=len(counted),
+        incidents=incidents_of(counted),
+        changed=len(changed),
+        not_chosen=len(draws) - len(chosen),
+        unsupported=len(chosen) - len(counted),
+        logged_share=sum(draw.reward for draw in counted) / len(counted) if counted else 0.0,
+        effective=effective(weights),
+        effective_changed=effective(changed),
+        weight_max=max(weights, default=0.0),
+        estimates=_estimates(terms, seed) if sum(weights) > 0.0 else {},
+        flags=(),
+    )
+    return _flagged(found)
+
+
+def _flagged(found: Effect) -> Effect:
+    flags = []
+    if found.unsupported:
+        flags.append(f"no support: in {found.unsupported} draws the candidate prefers what the log never could choose")
+    if found.not_chosen:
+        flags.append(f"no support: in {found.not_chosen} draws the candidate would not have acted as the log did")
+    if found.changed and found.effective_changed < EFFECTIVE_MIN:
+        flags.append(
+            f"too few: where the candidate chooses otherwise, the log is worth {found.effective_changed:.0f} draws "
+            f"of {EFFECTIVE_MIN:.0f}"
+        )
+    if found.draws and not found.counted:
+        flags.append("no estimate: no draw is left that the log can say something about")
+    return Effect(**{name: getattr(found, name) for name in found.__struct_fields__} | {"flags": tuple(flags)})
+
+
+def unsupported(draw: Draw) -> float:
+    """Return with which probability the candidate chooses what the log could not."""
+    return sum(share for action, share in draw.candidate.items() if draw.logged.get(action, 0.0) < LOGGED_MIN)
+
+
+def effective(weights: Sequence[float]) -> float:
+    """Return the effective sample size of weights; 0 of none."""
+    squares = sum(weight * weight for weight in weights)
+    return sum(weights) ** 2 / squares if squares else 0.0
+
+
+def terms_of(draws: Sequence[Draw]) -> list[_Terms]:
+    """Return weights and doubly robust terms of draws that the log supports."""
+    fitted = cross_fitted(draws)
+    found = []
+    for draw in draws:
+        shares = fitted[fold_of(draw.incident)]
+        expected = sum(share * shares.of(draw, action) for action, share in draw.candidate.items())
+        weight = draw.candidate.get(draw.action, 0.0) / draw.logged[draw.action]
+        found.append(_Terms(draw, weight, expected + weight * (draw.reward - shares.of(draw, draw.action))))
+    return found
+
+
+def _estimates(terms: Sequence[_Terms], seed: int) -> dict[str, Estimate]:
+    sums = pl.DataFrame(
+        {
+            "incident": [one.draw.incident for one in terms],
+            "reward": [float(one.draw.reward) for one in terms],
+            "weighted": [one.weight * one.draw.reward for one in terms],
+            "weight": [one.weight for one in terms],
+            "robust": [one.robust for one in terms],
+            "draws": [1.0] * len(terms),
+        }
+    )
+    sums = sums.group_by("incident", maintain_order=True).sum().drop("incident")
+    logged = pl.col("reward") / pl.col("draws")
+    shares = {
+        "ips": pl.col("weighted") / pl.col("draws"),
+        "snips": pl.col("weighted") / pl.col("weight"),
+        "dr": pl.col("robust") / pl.col("draws"),
+    }
+    figures = {name: share.alias(name) for name, share in shares.items()}
+    figures |= {f"{name}_effect": (share - logged).alias(f"{name}_effect") for name, share in shares.items()}
+    found = intervals(sums, figures, seed=seed)
+    return {name: Estimate(share=found[name], effect=found[f"{name}_effect"]) for name in ESTIMATORS}
