@@ -13,15 +13,18 @@ from typing import Final, NamedTuple
 from streams import telemetry
 from streams.agents.foretelling import Foretelling
 from streams.agents.healing import Healing
-from streams.agents.reading import Chain, Tail, decision_of
+from streams.agents.reading import Chain, Tail, decision_of, past_of
 from streams.codec import decode_fact, encode
 from streams.core.chain import sha256_of
-from streams.core.errors import InputError, InvariantError, OtherVersionError
+from streams.core.directory import Directory
+from streams.core.errors import InputError, InvariantError, OlderEpochError, OtherEpochError, OtherVersionError
 from streams.core.events import ActionHalted, Decision, Fact, Ticked
 from streams.core.fold import REJECTED_BY, Fold
 from streams.core.kinds import SENDING_KINDS
+from streams.core.past import Past
 from streams.core.saved import Saved, pack, unpack
 from streams.ports import Log, Outgoing, Record, SnapshotStore, TopicPartition
+from streams.runtime.view import FactsView
 from streams.topics import Topics
 
 TICK_MS: Final = 1_000
@@ -81,6 +84,7 @@ class DecideEngine:
         self._clock_ms = clock_ms
         self._fold = fold_factory(None)
         self._tail = Tail(log, self._decisions, Chain(), 0, 0)
+        self._past = Past()
         self._pending: list[_Decided] = []
         self._poisonous: dict[int, str] = {}
         self._healing = Healing()
@@ -105,8 +109,7 @@ class DecideEngine:
         """Fold facts; when this returns, what was decided is acknowledged."""
         for where, records in batch:
             if where == self._facts:
-                for record in records:
-                    await self._take(record)
+                await self._take_all(records)
                 telemetry.folded(records[-1].timestamp)
         await self._flush()
         await self._tell_halt()
@@ -131,6 +134,15 @@ class DecideEngine:
 
     # ----------------------------------------------------------------------------------------------------- folding
 
+    async def _take_all(self, records: Sequence[Record]) -> None:
+        """Fold facts in order. Where a newer epoch begins, what was decided before it is appended, and we end."""
+        try:
+            for record in records:
+                await self._take(record)
+        except OtherEpochError:
+            await self._flush()
+            raise
+
     async def _take(self, record: Record) -> None:
         """Fold a fact. One that the fold fails on is rejected in its place, by a fold that never saw it."""
         try:
@@ -144,13 +156,16 @@ class DecideEngine:
         if record.offset < self._fold.directory.facts_offset:
             return
         fact = _fact_in(record)
+        if record.offset <= self._past.facts_offset:
+            self._fold.relive(fact, record.offset, record.timestamp, self._past)
+            return
         reason = await self._reason_against(record.offset, fact)
         try:
             if fact is None or reason:
                 decisions = self._fold.reject(fact, record.offset, record.timestamp, reason)
             else:
                 decisions = self._fold.apply(fact, record.offset, record.timestamp)
-        except (InvariantError, MemoryError):
+        except (InvariantError, MemoryError, OtherEpochError):
             raise
         except Exception as error:
             raise _PoisonError(f"the fold failed on fact {record.offset}") from error
@@ -177,6 +192,8 @@ class DecideEngine:
             telemetry.decided(decision.kind)
             if decision.kind in SENDING_KINDS:
                 telemetry.commanded(decision.append_ms)
+            elif decision.kind == "canary_heard":
+                telemetry.canary_heard(decision.at_ms)
             self._healing.see(decision)
             self._foretelling.see(decision)
         self._pending = []
@@ -208,6 +225,7 @@ class DecideEngine:
     async def _restore(self) -> None:
         """Take the newest snapshot that fits the logs as they are, or else begin with the first fact."""
         self._pending = []
+        self._past = Past()
         facts = _Bounds(*await self._log.bounds(self._facts))
         decisions = _Bounds(*await self._log.bounds(self._decisions))
         for saved in await self._newest():
@@ -218,7 +236,10 @@ class DecideEngine:
                 f"{self._facts.topic} begins at {facts.earliest} and no snapshot reaches there: run logmend restore"
             )
         self._fold = self._fold_factory(None)
-        self._tail = Tail(self._log, self._decisions, Chain(), decisions.earliest, decisions.end)
+        self._past, chain, position = await past_of(self._log, self._decisions, *decisions)
+        if position == decisions.end:  # nothing was decided in our epoch yet
+            await FactsView(self._log, self._topics, Directory()).refresh()
+        self._tail = Tail(self._log, self._decisions, chain, position, decisions.end)
 
     async def _newest(self) -> list[Saved]:
         found = []
@@ -231,12 +252,14 @@ class DecideEngine:
         return sorted(found, key=lambda saved: -saved.facts_offset)
 
     async def _adopt(self, saved: Saved, decisions: _Bounds) -> bool:
-        """Stand where a snapshot stands; False when it is damaged or of another log.
+        """Stand where a snapshot stands; False when it is damaged, of an older epoch or of another log.
 
         One of another version is raised: its log was decided by other rules, so folding it again would contradict it.
         """
         try:
             fold = self._fold_factory(saved.fold)
+        except OlderEpochError:
+            return False
         except OtherVersionError:
             raise
         except InputError as error:
@@ -260,6 +283,8 @@ class DecideEngine:
         integer beyond 64 bits: without snapshots a restart is slower, not wrong.
         """
         now_ms, facts_offset = self._clock_ms(), self._fold.directory.facts_offset
+        if facts_offset <= self._past.facts_offset:
+            return
         due = [
             i
             for i, kept in enumerate(self._kept)

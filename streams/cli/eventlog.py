@@ -11,6 +11,7 @@ from streams import telemetry
 from streams.cli.process import instance_option, run
 from streams.runtime.kafka import KafkaLog
 from streams.runtime.readiness import ready
+from streams.runtime.view import FactsView
 from streams.settings import Settings
 
 
@@ -42,6 +43,7 @@ def eventlog(instance: str) -> None:
 
 async def _eventlog(settings: Settings, _instance: str, stop: asyncio.Event) -> None:
     async with KafkaLog(settings) as log:
+        await FactsView.open(log, settings.topics)  # says so where the fleet is in another epoch
         with EventLogWriter(
             log, settings.topics, settings.data_dir / "log", observer=_Heard(), evidence_days=settings.evidence_days
         ) as writer:

@@ -82,7 +82,12 @@ def accept_reset(topic: str, as_json: bool) -> None:  # noqa: FBT001 - click pas
     Example:
       logmend topics accept-reset logs
     """
-    moved = asyncio.run(_accepted(Settings.load(), topic))
+    settings = Settings.load()
+    if topic not in settings.topics.sources:
+        raise InputError(f"{topic} is no source: there are {', '.join(settings.topics.sources)}")
+    moved = asyncio.run(accepted(settings, topic))
+    if not moved:
+        raise InputError(f"{topic} does not end before the positions up to which it was read: nothing to accept")
     if as_json:
         print_json([{"partition": p, "was": was, "is": now} for p, was, now in moved])
         return
@@ -90,10 +95,8 @@ def accept_reset(topic: str, as_json: bool) -> None:  # noqa: FBT001 - click pas
         click.echo(f"{topic}/{partition} is read from {now} again; it was read up to {was}")
 
 
-async def _accepted(settings: Settings, topic: str) -> list[tuple[int, int, int]]:
-    """Record the resets of a topic; return (partition, position before, position now) of each."""
-    if topic not in settings.topics.sources:
-        raise InputError(f"{topic} is no source: there are {', '.join(settings.topics.sources)}")
+async def accepted(settings: Settings, topic: str) -> list[tuple[int, int, int]]:
+    """Record the resets of a source, none when it did not shrink; return (partition, position before, now) of each."""
     async with Admin(settings) as admin, KafkaLog(settings) as log:
         view = await FactsView.open(log, settings.topics)
         moved = []
@@ -103,8 +106,6 @@ async def _accepted(settings: Settings, topic: str) -> list[tuple[int, int, int]
             if end < was:
                 await log.append(_reset(settings, view, where, earliest))
                 moved.append((where.partition, was, earliest))
-        if not moved:
-            raise InputError(f"{topic} does not end before the positions up to which it was read: nothing to accept")
         await view.refresh()
         for partition, _, now in moved:
             if view.directory.ledger.holding(topic, partition).to_offset != now:

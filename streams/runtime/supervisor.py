@@ -21,7 +21,9 @@ from streams.runtime.admin import create_topics
 from streams.runtime.broker import EmbeddedBroker
 from streams.runtime.broker_config import LOGS_BYTES_MAX
 from streams.runtime.children import DELAY_FACTOR, DELAY_FIRST_S, DELAY_MAX_S, Child, ChildState, children_of
+from streams.runtime.kafka import KafkaLog
 from streams.runtime.readiness import forget_dead
+from streams.runtime.view import FactsView
 from streams.settings import Settings
 
 ROLES: Final = ("detect", "decide", "dispatch", "workers", "host", "eventlog")
@@ -115,6 +117,8 @@ class Supervisor:
         made = await create_topics(self.settings, logs_bytes_max=LOGS_BYTES_MAX if self._broker else 0)
         if made:
             self._progress(f"made {len(made)} topics")
+        async with KafkaLog(self.settings) as log:
+            await FactsView.open(log, self.settings.topics)  # says so where the fleet is in another epoch
 
     def _start_children(self) -> None:
         forget_dead(self.settings.data_dir)
