@@ -12,6 +12,10 @@ import duckdb
 from analytics.asof import WHOLE, Cut
 from analytics.manifest import SEGMENTS, Manifest
 from analytics.tables import SCHEMAS
+from streams.core.canary import SERVICE as CANARY
+
+_OF_LINES: Final = frozenset({"detections", "tallies"})
+"""What counts lines: the canary's are none of anybody's."""
 
 
 def lay(
@@ -49,7 +53,8 @@ def _transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
 def _source(table: str, paths: Sequence[str]) -> str:
     """Return the SQL of all rows of some files of a table; without files, of none."""
     if paths:
-        return f"SELECT * FROM read_parquet([{', '.join(map(literal, paths))}])"  # noqa: S608  # quoted paths of ours
+        files = f"SELECT * FROM read_parquet([{', '.join(map(literal, paths))}])"  # noqa: S608  # quoted paths of ours
+        return f"SELECT * FROM ({files} WHERE service <> {literal(CANARY)})" if table in _OF_LINES else files  # noqa: S608  # as above
     columns = ", ".join(f'NULL::{_sql_type(field.type)} AS "{field.name}"' for field in SCHEMAS[table])
     return f"SELECT {columns} WHERE false"
 

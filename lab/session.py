@@ -89,7 +89,7 @@ async def running(
         company = invite(site)
         stack.callback(company.stop)
         company.stop()  # what a run that was killed may have left
-        update = {"dry_run": False, "tool_path": str(site.tool_path)}
+        update = {"dry_run": False, "tool_path": str(site.tool_path), "canary_seconds": 0}
         settings = settings.model_copy(update=update)
         say("starting Kafka and Logmend's processes")
         await stack.enter_async_context(Supervisor(settings, say, _processes(settings)))

@@ -159,6 +159,12 @@ class Settings(BaseSettings):
     host_every_ms: int = Field(
         default=30_000, ge=100, le=600_000, description="how often logmend host looks, 100 to 600000"
     )
+    canary_seconds: int = Field(
+        default=3_600,
+        ge=0,
+        le=86_400,
+        description="how often logmend host sends a line that must become a decision, to 86400; 0 sends none",
+    )
     host_cpu_percent_max: float = Field(
         default=90.0, ge=0, le=100, description="above this the host's processors are too busy, 0 to 100"
     )

@@ -24,7 +24,8 @@ def host(instance: str) -> None:
     r"""Look at this host every half a minute, and tell: metrics, and limits that are crossed. It acts on nothing.
 
     It looks at processors, memory, file systems, temperatures, the broker, and Logmend's own processes of this data
-    directory. At its start it says what its permissions allow to be done to the services of the inventory.
+    directory. At its start it says what its permissions allow to be done to the services of the inventory. Each hour
+    (LOGMEND_CANARY_SECONDS) it sends a line of the service logmend-canary, which must become a decision.
 
     \b
     Example:
@@ -49,6 +50,7 @@ def watched(settings: Settings) -> Watched:
         data_dir=settings.data_dir,
         brokers=bootstrap(settings),
         every_ms=settings.host_every_ms,
+        canary_seconds=settings.canary_seconds,
         limits=Limits(
             cpu_percent=settings.host_cpu_percent_max,
             memory_percent=settings.host_memory_percent_max,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streams.core import assessing, muting, resolving, tasking
+from streams.core import assessing, canary, muting, resolving, tasking
 from streams.core.acting import approve, ask_again
 from streams.core.advice import AdvisorsReported, OpinionGiven
 from streams.core.advising import hear_advisors, hear_opinion
@@ -64,6 +64,7 @@ def _slice(turn: Turn, fact: Slice) -> None:
     """Take a slice into account: detections before measures, so that no failure is foretold by its own lines."""
     if fact.rules_sha256:
         turn.state.book.rules_sha256 = fact.rules_sha256
+    fact = canary.hear(turn, fact)
     hear_rates(turn, fact)
     hear_templates(turn, fact)
     hear_lines(turn, fact)

@@ -53,6 +53,7 @@ DECISION_KINDS: Final = {
     "config_applied": "policy, rules, inventory or the lessons of others changed; reason is kind and hash",
     "halted": "kill switch on",
     "resumed": "kill switch off",
+    "canary_heard": "the line that is sent each hour for this came through; nothing follows from it",
     "lines_lost": "a hole in a source that retention made",
     "service_evicted": "the longest silent service left the state",
     "predicted": "a service may fail within horizon_ms: strategy relieves what speaks most for it, which is reason",

@@ -78,6 +78,8 @@ class State(Struct):
     commands_open: dict[str, Awaited] = {}
     """Commands without an outcome, by decision id."""
     book: Book = field(default_factory=Book)
+    canary_ms: int = 0
+    """When (``now_ms``) the canary was last decided on."""
 
 
 DONE: Final = (

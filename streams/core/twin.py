@@ -45,6 +45,7 @@ OBSERVED_KINDS: Final = frozenset(
         "anomaly_began",
         "anomaly_ended",
         "assessed",
+        "canary_heard",
         "exhaustion_averted",
         "exhaustion_came",
         "exhaustion_expected",

@@ -14,7 +14,7 @@ from typing import Final, Protocol, TypeVar
 
 from streams import telemetry
 from streams.codec import decode_fact
-from streams.core.errors import InputError, InvariantError, OtherVersionError
+from streams.core.errors import InputError, InvariantError, OtherEpochError, OtherVersionError
 from streams.core.events import ConfigApplied, Fact
 from streams.core.fold import Fold
 from streams.core.saved import unpack
@@ -78,7 +78,8 @@ class Watch:
     async def run(self, stop: asyncio.Event, ready: Callable[[], None] = lambda: None) -> None:
         """Compare until told to stop; ``ready`` is called once when the log's end at the start is reached.
 
-        Raises ``InvariantError`` when facts are missing or were cut, ``OtherVersionError`` for another release's state.
+        Raises ``InvariantError`` when facts are missing or were cut, ``OtherVersionError`` for another release's state,
+        ``OtherEpochError`` where a newer release begins to decide.
         """
         position = await self._begin()
         ready()
@@ -193,7 +194,7 @@ class Watch:
             if fact is None or reason:
                 return folds.reject(fact, record.offset, record.timestamp, reason)
             return folds.apply(fact, record.offset, record.timestamp)
-        except (InvariantError, MemoryError):
+        except (InvariantError, MemoryError, OtherEpochError):
             raise
         except Exception as error:
             self._poisonous[record.offset] = type(error).__name__

@@ -17,6 +17,7 @@ from streams.telemetry.acting import (
     probe_made,
 )
 from streams.telemetry.asking import answered, model_asked, opinion_given, provider_left_alone
+from streams.telemetry.canary import canary_heard, canary_sent
 from streams.telemetry.deciding import (
     action_halted,
     command_sent,
@@ -77,6 +78,8 @@ __all__ = [
     "batch_done",
     "broker_down",
     "broker_up",
+    "canary_heard",
+    "canary_sent",
     "child_restarted",
     "command_refused",
     "command_sent",

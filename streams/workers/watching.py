@@ -20,6 +20,7 @@ from streams.codec import encode
 from streams.core.events import ProbeReported
 from streams.ports import Log, Outgoing, TopicPartition
 from streams.topics import Topics
+from streams.workers.canary import sing
 from streams.workers.clock import now_ms
 from streams.workers.judging import Judge, Judged, Limits, judge_brokers, judge_processes
 from streams.workers.processors import Processors
@@ -35,12 +36,16 @@ TELL_SECONDS: Final = 5.0
 
 
 class Watched(Struct, frozen=True, kw_only=True):
-    """What is looked at: the host, where its processes say that they run, and the brokers (``host:port,...``)."""
+    """What is looked at: the host, where its processes say that they run, and the brokers (``host:port,...``).
+
+    ``canary_seconds`` is how often the canary's line is sent, 0: never.
+    """
 
     host: str
     data_dir: Path
     brokers: str
     every_ms: int = 30_000
+    canary_seconds: int = 0
     limits: Limits = Limits()
 
 
@@ -71,6 +76,7 @@ class HostWatch:
         try:
             async with asyncio.TaskGroup() as group:
                 looking, telling = group.create_task(self._look_on()), group.create_task(self._tell_on(stop))
+                group.create_task(self._sing(stop))
                 await stop.wait()
                 looking.cancel()
                 self._news.set()
@@ -78,6 +84,9 @@ class HostWatch:
                 telling.cancel()
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from errors
+
+    async def _sing(self, stop: asyncio.Event) -> None:
+        await sing(self._log, self._topics.logs[0], self._watched.host, self._watched.canary_seconds, stop)
 
     async def _look_on(self) -> None:
         due = time.monotonic() + min(FIRST_SECONDS, self._watched.every_ms / 1000)
