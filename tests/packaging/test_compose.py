@@ -2,46 +2,47 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
-from collections.abc import Iterator
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from jsonschema import Draft7Validator
 
-from streams import telemetry
 from streams.cli import ENTRIES
+from streams.runtime.supervisor import ROLES
 from streams.settings import PREFIX, Settings
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, Any] = COMPOSE["services"]
-PROCESSES = ("detect", "decide", "dispatch", "eventlog", "workers")
-DASHBOARD: dict[str, Any] = json.loads((DEPLOY / "grafana" / "dashboards" / "pipeline.json").read_text())
-METRIC = re.compile(r"logmend_[a-z_]+")
+PROCESSES = (*ROLES, "advise", "web", "notify")
+ONCE = {"topics", "token"}
+"""What runs to its end before others begin."""
+LIMITED = {"workers", "host", "advise"}
+SCHEMA = Path(__file__).parent / "vendored" / "compose-spec.schema.json.gz"
 
 
-def expressions() -> Iterator[tuple[str, str]]:
-    """Yield (where, expression) of every panel and alert."""
-    for panel in DASHBOARD["panels"]:
-        for target in panel["targets"]:
-            yield panel["title"], target["expr"]
-    for group in yaml.safe_load((DEPLOY / "prometheus" / "alerts.yml").read_text())["groups"]:
-        for rule in group["rules"]:
-            yield rule["alert"], rule["expr"]
+def faults(compose: dict[str, Any]) -> list[str]:
+    """Return what the schema of the Compose Specification has against a file, with where it stands."""
+    with gzip.open(SCHEMA) as file:
+        schema = json.load(file)
+    return [f"{error.json_path}: {error.message[:200]}" for error in Draft7Validator(schema).iter_errors(compose)]
 
 
-def exported() -> set[str]:
-    """Return the names of all series that our processes export."""
-    names = set()
-    for family in telemetry.REGISTRY.collect():
-        suffixes = {"counter": ["_total"], "histogram": ["_bucket", "_count", "_sum"]}.get(family.type, [""])
-        names |= {family.name + suffix for suffix in suffixes}
-    return names
+def test_compose_understands_the_file() -> None:
+    """It is what the Compose Specification allows."""
+    assert faults(COMPOSE) == []
+
+
+def test_the_schema_finds_mistakes() -> None:
+    """A key that is written wrongly is told, so that the check can fail."""
+    wrong = {**COMPOSE, "services": {"web": {**SERVICES["web"], "helthcheck": {}}}}
+    assert len(faults(wrong)) == 1
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -57,22 +58,34 @@ def test_every_port_is_bound_to_loopback(name: str) -> None:
     assert all(port.startswith("127.0.0.1:") for port in SERVICES[name].get("ports", []))
 
 
-@pytest.mark.parametrize("name", set(SERVICES) - {"topics"})
+@pytest.mark.parametrize("name", sorted(set(SERVICES) - ONCE))
 def test_every_lasting_service_restarts_and_is_checked(name: str) -> None:
     """What dies is started again, and what hangs is seen."""
     assert SERVICES[name]["restart"] == "unless-stopped"
     assert SERVICES[name]["healthcheck"]["test"][0] == "CMD"
 
 
-def test_every_volume_that_is_used_is_declared_and_none_is_shared() -> None:
-    """State survives a container, and no two containers write to the same."""
-    named = [
-        volume.split(":")[0]
-        for service in SERVICES.values()
-        for volume in service.get("volumes", [])
-        if not volume.startswith(".")
-    ]
-    assert sorted(named) == sorted(COMPOSE["volumes"])
+def test_every_volume_that_is_used_is_declared_and_none_has_two_writers() -> None:
+    """State survives a container, and no two lasting containers write to the same."""
+    used: dict[str, list[str]] = {}
+    for name, service in SERVICES.items():
+        for volume in service.get("volumes", []):
+            source, _, rest = volume.partition(":")
+            if not source.startswith("."):
+                used.setdefault(source, []).extend([] if rest.endswith(":ro") or name in ONCE else [name])
+    assert set(used) == set(COMPOSE["volumes"])
+    assert {source: len(writers) for source, writers in used.items()} == dict.fromkeys(used, 1)
+
+
+def test_web_and_advisors_read_the_log_that_is_written() -> None:
+    """The event log's files are one volume, mounted where each process looks for them, and the image has the place."""
+    mounted = {name: [v for v in one.get("volumes", []) if v.startswith("log:")] for name, one in SERVICES.items()}
+    assert {name: volumes for name, volumes in mounted.items() if volumes} == {
+        "eventlog": ["log:/data/log"],
+        "advise": ["log:/data/log:ro"],
+        "web": ["log:/data/log:ro"],
+    }
+    assert "install --directory --owner logmend --group logmend /data/log" in (ROOT / "Dockerfile").read_text()
 
 
 def test_every_mounted_directory_is_in_the_repository() -> None:
@@ -93,40 +106,52 @@ def test_every_process_is_a_command_of_ours(name: str) -> None:
     """The containers run commands that exist, with settings that exist."""
     service = SERVICES[name]
     assert service["command"][0] in ENTRIES
+    assert name == "topics" or service["command"] == [name]
     given = {key.removeprefix(PREFIX).lower() for key in service["environment"]}
     assert given <= set(Settings.model_fields)
 
 
-@pytest.mark.parametrize("name", [*PROCESSES, "topics"])
+@pytest.mark.parametrize("name", [*PROCESSES, *sorted(ONCE)])
 def test_every_process_of_ours_has_no_privilege(name: str) -> None:
     """No root, no capability, nothing writable but its volume."""
     service = SERVICES[name]
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert "no-new-privileges:true" in service["security_opt"]
-    assert "USER logmend" in (ROOT / "Dockerfile").read_text().splitlines()
+    assert not {"privileged", "user", "network_mode", "pid"} & set(service)
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_nobody_gains_privileges(name: str) -> None:
+    """Neither ours nor others' containers can become more than they are."""
+    assert "no-new-privileges:true" in SERVICES[name]["security_opt"]
+
+
+@pytest.mark.parametrize("name", PROCESSES)
+def test_what_acts_and_what_watches_is_limited_as_under_systemd(name: str) -> None:
+    """1 GB, half a processor, 100 tasks, 4096 files; nobody else is."""
+    service = SERVICES[name]
+    found = [service.get(key) for key in ("mem_limit", "cpus", "pids_limit", "ulimits")]
+    assert found == (["1g", 0.5, 100, {"nofile": 4096}] if name in LIMITED else [None] * 4)
+
+
+def test_the_web_is_open_to_nobody_without_a_token() -> None:
+    """A token is made before the web begins, which asks for one from whoever comes from outside its container."""
+    web = SERVICES["web"]
+    assert web["environment"]["LOGMEND_WEB_HOST"] == "0.0.0.0"
+    assert web["depends_on"]["token"]["condition"] == "service_completed_successfully"
+    assert SERVICES["token"]["volumes"] == ["web:/data"]
+    made = SERVICES["token"]["command"][0].partition("|| logmend ")[2].split()
+    assert (made[0] in ENTRIES, made) == (True, ["token", "create", "--role", "approver", "--name", "operator"])
 
 
 def test_prometheus_scrapes_every_process_on_its_port() -> None:
     """Each process is a job of its own name, at the port that the containers are given."""
     config = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text())
-    targets = {job["job_name"]: job["static_configs"][0]["targets"] for job in config["scrape_configs"]}
-    ports = {name: SERVICES[name]["environment"]["LOGMEND_METRICS_PORT"] for name in PROCESSES}
-    assert targets == {name: [f"{name}:{port}"] for name, port in ports.items()}
+    looked_up = {job["job_name"]: job["dns_sd_configs"] for job in config["scrape_configs"]}
+    ports = {name: int(SERVICES[name]["environment"]["LOGMEND_METRICS_PORT"]) for name in PROCESSES}
+    assert looked_up == {name: [{"names": [name], "type": "A", "port": port}] for name, port in ports.items()}
     assert all((DEPLOY / "prometheus" / name).is_file() for name in config["rule_files"])
-
-
-@pytest.mark.parametrize(("where", "expression"), list(expressions()))
-def test_every_series_that_is_asked_for_is_exported(where: str, expression: str) -> None:
-    """A panel or an alert over a metric that nobody exports would be silent for ever."""
-    assert set(METRIC.findall(expression)) <= exported()
-
-
-def test_the_dashboard_uses_the_provisioned_source() -> None:
-    """Panels find their data without a click."""
-    (source,) = yaml.safe_load((DEPLOY / "grafana/provisioning/datasources/prometheus.yaml").read_text())["datasources"]
-    assert {panel["datasource"]["uid"] for panel in DASHBOARD["panels"]} == {source["uid"]}
-    assert source["url"] == "http://prometheus:9090"
 
 
 def test_the_dashboard_is_where_grafana_looks() -> None:
@@ -136,14 +161,3 @@ def test_the_dashboard_is_where_grafana_looks() -> None:
     assert f"./deploy/grafana/dashboards:{path}:ro" in SERVICES["grafana"]["volumes"]
     home = SERVICES["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
     assert (DEPLOY / "grafana" / "dashboards" / Path(home).name).is_file()
-
-
-def test_no_two_panels_overlap() -> None:
-    """Panels have ids of their own and lie side by side in Grafana's 24 columns."""
-    places = [panel["gridPos"] for panel in DASHBOARD["panels"]]
-    assert len({panel["id"] for panel in DASHBOARD["panels"]}) == len(places)
-    assert all(place["x"] + place["w"] <= 24 for place in places)
-    for a, b in combinations(places, 2):
-        apart_x = a["x"] + a["w"] <= b["x"] or b["x"] + b["w"] <= a["x"]
-        apart_y = a["y"] + a["h"] <= b["y"] or b["y"] + b["h"] <= a["y"]
-        assert apart_x or apart_y, (a, b)
