@@ -1,16 +1,19 @@
 """How often the intervals of ``logmend backtest`` hold the truth: ``python -m benchmarks.backtest``.
 
 Synthetic logs of incidents whose truth is known: twelve contexts (a pattern on a type of service), some common and some
-rare, each with three to five actions. How likely an action helps depends on the service besides, which no estimator
+rare, each with two to four actions. How likely an action helps depends on the service besides, which no estimator
 sees. The log chooses what it believes best and explores the others at 2 to 20 % together, unevenly; the candidate
-believes another action best in a part of the contexts, and explores less. A second attempt follows a failed first one.
+believes what is explored most to be best in a third of the contexts, and explores less. Both draw by the same number,
+as folds do by the id of the decision. A second attempt follows a failed first one, and counts where both had chosen the
+same. Logs that the backtest warns of, because it could learn too little from them, are told apart.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from random import Random
 from typing import Final, NamedTuple
 
@@ -18,13 +21,14 @@ from analytics.backtest.draws import Draw
 from analytics.backtest.estimates import ESTIMATORS, Effect, estimate
 
 LOGS: Final = 200
-INCIDENTS: Final = 2_000
+INCIDENTS: Final = 3_000
 CONTEXTS: Final = 12
 SERVICES: Final = 3
+ATTEMPTS: Final = 2
 RATES: Final = (0.02, 0.05, 0.1, 0.2)
 """How often a log explores, in a context."""
 BAR: Final = 0.93
-STRATEGIES: Final = ("restart", "rollback", "fallback", "retry", "isolate")
+STRATEGIES: Final = ("restart", "rollback", "fallback", "retry")
 
 
 class Context(NamedTuple):
@@ -35,6 +39,7 @@ class Context(NamedTuple):
     logged: dict[str, float]
     candidate: dict[str, float]
     success: list[dict[str, float]]
+    strategies: dict[str, str]
 
 
 class Truth(NamedTuple):
@@ -48,21 +53,24 @@ def contexts(chance: Random) -> list[Context]:
     """Return the contexts of one world."""
     found = []
     for number in range(CONTEXTS):
-        actions = [f"process.{strategy}" for strategy in STRATEGIES[: chance.randint(3, 5)]]
+        actions = [f"process.{strategy}" for strategy in STRATEGIES[: chance.randint(2, 4)]]
         base = {action: chance.uniform(0.1, 0.9) for action in actions}
         success = [
             {action: min(max(share + chance.uniform(-0.15, 0.15), 0.02), 0.98) for action, share in base.items()}
             for _ in range(SERVICES)
         ]
         best = chance.choice(actions)
-        other = chance.choice([one for one in actions if one != best]) if number % 3 == 0 else best
+        logged = _explored(actions, best, chance.choice(RATES), chance)
+        second = max((one for one in actions if one != best), key=lambda one: logged[one])
+        other = second if number % 3 == 0 else best
         found.append(
             Context(
-                weight=1.0 / (1 + number % 6),
+                weight=1.0 / (1 + number % 4),
                 name=f"pattern_{number}",
-                logged=_explored(actions, best, chance.choice(RATES), chance),
+                logged=logged,
                 candidate=_explored(actions, other, RATES[0], chance),
                 success=success,
+                strategies={action: action.partition(".")[2] for action in actions},
             )
         )
     return found
@@ -76,30 +84,39 @@ def _explored(actions: Sequence[str], best: str, rate: float, chance: Random) ->
 
 
 def truth(world: Sequence[Context]) -> Truth:
-    """Return what is estimated, of the decisions that the log comes to: first attempts, and second after failures."""
+    """Return what is estimated, of the draws that count: all first attempts, and second ones after no difference."""
     logged = candidate = reached = 0.0
     total = sum(context.weight for context in world)
     for context in world:
         for success in context.success:
-            weight = context.weight / total / SERVICES
-            mine = sum(share * success[action] for action, share in context.logged.items())
-            theirs = sum(share * success[action] for action, share in context.candidate.items())
-            attempts = weight * (2.0 - mine)
+            failed_alike = sum(overlap(context, action) * (1.0 - success[action]) for action in context.logged)
+            attempts = context.weight / total / SERVICES * (1.0 + failed_alike)
             reached += attempts
-            logged += attempts * mine
-            candidate += attempts * theirs
+            logged += attempts * sum(share * success[action] for action, share in context.logged.items())
+            candidate += attempts * sum(share * success[action] for action, share in context.candidate.items())
     return Truth(candidate / reached, (candidate - logged) / reached)
 
 
+def overlap(context: Context, action: str) -> float:
+    """Return how likely both choose an action by the same number."""
+    begin, end, other_begin, other_end = (
+        sum(list(shares.values())[: list(shares).index(action) + more])
+        for shares in (context.logged, context.candidate)
+        for more in (0, 1)
+    )
+    return max(0.0, min(end, other_end) - max(begin, other_begin))
+
+
 def draws(world: Sequence[Context], incidents: int, chance: Random) -> list[Draw]:
-    """Return a log of incidents."""
+    """Return the draws of a log that count."""
     found = []
-    weights = [context.weight for context in world]
+    weights = list(accumulate(context.weight for context in world))
     for number in range(incidents):
-        (context,) = chance.choices(world, weights)
+        (context,) = chance.choices(world, cum_weights=weights)
         success = chance.choice(context.success)
-        for _ in range(2):
-            (action,) = chance.choices(list(context.logged), list(context.logged.values()))
+        for _ in range(ATTEMPTS):
+            left = chance.random()
+            action, other = drawn(context.logged, left), drawn(context.candidate, left)
             reward = int(chance.random() < success[action])
             found.append(
                 Draw(
@@ -107,15 +124,24 @@ def draws(world: Sequence[Context], incidents: int, chance: Random) -> list[Draw
                     pattern=context.name,
                     service_type="process",
                     action=action,
-                    strategies={one: one.partition(".")[2] for one in context.logged},
+                    strategies=context.strategies,
                     logged=context.logged,
                     candidate=context.candidate,
                     reward=reward,
                 )
             )
-            if reward:
+            if reward or action != other:
                 break
     return found
+
+
+def drawn(shares: Mapping[str, float], left: float) -> str:
+    """Return the action that a number of 0..1 draws."""
+    for action, share in shares.items():
+        if left < share:
+            return action
+        left -= share
+    return action
 
 
 def one_log(seed: int, incidents: int) -> tuple[Truth, Effect]:
@@ -139,7 +165,7 @@ def coverage(logs: Sequence[tuple[Truth, Effect]]) -> dict[str, Coverage]:
     found = {}
     for name in ESTIMATORS:
         pairs = [(real, said.estimates[name]) for real, said in logs]
-        count = len(pairs)
+        count = max(len(pairs), 1)
         found[name] = Coverage(
             share=sum(one.share.low <= real.share <= one.share.high for real, one in pairs) / count,
             effect=sum(one.effect.low <= real.effect <= one.effect.high for real, one in pairs) / count,
@@ -149,21 +175,38 @@ def coverage(logs: Sequence[tuple[Truth, Effect]]) -> dict[str, Coverage]:
     return found
 
 
+def is_trusted(said: Effect) -> bool:
+    """Tell whether an estimate is given without a warning."""
+    return not said.flags
+
+
 def main() -> None:
-    """Print the table."""
+    """Print the tables."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.backtest", description=__doc__)
     parser.add_argument("--logs", type=int, default=LOGS)
     parser.add_argument("--incidents", type=int, default=INCIDENTS)
     given = parser.parse_args()
     begin = time.monotonic()
-    logs = [one_log(seed, given.incidents) for seed in range(given.logs)]
-    sizes = sorted(said.effective_changed for _, said in logs)
-    print(f"{given.logs} logs of {given.incidents} incidents, {time.monotonic() - begin:.1f} s; 95 % intervals,")
-    median = sizes[len(sizes) // 2]
-    print(f"effective draws where the candidate chooses otherwise: median {median:.0f}, least {sizes[0]:.0f}")
-    print(f"{'':8}{'share':>8}{'effect':>8}{'width':>8}{'error':>8}   bar {BAR:.0%}")
-    for name, one in coverage(logs).items():
-        print(f"{name:8}{one.share:8.1%}{one.effect:8.1%}{one.width:8.3f}{one.error:8.3f}")
+    trusted: list[tuple[Truth, Effect]] = []
+    warned: list[tuple[Truth, Effect]] = []
+    seed = 0
+    while len(trusted) < given.logs:
+        real, said = one_log(seed, given.incidents)
+        (trusted if is_trusted(said) else warned).append((real, said))
+        seed += 1
+    print(f"{seed} logs of {given.incidents} incidents, {time.monotonic() - begin:.1f} s")
+    tell("without a warning", trusted)
+    tell("warned of", warned)
+
+
+def tell(name: str, logs: Sequence[tuple[Truth, Effect]]) -> None:
+    """Print how often the intervals hold the truth, how wide they are, and the mean error of the effect."""
+    sizes = sorted(said.effective_moved for _, said in logs)
+    middle = sizes[len(sizes) // 2] if sizes else 0.0
+    print(f"{len(logs)} {name}: worth {middle:.0f} draws (median) where the candidate chooses otherwise; bar {BAR:.0%}")
+    print(f"{'':8}{'share':>8}{'effect':>8}{'width':>8}{'error':>8}")
+    for estimator, one in coverage(logs).items():
+        print(f"{estimator:8}{one.share:8.1%}{one.effect:8.1%}{one.width:8.3f}{one.error:8.3f}", flush=True)
 
 
 if __name__ == "__main__":

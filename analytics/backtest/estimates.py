@@ -33,8 +33,10 @@ from analytics.backtest.outcomes import cross_fitted, fold_of
 
 LOGGED_MIN: Final = 1e-3
 UNSUPPORTED_MAX: Final = 0.01
+MOVED_MIN: Final = 0.1
+"""From this share of probability that goes to other actions on, the candidate chooses otherwise."""
 EFFECTIVE_MIN: Final = 30.0
-"""Draws where the candidate chooses otherwise have to be worth as many for an estimate to be taken for one."""
+"""Draws in which the candidate chooses otherwise have to be worth as many, or the intervals are too narrow."""
 ESTIMATORS: Final = ("ips", "snips", "dr")
 
 
@@ -61,9 +63,11 @@ class Effect(Struct, frozen=True, kw_only=True):
     unsupported: int
     """Draws in which the candidate prefers what the log never could have chosen."""
     logged_share: float
+    moved: int
+    """Of the changed: where the candidate chooses otherwise, by ``MOVED_MIN``."""
     effective: float
     """Effective sample size of all that count ..."""
-    effective_changed: float
+    effective_moved: float
     """... and of those where the candidate chooses otherwise."""
     weight_max: float
     estimates: dict[str, Estimate]
@@ -85,18 +89,20 @@ def estimate(draws: Sequence[Draw], *, seed: int = 1) -> Effect:
     chosen = [draw for draw in draws if draw.candidate]
     counted = [draw for draw in chosen if unsupported(draw) <= UNSUPPORTED_MAX]
     terms = terms_of(counted)
-    changed = [one.weight for one in terms if one.draw.candidate != one.draw.logged]
+    apart = [distance(one.draw) for one in terms]
     weights = [one.weight for one in terms]
+    moved = [weight for weight, far in zip(weights, apart, strict=True) if far >= MOVED_MIN]
     found = Effect(
         draws=len(draws),
         counted=len(counted),
         incidents=incidents_of(counted),
-        changed=len(changed),
+        changed=sum(far > 0.0 for far in apart),
+        moved=len(moved),
         not_chosen=len(draws) - len(chosen),
         unsupported=len(chosen) - len(counted),
         logged_share=sum(draw.reward for draw in counted) / len(counted) if counted else 0.0,
         effective=effective(weights),
-        effective_changed=effective(changed),
+        effective_moved=effective(moved),
         weight_max=max(weights, default=0.0),
         estimates=_estimates(terms, seed) if sum(weights) > 0.0 else {},
         flags=(),
@@ -110,10 +116,10 @@ def _flagged(found: Effect) -> Effect:
         flags.append(f"no support: in {found.unsupported} draws the candidate prefers what the log never could choose")
     if found.not_chosen:
         flags.append(f"no support: in {found.not_chosen} draws the candidate would not have acted as the log did")
-    if found.changed and found.effective_changed < EFFECTIVE_MIN:
+    if found.moved and found.effective_moved < EFFECTIVE_MIN:
         flags.append(
-            f"too few: where the candidate chooses otherwise, the log is worth {found.effective_changed:.0f} draws "
-            f"of {EFFECTIVE_MIN:.0f}"
+            f"too few: the {found.moved} draws in which the candidate chooses otherwise are worth "
+            f"{found.effective_moved:.0f} of its own, and {EFFECTIVE_MIN:.0f} are needed: don't trust the intervals"
         )
     if found.draws and not found.counted:
         flags.append("no estimate: no draw is left that the log can say something about")
@@ -123,6 +129,12 @@ def _flagged(found: Effect) -> Effect:
 def unsupported(draw: Draw) -> float:
     """Return with which probability the candidate chooses what the log could not."""
     return sum(share for action, share in draw.candidate.items() if draw.logged.get(action, 0.0) < LOGGED_MIN)
+
+
+def distance(draw: Draw) -> float:
+    """Return which share of probability the candidate gives to other actions than the log (total variation)."""
+    actions = {*draw.logged, *draw.candidate}
+    return sum(abs(draw.logged.get(action, 0.0) - draw.candidate.get(action, 0.0)) for action in actions) / 2.0
 
 
 def effective(weights: Sequence[float]) -> float:

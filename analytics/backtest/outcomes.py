@@ -9,7 +9,6 @@ the incident (V. Chernozhukov et al., "Double/debiased machine learning", 2018).
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Hashable, Sequence
 from typing import Final
 from zlib import crc32
@@ -18,29 +17,39 @@ from analytics.backtest.draws import Draw
 
 SHRINKAGE: Final = 4.0
 FOLDS: Final = 5
+_Key = tuple[str, str, str]
 
 
 class Shares:
     """Shares of success, learnt from draws."""
 
     def __init__(self) -> None:
-        self._counts: Final[dict[Hashable, list[float]]] = defaultdict(lambda: [0.0, 0.0])
+        self._counts: Final[dict[Hashable, tuple[float, float]]] = {}
+        self._known: Final[dict[_Key, float]] = {}
+        """What was asked for since the last draw was added."""
 
     def add(self, draw: Draw) -> None:
         """Count a draw."""
-        strategy = draw.strategies[draw.action]
-        for key in ((), (strategy,), (draw.pattern, draw.service_type, draw.action)):
-            counted = self._counts[key]
-            counted[0] += draw.reward
-            counted[1] += 1.0
+        self._known.clear()
+        for key in _levels(draw, draw.action):
+            successes, count = self._counts.get(key, (0.0, 0.0))
+            self._counts[key] = successes + draw.reward, count + 1.0
 
     def of(self, draw: Draw, action: str) -> float:
         """Return the expected share of success of an action where ``draw`` was made."""
-        share = 0.5
-        for key in ((), (draw.strategies.get(action, ""),), (draw.pattern, draw.service_type, action)):
-            successes, count = self._counts.get(key, (0.0, 0.0))
-            share = (successes + SHRINKAGE * share) / (count + SHRINKAGE)
-        return share
+        key = draw.pattern, draw.service_type, action
+        if key not in self._known:
+            share = 0.5
+            for level in _levels(draw, action):
+                successes, count = self._counts.get(level, (0.0, 0.0))
+                share = (successes + SHRINKAGE * share) / (count + SHRINKAGE)
+            self._known[key] = share
+        return self._known[key]
+
+
+def _levels(draw: Draw, action: str) -> tuple[Hashable, ...]:
+    """Return what an action's share is learnt as, from all draws to its own."""
+    return (), draw.strategies.get(action, ""), (draw.pattern, draw.service_type, action)
 
 
 def fold_of(incident: str) -> int:
@@ -52,7 +61,8 @@ def cross_fitted(draws: Sequence[Draw]) -> list[Shares]:
     """Return for each part what the draws of all other parts say."""
     fitted = [Shares() for _ in range(FOLDS)]
     for draw in draws:
+        own = fold_of(draw.incident)
         for part in range(FOLDS):
-            if part != fold_of(draw.incident):
+            if part != own:
                 fitted[part].add(draw)
     return fitted

@@ -1,0 +1,176 @@
+"""What a candidate's choices would have been worth: formulas, support, and how often intervals hold the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from random import Random
+
+import pytest
+from msgspec.structs import replace
+
+from analytics.backtest.draws import Draw
+from analytics.backtest.estimates import ESTIMATORS, Effect, effective, estimate
+from analytics.backtest.run import Candidate, backtest
+from benchmarks.backtest import BAR, Truth, contexts, coverage, draws, is_trusted, one_log, truth
+from streams.catalogue import strategies
+from streams.core.config import Policy
+from streams.core.fold import Fold
+from tests.analytics.archive import archive
+from tests.analytics.history import History
+from tests.analytics.struggle import apply
+
+LOGS = 60
+A, B, C = "process.restart", "process.start", "process.stop"
+EVEN = {A: 0.5, B: 0.5}
+
+
+def draw(
+    number: int, action: str, reward: int, candidate: Mapping[str, float], logged: Mapping[str, float] = EVEN
+) -> Draw:
+    """Return a draw of an incident of its own."""
+    return Draw(
+        incident=f"1-{number}-0",
+        pattern="process_crash",
+        service_type="process",
+        action=action,
+        strategies={A: "restart", B: "retry", C: "isolate"},
+        logged=logged,
+        candidate=candidate,
+        reward=reward,
+    )
+
+
+def even(candidate: Mapping[str, float], count: int = 200) -> list[Draw]:
+    """Return as many draws of either action; A always helps, B in one of four."""
+    return [draw(at, A if at % 2 else B, int(at % 2 or at % 8 == 0), candidate) for at in range(count)]
+
+
+@pytest.fixture(scope="module")
+def logs() -> list[tuple[Truth, Effect]]:
+    """Return the first synthetic logs that the backtest does not warn of."""
+    found: list[tuple[Truth, Effect]] = []
+    seed = 0
+    while len(found) < LOGS:
+        real, said = one_log(seed, 2_000)
+        found += [(real, said)] if is_trusted(said) else []
+        seed += 1
+    assert seed < 2 * LOGS
+    return found
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_intervals_hold_the_truth(logs: list[tuple[Truth, Effect]], estimator: str) -> None:
+    """At least 93 % of the 95 % intervals of the effect, and of the share itself, hold what is true."""
+    found = coverage(logs)[estimator]
+    assert min(found.effect, found.share) >= BAR
+
+
+def test_the_doubly_robust_estimate_is_nearer_than_weighting_alone(logs: list[tuple[Truth, Effect]]) -> None:
+    """An outcome model takes from the error that weights make."""
+    found = coverage(logs)
+    assert found["dr"].error < found["ips"].error
+
+
+def test_the_truth_of_the_synthetic_world_is_what_its_logs_come_to() -> None:
+    """Over a long log, the share of verified success is that of the world less the effect."""
+    chance = Random(3)
+    world = contexts(chance)
+    made = draws(world, 40_000, chance)
+    real = truth(world)
+    assert sum(one.reward for one in made) / len(made) == pytest.approx(real.share - real.effect, abs=0.01)
+
+
+def test_always_the_better_action_is_worth_its_share() -> None:
+    """A candidate that always takes A, which always helps, has a share of one by all three estimators."""
+    found = estimate(even({A: 1.0}))
+    assert found.logged_share == pytest.approx(0.625)
+    assert [found.estimates[name].share.value for name in ("ips", "snips")] == pytest.approx([1.0, 1.0])
+    assert found.estimates["dr"].share.value == pytest.approx(1.0, abs=0.02)
+    assert found.estimates["ips"].effect.value == pytest.approx(0.375)
+    assert (found.flags, found.changed, found.moved) == ((), 200, 200)
+
+
+def test_the_formulas_by_hand() -> None:
+    """IPS and SNIPS of three draws are what their formulas say."""
+    found = estimate(
+        [
+            draw(0, A, 1, {A: 0.8, B: 0.2}, {A: 0.4, B: 0.6}),
+            draw(1, B, 1, {A: 0.8, B: 0.2}, {A: 0.4, B: 0.6}),
+            draw(2, A, 0, {A: 0.8, B: 0.2}, {A: 0.4, B: 0.6}),
+        ]
+    )
+    assert found.estimates["ips"].share.value == pytest.approx((2.0 + 1 / 3) / 3)
+    assert found.estimates["snips"].share.value == pytest.approx((2.0 + 1 / 3) / (2.0 + 1 / 3 + 2.0))
+    assert found.effective == pytest.approx((4 + 1 / 3) ** 2 / (8 + 1 / 9))
+    assert found.weight_max == pytest.approx(2.0)
+
+
+def test_without_a_difference_the_effect_is_nothing() -> None:
+    """The policy in force is worth what the log had: no effect, no width, no warning."""
+    found = estimate(even(EVEN))
+    for name in ("ips", "snips"):
+        one = found.estimates[name]
+        assert (one.effect.value, one.effect.low, one.effect.high) == (0.0, 0.0, 0.0)
+        assert one.share.value == pytest.approx(found.logged_share)
+    assert (found.changed, found.effective, found.flags) == (0, 200.0, ())
+
+
+def test_what_the_log_never_could_choose_is_left_out_and_said() -> None:
+    """Draws in which the candidate prefers an action without probability in the log count for nothing."""
+    known = even({A: 0.5, B: 0.5})
+    found = estimate([*known, *(draw(900 + at, A, 1, {A: 0.1, C: 0.9}) for at in range(10))])
+    assert (found.draws, found.counted, found.unsupported) == (210, 200, 10)
+    assert found.estimates == estimate(known).estimates
+    assert "in 10 draws the candidate prefers what the log never could choose" in found.flags[0]
+
+
+def test_a_candidate_that_does_not_act_has_no_estimate() -> None:
+    """Where the candidate holds back in all draws, there is no estimate, and it is said."""
+    found = estimate([draw(at, A, 1, {}) for at in range(5)])
+    assert (found.not_chosen, found.counted, found.estimates) == (5, 0, {})
+    assert any(flag.startswith("no estimate") for flag in found.flags)
+
+
+def test_few_explored_draws_are_warned_of() -> None:
+    """A candidate that prefers what was drawn twice in a hundred times is estimated with a warning."""
+    logged = {A: 0.98, B: 0.02}
+    found = estimate([draw(at, B if at % 50 == 0 else A, 1, {B: 1.0}, logged) for at in range(100)])
+    assert found.effective_moved == pytest.approx(2.0)
+    assert found.flags[0].startswith("too few: the 100 draws")
+
+
+def test_the_same_draws_give_the_same_figures() -> None:
+    """Chance in the intervals comes from the seed alone."""
+    assert estimate(even({A: 0.9, B: 0.1})) == estimate(even({A: 0.9, B: 0.1}))
+
+
+def test_more_draws_make_narrower_intervals() -> None:
+    """Four times the draws halve the interval."""
+    few, many = (estimate(even({A: 0.7, B: 0.3}, count)).estimates["dr"].effect for count in (400, 1_600))
+    assert (many.high - many.low) / (few.high - few.low) == pytest.approx(0.5, abs=0.1)
+
+
+def test_equal_weights_are_worth_their_number() -> None:
+    """The effective sample size of equal weights is how many there are; of one large weight it is one."""
+    assert effective([0.5] * 40) == pytest.approx(40.0)
+    assert effective([1e6, 1.0, 1.0]) == pytest.approx(1.0, abs=1e-5)
+    assert effective([]) == 0.0
+
+
+async def test_rewards_are_verified_successes_of_the_log(tmp_path: Path) -> None:
+    """Verified counts one, failed counts none, and what is under way at the end of the log has no reward."""
+    policy = Policy(coordination=False, flapping_ms=0, cooldown_ms=0, blast_radius_share=1.0)
+    history = History()
+    history.begin()
+    apply(history, policy)
+    history.heal("shop")
+    history.see("cart", "process_crash")
+    history.outcome(history.commands[-1], ok=False)
+    history.calm("cart", 5)
+    history.see("mail", "process_crash")
+    candidate = Candidate.of("policy", replace(policy, exploration_rate=0.2))
+    found = backtest(await archive(history, tmp_path), lambda: Fold.new(strategies()), candidate)
+    commanded = [one for one in history.decisions if one.kind == "commanded"]
+    assert [one.service for one in commanded] == ["shop", "cart", "cart", "mail"]
+    assert (found.effect.draws, found.unsettled, found.effect.logged_share) == (2, 2, 0.5)
