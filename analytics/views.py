@@ -100,6 +100,7 @@ _SETTINGS: Final = {
     "autoload_known_extensions": "false",
     "error_on_division_by_zero": "false",
     "ieee_floating_point_ops": "false",
+    "late_materialization_max_rows": "10000",
     "memory_limit": "1GB",
     "python_enable_replacements": "false",
     "temp_directory": "",

@@ -76,7 +76,7 @@ SELECT
         ELSE 'against'
     END AS vote,
     figure(said.figures, 'latency_ms') / 1000 AS execution_time_seconds,
-    utc(said.kafka_append_ms) AS "timestamp",
+    appended(said.kafka_append_ms) AS "timestamp",
     nullif(regexp_extract(said.voice.said, '^abstained, (\w+)$', 1), '') AS because,
     CASE WHEN NOT said.abstained THEN figure(said.figures, 'stated_confidence') END AS stated_confidence,
     verified.helped,

@@ -16,7 +16,7 @@ SELECT
     coalesce(outcome.status, 'pending') AS status,
     outcome.ok,
     outcome.code,
-    utc(sent.kafka_append_ms) AS sent_at,
+    appended(sent.kafka_append_ms) AS sent_at,
     utc(sent.expires_ms) AS expires_at,
     outcome.finished_at,
     sent.previous_seq,

@@ -19,7 +19,7 @@ SELECT
     utc(at_ms) AS happened_at,
     utc(now_ms) AS decided_at,
     utc(append_ms) AS caused_at,
-    utc(kafka_append_ms) AS recorded_at,
+    appended(kafka_append_ms) AS recorded_at,
     epoch,
     facts_offset,
     ordinal,

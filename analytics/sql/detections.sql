@@ -15,7 +15,7 @@ SELECT
     utc(at_first_ms) AS first_at,
     utc(at_last_ms) AS last_at,
     utc(append_max_ms) AS appended_at,
-    utc(facts_append_ms) AS recorded_at,
+    appended(facts_append_ms) AS recorded_at,
     source AS topic,
     source_partition AS partition,
     lines AS coordinates,

@@ -12,5 +12,5 @@ SELECT
     lines,
     rules_sha256,
     utc(append_max_ms) AS appended_at,
-    utc(kafka_append_ms) AS recorded_at
+    appended(kafka_append_ms) AS recorded_at
 FROM segments.facts;

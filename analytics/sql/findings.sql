@@ -11,7 +11,7 @@ SELECT
     asked.incident,
     found.command_id AS command,
     utc(found.at_ms) AS happened_at,
-    utc(found.facts_append_ms) AS recorded_at,
+    appended(found.facts_append_ms) AS recorded_at,
     found.source AS topic,
     found.source_partition AS partition,
     found.message_offset AS record_offset,

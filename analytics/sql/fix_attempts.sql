@@ -18,7 +18,7 @@ SELECT
     rendered(healing.action, healing.arguments) AS fix_applied,
     healing.verified AS success,
     CAST(coalesce(policies.verify_after_ms, 60000) / 1000 AS INTEGER) AS verification_time,
-    utc(done.kafka_append_ms) AS created_at,
+    appended(done.kafka_append_ms) AS created_at,
     done.pattern,
     done.command.service_type AS service_type,
     done.strategy,

@@ -14,6 +14,6 @@ SELECT
     blocked.pattern,
     blocked.severity,
     blocked.strategy,
-    utc(blocked.kafka_append_ms) AS recorded_at
+    appended(blocked.kafka_append_ms) AS recorded_at
 FROM segments.decisions AS blocked, unnest(blocked.gates) AS row (one)
 WHERE len(blocked.gates) > 0 AND NOT one.passed;

@@ -10,6 +10,6 @@ SELECT
     severity,
     text,
     utc(at_ms) AS happened_at,
-    utc(kafka_append_ms) AS recorded_at
+    appended(kafka_append_ms) AS recorded_at
 FROM segments.evidence
 QUALIFY row_number() OVER (PARTITION BY topic, partition, "offset", index ORDER BY kafka_offset) = 1;

@@ -12,8 +12,8 @@ SELECT
     utc(started_ms) AS started_at,
     utc(finished_ms) AS finished_at,
     skew_ms,
-    utc(message_append_ms) AS reported_at,
-    utc(facts_append_ms) AS recorded_at,
+    appended(message_append_ms) AS reported_at,
+    appended(facts_append_ms) AS recorded_at,
     facts_offset
 FROM segments.outcomes
 QUALIFY row_number() OVER (PARTITION BY command_id ORDER BY facts_offset, ordinal) = 1;

@@ -49,7 +49,7 @@ SELECT
     number AS total_attempts,
     number - coalesce(max(number) FILTER (success) OVER past, 0) AS consecutive_failures,
     utc(max(kafka_append_ms) FILTER (success) OVER past) AS last_success,
-    utc(kafka_append_ms) AS created_at,
+    appended(kafka_append_ms) AS created_at,
     party
 FROM numbered
 WINDOW past AS (PARTITION BY party, agent_name ORDER BY seq ROWS UNBOUNDED PRECEDING);

@@ -7,6 +7,6 @@ SELECT
     to_offset,
     points,
     unmapped,
-    utc(facts_append_ms) AS recorded_at,
+    appended(facts_append_ms) AS recorded_at,
     facts_offset
 FROM segments.points;

@@ -8,7 +8,7 @@ SELECT
     code,
     latency_ms,
     utc(at_ms) AS happened_at,
-    utc(facts_append_ms) AS recorded_at,
+    appended(facts_append_ms) AS recorded_at,
     source AS topic,
     source_partition AS partition,
     message_offset AS record_offset,

@@ -6,6 +6,6 @@ SELECT
     "offset" AS record_offset,
     index AS line_index,
     reason,
-    utc(facts_append_ms) AS recorded_at,
+    appended(facts_append_ms) AS recorded_at,
     facts_offset
 FROM segments.rejects;

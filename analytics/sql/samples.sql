@@ -18,6 +18,6 @@ SELECT
     source AS topic,
     source_partition AS partition,
     from_offset,
-    utc(facts_append_ms) AS recorded_at,
+    appended(facts_append_ms) AS recorded_at,
     facts_offset
 FROM segments.samples;

@@ -44,7 +44,7 @@ SELECT
     asked.host,
     coalesce(said.state, 'spawned') AS state,
     said.code,
-    utc(asked.kafka_append_ms) AS spawned_at,
+    appended(asked.kafka_append_ms) AS spawned_at,
     utc(said.running_ms) AS running_at,
     utc(said.ended_ms) AS ended_at,
     (said.running_ms - asked.kafka_append_ms) / 1000 AS start_seconds,

@@ -9,6 +9,6 @@ SELECT
     count AS lines,
     source AS topic,
     source_partition AS partition,
-    utc(facts_append_ms) AS recorded_at,
+    appended(facts_append_ms) AS recorded_at,
     facts_offset
 FROM segments.tallies;

@@ -3,7 +3,7 @@
 -- In order: ORDER BY facts_offset, seq NULLS FIRST.
 CREATE VIEW timeline AS
 SELECT
-    utc(kafka_append_ms) AS recorded_at,
+    appended(kafka_append_ms) AS recorded_at,
     facts_offset,
     'decision' AS source,
     kind AS what,

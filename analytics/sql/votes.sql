@@ -28,7 +28,7 @@ SELECT
     settled.verdict,
     nullif(regexp_extract(settled.verdict, ': ([a-z_]+\.[a-z_.]+)$', 1), '') AS action,
     settled.confidence,
-    utc(asked.kafka_append_ms) AS asked_at,
+    appended(asked.kafka_append_ms) AS asked_at,
     utc(settled.settled_ms) AS settled_at,
     asked.seq
 FROM asked
