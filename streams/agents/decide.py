@@ -127,6 +127,7 @@ class DecideEngine:
 
     def _measure(self) -> None:
         """Say how things stand in the fold."""
+        telemetry.canary_heard(self._fold.canary_at_ms)
         telemetry.incidents_open(self._fold.incidents_open)
         telemetry.people_waited_for("approval", self._fold.approvals_waiting)
         telemetry.people_waited_for("escalation", self._fold.escalations_waiting)
@@ -193,7 +194,7 @@ class DecideEngine:
             if decision.kind in SENDING_KINDS:
                 telemetry.commanded(decision.append_ms)
             elif decision.kind == "canary_heard":
-                telemetry.canary_heard(decision.at_ms)
+                telemetry.canary_decided(decision.at_ms)
             self._healing.see(decision)
             self._foretelling.see(decision)
         self._pending = []

@@ -24,7 +24,7 @@ def hear(turn: Turn, fact: Slice) -> Slice:
         return fact
     heard = next((one for one in fact.detections if one.service == SERVICE), None)
     if heard is not None and turn.now_ms - turn.state.canary_ms >= EVERY_MS_MIN:
-        turn.state.canary_ms = turn.now_ms
+        turn.state.canary_ms, turn.state.canary_at_ms = turn.now_ms, heard.at_last_ms
         where = (
             Coordinate(topic=fact.source, partition=fact.partition, offset=line.offset, index=line.index)
             for line in heard.lines

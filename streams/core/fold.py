@@ -154,6 +154,11 @@ class Fold:
         return sum(one.state == PENDING and not one.cleared for one in self._state.escalations.known.values())
 
     @property
+    def canary_at_ms(self) -> int:
+        """Time (of event) of the last of the canary's lines that was decided on; 0 before the first."""
+        return self._state.canary_at_ms
+
+    @property
     def next_seq(self) -> int:
         """Sequence number of the next decision."""
         return self._state.book.next_seq

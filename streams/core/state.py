@@ -79,7 +79,9 @@ class State(Struct):
     """Commands without an outcome, by decision id."""
     book: Book = field(default_factory=Book)
     canary_ms: int = 0
-    """When (``now_ms``) the canary was last decided on."""
+    """When (``now_ms``) the canary was last decided on ..."""
+    canary_at_ms: int = 0
+    """... and the time of that line."""
 
 
 DONE: Final = (

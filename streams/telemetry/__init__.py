@@ -17,7 +17,7 @@ from streams.telemetry.acting import (
     probe_made,
 )
 from streams.telemetry.asking import answered, model_asked, opinion_given, provider_left_alone
-from streams.telemetry.canary import canary_heard, canary_sent
+from streams.telemetry.canary import canary_decided, canary_heard, canary_sent
 from streams.telemetry.deciding import (
     action_halted,
     command_sent,
@@ -78,6 +78,7 @@ __all__ = [
     "batch_done",
     "broker_down",
     "broker_up",
+    "canary_decided",
     "canary_heard",
     "canary_sent",
     "child_restarted",

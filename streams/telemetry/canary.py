@@ -23,6 +23,10 @@ def canary_sent(at_ms: int) -> None:
 
 
 def canary_heard(at_ms: int) -> None:
-    """Note that a line of ``at_ms`` (its sender's clock) became a durable decision now."""
+    """Note the time (its sender's clock) of the last line that became a decision; 0 before the first."""
     _heard.set(at_ms / 1_000)
+
+
+def canary_decided(at_ms: int) -> None:
+    """Note that a line of ``at_ms`` became a durable decision just now."""
     _took.set(max(0.0, time.time() - at_ms / 1_000))
