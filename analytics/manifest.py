@@ -10,6 +10,7 @@ a rename, so what it names is the log: a file that it does not name was never co
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +25,7 @@ SEGMENTS: Final = "segments"
 FORMAT: Final = 1
 STREAMS: Final = ("evidence", "facts", "decisions", "commands")
 """In the order in which they are archived: what is named is there before what names it."""
+_REVISION: Final = re.compile(r"-[1-9][0-9]*")
 
 
 class _Entry(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -102,8 +104,26 @@ class Retired(_Entry, frozen=True):
     since_ms: int
 
 
+class Erasure(_Entry, frozen=True):
+    """Text that was erased on request: of which service (``""``: of all), recorded before when, by whom and why.
+
+    ``texts`` says how many; ``erased_ms`` is when it was done.
+    """
+
+    id: str
+    service: str
+    before_ms: int
+    erased_ms: int
+    author: str
+    reason: str
+    texts: int
+
+
 class Manifest(_Entry, frozen=True):
-    """The whole log at one moment. ``ledger`` is the readers' rule after the last archived fact."""
+    """The whole log at one moment. ``ledger`` is the readers' rule after the last archived fact.
+
+    ``erasures`` is left out of the bytes while there are none.
+    """
 
     format: int = FORMAT
     version: int = 0
@@ -112,6 +132,7 @@ class Manifest(_Entry, frozen=True):
     ledger: Ledger = msgspec.field(default_factory=Ledger)
     retired: tuple[Retired, ...] = ()
     sha256: str = ""
+    erasures: tuple[Erasure, ...] = ()
 
     def stream(self, name: str) -> Stream:
         """Return a topic's part: ``facts``, ``decisions``, ``commands`` or ``evidence``."""
@@ -133,9 +154,16 @@ class Manifest(_Entry, frozen=True):
         return frozenset(kept | {gone.name for gone in self.retired})
 
 
-def file_name(table: str, first: int, last: int) -> str:
-    """Return the name of a table's file for Kafka offsets [first, last]."""
-    return f"{table}-{first:020d}-{last:020d}.parquet"
+def file_name(table: str, first: int, last: int, revision: int = 0) -> str:
+    """Return the name of a table's file for Kafka offsets [first, last]; rewritten, it has a ``revision`` too."""
+    return f"{table}-{first:020d}-{last:020d}{f'-{revision}' if revision else ''}.parquet"
+
+
+def names(file: FileEntry, first: int, last: int) -> bool:
+    """Tell whether a file has a name for Kafka offsets [first, last]; only evidence is ever rewritten."""
+    plain = file_name(file.table, first, last)
+    rewritten = file.name.removeprefix(plain.removesuffix(".parquet")).removesuffix(".parquet")
+    return file.name == plain or (file.table == "evidence" and _REVISION.fullmatch(rewritten) is not None)
 
 
 def seal(manifest: Manifest, previous: Manifest) -> tuple[Manifest, bytes]:
@@ -172,4 +200,7 @@ def load(directory: Path) -> Manifest:
 
 
 def _encode(manifest: Manifest) -> bytes:
-    return msgspec.json.format(msgspec.json.encode(manifest, order="deterministic"), indent=1) + b"\n"
+    known = msgspec.to_builtins(manifest, order="deterministic")
+    if not manifest.erasures:
+        del known["erasures"]
+    return msgspec.json.format(msgspec.json.encode(known), indent=1) + b"\n"

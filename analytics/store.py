@@ -109,6 +109,12 @@ class Store:
         for one in old:
             self._files.remove(self.segments / one.name)
 
+    def forget(self, names: frozenset[str]) -> None:
+        """Remove files that the manifest names no more, without regard for readers of the one before it."""
+        for name in sorted(names):
+            self._files.remove(self.segments / name)
+        self._files.sync(self.segments)
+
     def _replace(self, manifest: Manifest) -> None:
         sealed, data = seal(manifest, self.manifest)
         put(self._files, self.directory, {MANIFEST: data})

@@ -10,7 +10,7 @@ from typing import Final
 from msgspec import Struct
 
 from analytics.contents import Contents, Finding
-from analytics.manifest import MANIFEST, STREAMS, Manifest, Segment, Stream, file_name, load
+from analytics.manifest import MANIFEST, STREAMS, Manifest, Segment, Stream, file_name, load, names
 from analytics.store import is_written
 from streams.core.errors import InputError
 from streams.ports import Log, TopicPartition
@@ -91,7 +91,7 @@ def _after_gaps(stream: Stream, position: int) -> int:
 
 def _files(name: str, segment: Segment) -> Iterator[Finding]:
     for file in segment.files:
-        if file.name != file_name(file.table, segment.first, segment.last):
+        if not names(file, segment.first, segment.last):
             yield Finding(file=file.name, message=f"is listed for {name} [{segment.first}, {segment.last}]")
 
 

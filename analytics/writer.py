@@ -18,6 +18,7 @@ import msgspec
 import pyarrow.parquet as pq
 
 from analytics.compact import EVIDENCE_LEVEL_MAX, LEVEL_MAX, merge, plan, replaced
+from analytics.erasure import Request, asked, erase, refuse
 from analytics.files import DiskFiles, Files
 from analytics.manifest import STREAMS, Gap, Segment, Stream, file_name
 from analytics.readers import (
@@ -153,9 +154,11 @@ class EventLogWriter:
 
         After an ``OSError`` nothing is lost and nothing is doubled: call it again.
         """
+        requests = asked(self._store.directory)
         ends = await self._ends()
         waiting = {name: ends[name] - self._store.manifest.stream(name).position for name in STREAMS}
-        archived = await self._cut(ends) if self._is_due(waiting) else 0
+        archived = await self._cut(ends) if requests or self._is_due(waiting) else 0
+        await asyncio.to_thread(self._erase, requests)
         await asyncio.to_thread(self._look_after)
         return archived
 
@@ -294,6 +297,19 @@ class EventLogWriter:
         if seq not in known:
             raise InvariantError(f"{name}: seq {seq} is repeated, but was never archived")
         return known[seq]
+
+    def _erase(self, requests: Sequence[tuple[Path, Request]]) -> None:
+        """Erase the text that somebody asked to erase; all that was recorded before is archived by now."""
+        for path, request in requests:
+            self._dirty = True
+            try:
+                erase(self._store, request, self._clock_ms())
+            except InvariantError as error:
+                refuse(path, f"{error}. Run logmend verify")
+                self._observer.failed(f"nothing was erased: {error}. Run logmend verify")
+            else:
+                path.unlink()
+            self._dirty = False
 
     def _look_after(self) -> None:
         """Merge small segments, let old evidence go, remove what was retired long enough ago."""

@@ -52,6 +52,7 @@ ENTRIES: Final = {
     "upgrade": Entry("streams.cli.lifecycle:upgrade", "Let this release decide from here on."),
     "backup": Entry("streams.cli.lifecycle:backup", "Copy the event log, also while everything runs."),
     "restore": Entry("streams.cli.lifecycle:restore", "Put a backup back, and into an empty Kafka."),
+    "erase": Entry("streams.cli.erasing:erase", "Erase the text of a service's lines, with the chain intact."),
     "topics": Entry("streams.cli.topics:topics", "Kafka's topics: create, describe, accept a reset."),
     "dlq": Entry("streams.cli.dlq:dlq", "What no decoder took: list it, put it back."),
     "doctor": Entry("streams.cli.doctor:doctor", "Check this machine and what it can reach."),

@@ -114,6 +114,12 @@ class KafkaLog:
         )
         return earliest[theirs], latest[theirs]
 
+    async def offset_at(self, where: TopicPartition, stamp_ms: int) -> int:
+        """Return the offset of the first record stamped at a time (ms since 1970) or later; the end without one."""
+        theirs = TheirPartition(*where)
+        found = (await self._offsets.offsets_for_times({theirs: stamp_ms}))[theirs]
+        return found.offset if found else (await self.bounds(where))[1]
+
     async def poll(self, positions: Mapping[TopicPartition, int]) -> Batch:
         """Return one fetch of several partitions from these offsets on, after 250 ms at most.
 
