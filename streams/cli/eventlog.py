@@ -12,6 +12,7 @@ from streams.cli.process import instance_option, run
 from streams.runtime.kafka import KafkaLog
 from streams.runtime.readiness import ready
 from streams.runtime.view import FactsView
+from streams.runtime.watching import reading
 from streams.settings import Settings
 
 
@@ -44,8 +45,15 @@ def eventlog(instance: str) -> None:
 async def _eventlog(settings: Settings, _instance: str, stop: asyncio.Event) -> None:
     async with KafkaLog(settings) as log:
         await FactsView.open(log, settings.topics)  # says so where the fleet is in another epoch
-        with EventLogWriter(
-            log, settings.topics, settings.data_dir / "log", observer=_Heard(), evidence_days=settings.evidence_days
-        ) as writer:
+        with (
+            reading("eventlog", log) as watched,
+            EventLogWriter(
+                watched,
+                settings.topics,
+                settings.data_dir / "log",
+                observer=_Heard(),
+                evidence_days=settings.evidence_days,
+            ) as writer,
+        ):
             ready(settings.data_dir)
             await writer.run(stop)

@@ -14,6 +14,7 @@ from streams.notify.journal import Journal, journal_dir
 from streams.notify.process import Teller, close_all
 from streams.runtime.kafka import KafkaLog
 from streams.runtime.readiness import ready
+from streams.runtime.watching import reading
 from streams.settings import Settings
 
 
@@ -39,7 +40,8 @@ async def _notify(settings: Settings, _instance: str, stop: asyncio.Event) -> No
     with contextlib.closing(Journal.open(journal_dir(settings.data_dir), settings.notify_burst)) as journal:
         try:
             async with KafkaLog(settings) as log:
-                teller = Teller(log, settings.topics.decisions, journal, channels)
-                await teller.run(stop, lambda: ready(settings.data_dir))
+                with reading("notify", log) as watched:
+                    teller = Teller(watched, settings.topics.decisions, journal, channels)
+                    await teller.run(stop, lambda: ready(settings.data_dir))
         finally:
             await close_all(channels)

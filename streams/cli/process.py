@@ -12,6 +12,8 @@ import click
 
 from streams import telemetry
 from streams.runtime.readiness import gone
+from streams.runtime.watchdog import STALL_SECONDS
+from streams.runtime.watching import turning
 from streams.settings import Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -31,7 +33,10 @@ def instance_option(command: F) -> F:
 
 
 def run(role: str, instance: str, work: Work) -> None:
-    """Run a process until SIGTERM or SIGINT; what ends it otherwise is said in a log event and raised."""
+    """Run a process until SIGTERM or SIGINT; what ends it otherwise is said in a log event and raised.
+
+    Should its event loop stand still for a minute, it ends with 72.
+    """
     settings = Settings.load()
     telemetry.configure_logging()
     telemetry.serve(settings.metrics_port, settings.metrics_address, settings.data_dir)
@@ -50,4 +55,5 @@ async def _until_stopped(settings: Settings, role: str, name: str, work: Work) -
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     telemetry.process_started(role, instance=name, pid=os.getpid(), fleet=settings.fleet)
-    await work(settings, name, stop)
+    async with turning(role, STALL_SECONDS):
+        await work(settings, name, stop)

@@ -56,6 +56,7 @@ async def _shadow(candidate: Policy, settings: Settings, _instance: str, stop: a
     from streams.runtime.kafka import KafkaLog  # noqa: PLC0415
     from streams.runtime.readiness import ready  # noqa: PLC0415
     from streams.runtime.snapshots import TopicSnapshots  # noqa: PLC0415
+    from streams.runtime.watching import reading  # noqa: PLC0415
     from streams.shadow.journal import Journal, shadow_dir  # noqa: PLC0415
     from streams.shadow.watch import Watch  # noqa: PLC0415
 
@@ -63,8 +64,9 @@ async def _shadow(candidate: Policy, settings: Settings, _instance: str, stop: a
     with contextlib.closing(Journal.open(shadow_dir(settings.data_dir))) as journal:
         async with KafkaLog(settings) as log:
             snapshots = TopicSnapshots(log, topics.snapshots).newest
-            watch = Watch(log, topics, snapshots, applied(candidate, "shadow"), strategies(), journal)
-            await watch.run(stop, lambda: ready(settings.data_dir))
+            with reading("shadow", log) as watched:
+                watch = Watch(watched, topics, snapshots, applied(candidate, "shadow"), strategies(), journal)
+                await watch.run(stop, lambda: ready(settings.data_dir))
 
 
 @shadow.command()
