@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Hashable, Iterator, Sequence
 from difflib import SequenceMatcher
-from itertools import zip_longest
 from typing import Final
 
 from msgspec import Struct
@@ -36,6 +35,9 @@ WORDED: Final = frozenset(
 )
 """Kinds whose reason is what they rest on, not what they say."""
 
+ANSWERS: Final = frozenset({"commanded", "approval_requested", "withheld", "escalated"})
+"""Kinds that are answers to one question: what is to be done about an incident."""
+
 Key = tuple[int, str, str]
 """Offset of the fact that an incident was opened on, its service and first pattern."""
 
@@ -58,7 +60,7 @@ class Differing(Struct, frozen=True, kw_only=True):
     """A decision that would have been another one; None stands for no decision at that moment.
 
     ``incident`` is the recorded id, the candidate's where only the candidate opened it, ``""`` for none. Downstream is
-    what follows an earlier difference of that incident: it rests on what then did not happen.
+    what is decided on later facts than the first difference of that incident: it rests on what then did not happen.
     """
 
     facts_offset: int
@@ -83,7 +85,7 @@ class Counts(Struct, kw_only=True):
     other_figures: int = 0
     """Of the same: they rest on other scores, gates or reasons."""
     differing: int = 0
-    """First differing decisions of their incident, or of none: exact."""
+    """On the first fact on which their incident differs, or of no incident: exact."""
     downstream: int = 0
     incidents_differing: int = 0
 
@@ -105,7 +107,8 @@ class Comparison:
         self._downstream_listed = 0
         self._mine, self._theirs = _Incidents(), _Incidents()
         self._seen: Final[set[Key]] = set()
-        self._apart: Final[set[Key]] = set()
+        self._apart: Final[dict[Key, int]] = {}
+        """Incidents that differ, with the fact on which they did first."""
         self._acted_apart: Final[set[str]] = set()
         """Services on which something else was done already."""
 
@@ -121,17 +124,17 @@ class Comparison:
     def _pairs(self, step: Step, mine: _Grouped, theirs: _Grouped) -> Iterator[tuple[Pair, bool]]:
         for key in dict.fromkeys([*mine, *theirs]):
             for pair in aligned(mine.get(key, []), theirs.get(key, [])):
-                downstream = self._is_downstream(key, pair)
+                downstream = self._is_downstream(key, pair, step.facts_offset)
                 self._count(step, key, pair, downstream=downstream)
                 if isinstance(key, tuple):
                     yield pair, downstream
 
-    def _is_downstream(self, key: Key | str, pair: Pair) -> bool:
+    def _is_downstream(self, key: Key | str, pair: Pair, facts_offset: int) -> bool:
         if isinstance(key, tuple):
             if key not in self._seen:
                 self._seen.add(key)
                 self.counts.incidents += 1
-            return key in self._apart
+            return self._apart.get(key, facts_offset) < facts_offset
         known = pair.recorded or pair.candidate
         return known is not None and known.service in self._acted_apart
 
@@ -153,7 +156,7 @@ class Comparison:
         if isinstance(key, tuple):
             self._acted_apart.add(key[1])
             if key not in self._apart:
-                self._apart.add(key)
+                self._apart[key] = step.facts_offset
                 self.counts.incidents_differing += 1
 
     def _described(self, step: Step, key: Key | str, pair: Pair, *, downstream: bool) -> Differing:
@@ -211,7 +214,6 @@ class _Incidents:
             if one.kind == "incident_closed":
                 del self._keys[one.incident]
                 self.weighed.pop(key, None)
-                self.ids.pop(key, None)
 
 
 def aligned(recorded: Sequence[Decision], candidate: Sequence[Decision]) -> Iterator[Pair]:
@@ -221,8 +223,26 @@ def aligned(recorded: Sequence[Decision], candidate: Sequence[Decision]) -> Iter
         yield from (Pair(recorded=a, candidate=b, same=True) for a, b in zip(recorded, candidate, strict=True))
         return
     for what, begin, end, begin_other, end_other in SequenceMatcher(None, mine, theirs, autojunk=False).get_opcodes():
-        for one, other in zip_longest(recorded[begin:end], candidate[begin_other:end_other]):
-            yield Pair(recorded=one, candidate=other, same=what == "equal")
+        if what == "equal":
+            pairs = zip(recorded[begin:end], candidate[begin_other:end_other], strict=True)
+            yield from (Pair(recorded=one, candidate=other, same=True) for one, other in pairs)
+        else:
+            yield from _matched(recorded[begin:end], candidate[begin_other:end_other])
+
+
+def _matched(recorded: Sequence[Decision], candidate: Sequence[Decision]) -> Iterator[Pair]:
+    """Pair decisions that differ with those that answer the same question; what is left stands alone."""
+    left = list(candidate)
+    for one in recorded:
+        other = next((other for other in left if _question(other) == _question(one)), None)
+        if other is not None:
+            left.remove(other)
+        yield Pair(recorded=one, candidate=other, same=False)
+    yield from (Pair(recorded=None, candidate=other, same=False) for other in left)
+
+
+def _question(decision: Decision) -> str:
+    return "what to do" if decision.kind in ANSWERS else decision.kind
 
 
 def substance(decision: Decision) -> Hashable:

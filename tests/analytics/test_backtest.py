@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 from msgspec.structs import replace
 
-from analytics.backtest.differing import Differing
+from analytics.backtest.differing import Said, said
 from analytics.backtest.run import Backtest, Candidate, backtest
 from streams.catalogue import strategies
 from streams.catalogue.patterns import patterns
@@ -31,8 +32,8 @@ from tests.analytics.struggle import apply
 from tests.core.world import detection
 
 PLAIN = Policy(coordination=False, exploration_rate=0.0)
-First = tuple[int, str, str]
-"""Fact, kind with severity and gates, and action (or strategy) of a decision; kind ``""``: there is none."""
+Parted = tuple[int, Counter[str], Counter[str]]
+"""The first fact on which an incident differs, and what is decided on it by the one alone and by the other alone."""
 
 
 def new_fold() -> Fold:
@@ -72,50 +73,43 @@ def with_policy(fact: Fact, applied: ConfigApplied) -> Fact:
     return replace(fact, messages=messages)
 
 
-def first_differing(recorded: Iterable[Decision], candidate: Iterable[Decision]) -> dict[str, tuple[First, First]]:
+def first_differing(recorded: Iterable[Decision], candidate: Iterable[Decision]) -> dict[str, Parted]:
     """Return by incident where two runs of decisions part, told from the sequences alone."""
-    found = {}
-    mine, theirs = _by_incident(recorded), _by_incident(candidate)
-    for incident in {*mine, *theirs}:
-        one, other = mine.get(incident, []), theirs.get(incident, [])
-        place = next(
-            (at for at in range(max(len(one), len(other))) if one[at : at + 1] != other[at : at + 1]),
-            None,
-        )
-        if place is not None:
-            at = min(run[place][0] for run in (one, other) if place < len(run))
-            found[incident] = (_at(one, place, at), _at(other, place, at))
+    found: dict[str, Parted] = {}
+    mine, theirs = by_place(recorded), by_place(candidate)
+    for incident, fact in sorted({*mine, *theirs}, key=lambda place: place[1]):
+        one, other = mine.get((incident, fact), []), theirs.get((incident, fact), [])
+        if one != other:
+            found.setdefault(incident, (fact, Counter(one) - Counter(other), Counter(other) - Counter(one)))
     return found
 
 
-def _by_incident(decisions: Iterable[Decision]) -> dict[str, list[First]]:
-    found: dict[str, list[First]] = {}
+def by_place(decisions: Iterable[Decision]) -> dict[tuple[str, int], list[str]]:
+    """Return decisions in words, by incident and fact."""
+    found: dict[tuple[str, int], list[str]] = {}
     for one in decisions:
         if one.incident:
-            action = one.command.action if one.command is not None else one.strategy
-            gates = f" {one.reason}" if one.kind == "withheld" else ""
-            found.setdefault(one.incident, []).append((one.facts_offset, f"{one.kind} {one.severity}{gates}", action))
+            found.setdefault((one.incident, one.facts_offset), []).append(in_words(said(one)))
     return found
 
 
-def _at(run: list[First], place: int, facts_offset: int) -> First:
-    there = place < len(run) and run[place][0] == facts_offset
-    return run[place] if there else (facts_offset, "", "")
+def in_words(one: Said | None) -> str:
+    """Return kind, severity and action of a decision, and the gates of one that was withheld."""
+    if one is None:
+        return ""
+    return f"{one.kind} {one.severity} {one.action or one.strategy} {one.reason if one.kind == 'withheld' else ''}"
 
 
-def told(found: Backtest) -> dict[str, tuple[First, First]]:
+def told(found: Backtest) -> dict[str, Parted]:
     """Return the same of what a backtest says."""
-
-    def first(one: Differing, *, candidate: bool) -> First:
-        said = one.candidate if candidate else one.recorded
-        if said is None:
-            return one.facts_offset, "", ""
-        gates = f" {said.reason}" if said.kind == "withheld" else ""
-        return one.facts_offset, f"{said.kind} {said.severity}{gates}", said.action or said.strategy
-
-    exact = [one for one in found.differing if one.incident and not one.downstream]
-    assert len({one.incident for one in exact}) == len(exact)
-    return {one.incident: (first(one, candidate=False), first(one, candidate=True)) for one in exact}
+    parted: dict[str, Parted] = {}
+    for one in found.differing:
+        if one.incident and not one.downstream:
+            fact, mine, theirs = parted.setdefault(one.incident, (one.facts_offset, Counter(), Counter()))
+            assert fact == one.facts_offset
+            mine.update([in_words(one.recorded)] if one.recorded else [])
+            theirs.update([in_words(one.candidate)] if one.candidate else [])
+    return parted
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -164,6 +158,20 @@ async def test_what_was_applied_later_gives_way_to_the_candidate(tmp_path: Path)
     assert one.why.startswith("gate automatic_recovery: 0 of 1 -> 1 of 1")
 
 
+async def test_another_inventory_is_a_candidate_too(tmp_path: Path) -> None:
+    """With a service that is only observed, its command is withheld by its mode, and others are as recorded."""
+    history = History()
+    history.begin()
+    apply(history, PLAIN)
+    history.heal("shop")
+    history.heal("cart")
+    services = (replace(spec("shop"), mode="observe"), spec("cart"), spec("mail"))
+    candidate = Candidate.of("inventory", Inventory(services=services))
+    found = backtest(await archive(history, tmp_path), new_fold, candidate)
+    assert {one.service for one in found.differing} == {"shop"}
+    assert found.differing[0].why == "gate mode: 1 of 1 -> 0 of 1"
+
+
 async def test_before_since_nothing_differs(tmp_path: Path) -> None:
     """The candidate is in force from the first fact at that time on; decisions before it are not counted."""
     history = History()
@@ -187,51 +195,48 @@ async def test_since_after_the_end_is_said(tmp_path: Path) -> None:
         tried(directory, Policy(), history.now_ms + 1)
 
 
+def _explored(policy: Policy) -> History:
+    """Return a history whose first command is one that was not the best, and healed."""
+    for seconds in range(5, 100, 5):
+        history = History()
+        history.begin()
+        apply(history, policy)
+        history.calm("shop", seconds)
+        history.see("shop", "database_lock")
+        if history.commands and history.commands[0].action != "process.kill_blocker":
+            history.outcome(history.commands[0])
+            history.calm("shop", 200)
+            return history
+    raise AssertionError("nothing was explored")
+
+
 async def test_an_outcome_of_another_command_with_the_same_id_is_not_taken(tmp_path: Path) -> None:
     """A command with the recorded id that does something else hears nothing of the recorded outcome."""
-    history = History()
-    history.begin()
-    apply(history, PLAIN)
-    history.see("shop", "database_lock")
-    command = history.commands[-1]
-    history.outcome(command)
-    history.calm("shop", 200)
-    other = replace(PLAIN, risk_weight=2.0, autonomy=False)
-    found = tried(await archive(history, tmp_path), other)
+    policy = replace(PLAIN, prior_weight=0.1, autonomy=False, exploration_rate=1.0)
+    history = _explored(policy)
+    found = tried(await archive(history, tmp_path), replace(policy, exploration_rate=0.0))
     (one,) = (one for one in found.differing if not one.downstream)
     assert one.recorded is not None
     assert one.candidate is not None
-    assert one.recorded.id == one.candidate.id == command.id
-    assert one.recorded.action != one.candidate.action
+    assert one.recorded.id == one.candidate.id == history.commands[0].id
+    assert one.candidate.action == "process.kill_blocker" != one.recorded.action
     after = [one.candidate.kind for one in found.differing if one.downstream and one.candidate is not None]
-    assert "verified" not in after
+    assert "command_ended" not in after
     assert "command_overdue" in after
 
 
-def _two_crashes(history: History) -> None:
-    """Let two services break in one slice, so that their commands are decided on one fact, and heal both."""
-    start, at_ms = history.next_offset("logs"), history.now_ms
-    found = [detection(name, "process_crash", at_ms, offset=start + at) for at, name in enumerate(("shop", "cart"))]
-    history.fact(history.slice_of("logs", 2, detections=tuple(found)))
-    for command in list(history.commands):
-        history.outcome(command)
-    for _ in range(40):
-        history.calm("shop", 5)
-        history.calm("cart", 5)
-
-
 async def test_an_outcome_finds_its_command_under_another_id(tmp_path: Path) -> None:
-    """When one of two commands of a fact is not issued, the other's number is another one: it heals all the same."""
+    """A command before which the candidate decides something more has another number, and is answered all the same."""
     history = History()
     history.begin()
-    apply(history, replace(PLAIN, blast_radius_share=1.0))
-    _two_crashes(history)
-    services = tuple(replace(spec(name), mode="observe" if name == "shop" else "auto") for name in ("shop", "cart"))
-    candidate = Candidate.of("inventory", Inventory(services=services))
-    found = backtest(await archive(history, tmp_path), new_fold, candidate)
-    assert {one.service for one in found.differing} == {"shop"}
-    ended = [one.kind for one in history.decisions if one.service == "cart" and one.incident]
-    assert ended[-2:] == ["verified", "incident_closed"]
+    apply(history, PLAIN)
+    history.heal("shop", "database_lock")
+    found = tried(await archive(history, tmp_path), replace(PLAIN, learned_confidence_min=0.99))
+    (one,) = found.differing
+    assert one.recorded is None
+    assert one.candidate is not None
+    assert one.candidate.kind == "planned"
+    assert "verified" in [one.kind for one in history.decisions]
 
 
 async def test_an_approval_is_of_the_command_that_it_was_shown(tmp_path: Path) -> None:
