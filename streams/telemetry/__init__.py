@@ -63,6 +63,7 @@ from streams.telemetry.running import (
     watchdog_fired,
 )
 from streams.telemetry.saying import EVENTS_PER_SECOND_MAX, configure_logging
+from streams.telemetry.serving import web_answered
 from streams.telemetry.shadowing import shadow_compared, shadow_parted
 from streams.telemetry.telling import notice_given_up, notice_sent, notices_waiting
 
@@ -128,4 +129,5 @@ __all__ = [
     "snapshot_damaged",
     "snapshot_saved",
     "watchdog_fired",
+    "web_answered",
 ]

@@ -22,6 +22,7 @@ from streams.core.errors import InputError, InvariantError
 from streams.settings import Settings
 from streams.web import api, pages, signing
 from streams.web.auth import Gatekeeper, Needs
+from streams.web.counting import Counting
 from streams.web.guarding import Guard
 from streams.web.history import History
 from streams.web.letters import Letters
@@ -67,6 +68,7 @@ def create_app(deps: Deps) -> FastAPI:
     app.add_exception_handler(Exception, _failed)
     names = (deps.settings.host, *deps.settings.web_names)
     app.add_middleware(Guard, names=names, origins=deps.settings.web_origins, clock=time.monotonic)
+    app.add_middleware(Counting)
     return app
 
 
