@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import Final
 
@@ -11,6 +10,7 @@ import duckdb
 import polars as pl
 
 from analytics.asof import parse
+from analytics.export import flat
 from analytics.views import EventLog
 from streams.cli.home import log_directory
 from streams.cli.output import json_option, print_json, print_table
@@ -48,21 +48,11 @@ def ask(log: EventLog, question: str) -> pl.DataFrame:
 def show(frame: pl.DataFrame, form: str) -> None:
     """Print an answer as a table, as CSV or as JSON."""
     if form == "csv":
-        click.echo(_flat(frame).write_csv(), nl=False)
+        click.echo(flat(frame).write_csv(), nl=False)
     elif form == "json":
         print_json(frame.to_dicts())
     else:
         print_table(frame.columns, [[_cell(value) for value in row] for row in frame.iter_rows()])
-
-
-def _flat(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return a frame that CSV can hold: lists and structs become JSON."""
-    nested = [name for name, dtype in frame.schema.items() if dtype.is_nested()]
-    texts = [
-        pl.Series(name, [None if row is None else json.dumps(row, default=str) for row in frame[name].to_list()])
-        for name in nested
-    ]
-    return frame.with_columns(texts)
 
 
 def _cell(value: object) -> object:

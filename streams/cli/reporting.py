@@ -66,7 +66,7 @@ def report(since_ms: int, out: Path | None, force: bool, as_json: bool) -> None:
             part.write_text(page(found), "utf-8")
         click.echo(f"{out}: {out.stat().st_size} bytes", err=True)
     if as_json:
-        print_json({"empty": found.empty, **msgspec.to_builtins(found, builtin_types=(datetime,))})
+        print_json({"empty": found.empty, **msgspec.to_builtins(found)})
     elif out is None:
         _tell(found)
 
