@@ -12,18 +12,18 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Protocol, Self
+from typing import Final, Protocol, Self
 
 import msgspec
 import pyarrow.parquet as pq
 
+from analytics.budget import MEASURE_MS, WARNING_SHARE, Budget, oldest, without_evidence
 from analytics.compact import EVIDENCE_LEVEL_MAX, LEVEL_MAX, merge, plan, replaced
+from analytics.cutting import raw_of, segment_of
 from analytics.erasure import Request, asked, erase, refuse
 from analytics.files import DiskFiles, Files
-from analytics.manifest import STREAMS, Gap, Segment, Stream, file_name
+from analytics.manifest import STREAMS, Gap, Segment, Stream
 from analytics.readers import (
-    CommandsReader,
-    DecisionsReader,
     FactsReader,
     Raw,
     Reader,
@@ -32,9 +32,8 @@ from analytics.readers import (
     reader_for,
 )
 from analytics.store import Store
-from analytics.tables import build, entry_of, to_parquet
 from streams.core.errors import InvariantError
-from streams.ports import Log, Record, TopicPartition
+from streams.ports import Log, TopicPartition
 from streams.topics import DAY_MS, Topics
 
 SEGMENT_ROWS_MAX: Final = 10_000
@@ -60,12 +59,19 @@ class Observer(Protocol):
         """Hear of what did not work and is tried again; ``message`` says what to do about it."""
         ...
 
+    def measured(self, used_bytes: int, budget_bytes: int) -> None:
+        """Hear how much of its disk budget the data directory takes."""
+        ...
+
 
 class _Silent:
     def wrote(self, stream: str, records: int, size_bytes: int) -> None:
         """Say nothing."""
 
     def failed(self, message: str) -> None:
+        """Say nothing."""
+
+    def measured(self, used_bytes: int, budget_bytes: int) -> None:
         """Say nothing."""
 
 
@@ -78,7 +84,8 @@ class EventLogWriter:
     """Archives one fleet's topics into one directory: ``with EventLogWriter(...) as writer: await writer.run(stop)``.
 
     ``clock_ms`` is milliseconds since 1970 UTC; it decides when to cut and when to remove, never what is written.
-    Segments of evidence are let go once all of their text was kept for ``evidence_days``.
+    Segments of evidence are let go once all of their text was kept for ``evidence_days``, and before that, the oldest
+    first, when ``budget`` is used up.
     """
 
     def __init__(
@@ -91,6 +98,7 @@ class EventLogWriter:
         clock_ms: Callable[[], int] = wall_ms,
         observer: Observer | None = None,
         evidence_days: int = EVIDENCE_DAYS,
+        budget: Budget | None = None,
     ) -> None:
         names = {
             "facts": topics.facts,
@@ -104,6 +112,9 @@ class EventLogWriter:
         self._clock_ms = clock_ms
         self._observer = observer or _Silent()
         self._evidence_kept_ms = evidence_days * DAY_MS
+        self._budget = budget
+        self._measured_ms = -MEASURE_MS
+        self._is_short = False
         self._pending_since_ms: int | None = None
         self._dirty = False
         self._compacting = True
@@ -249,7 +260,7 @@ class EventLogWriter:
             if not fetched:
                 return records, end
             for record in fetched[: SEGMENT_ROWS_MAX - len(records)]:
-                records.append(_raw(record))
+                records.append(raw_of(record))
                 size += len(records[-1].value)
                 start = record.offset + 1
         return records, start
@@ -262,7 +273,7 @@ class EventLogWriter:
         rows: Rows = {}
         for record in records:
             reader.take(record, rows)
-        segment, contents = _segment(stream.position, to_offset - 1, records, rows, reader)
+        segment, contents = segment_of(stream.position, to_offset - 1, records, rows, reader)
         grown = msgspec.structs.replace(
             stream,
             position=to_offset,
@@ -318,6 +329,7 @@ class EventLogWriter:
         for name in STREAMS:
             self._merge(name, now_ms)
         self._expire(now_ms)
+        self._keep_within(now_ms)
         self._store.sweep(now_ms, GRACE_MS)
         self._dirty = False
 
@@ -348,41 +360,25 @@ class EventLogWriter:
         kept = stream.segments
         while kept and now_ms - kept[0].newest_ms > self._evidence_kept_ms:
             kept = kept[1:]
-        gone = stream.segments[: len(stream.segments) - len(kept)]
-        if not gone:
+        if gone := len(stream.segments) - len(kept):
+            changed, files = without_evidence(manifest, gone)
+            self._store.commit(self._store.retire(changed, files, now_ms), {})
+
+    def _keep_within(self, now_ms: int) -> None:
+        """Measure, now and then, what the data directory takes; let the oldest text go at once when it is too much.
+
+        From ``WARNING_SHARE`` of the budget on that is said, once; decisions, facts and commands never go.
+        """
+        if self._budget is None or 0 <= now_ms - self._measured_ms < MEASURE_MS:
             return
-        shorter = msgspec.structs.replace(stream, segments=kept, start=gone[-1].last + 1)
-        changed = msgspec.structs.replace(manifest, streams={**manifest.streams, "evidence": shorter})
-        files = tuple(file for segment in gone for file in segment.files)
-        self._store.commit(self._store.retire(changed, files, now_ms), {})
-
-
-def _raw(record: Record) -> Raw:
-    offset = next((value for name, value in record.headers if name == "decisions_offset"), b"-1")
-    if not offset.lstrip(b"-").isdigit():
-        raise InvariantError(f"{record.topic} offset {record.offset}: decisions_offset is {offset!r}")
-    return Raw(record.offset, record.timestamp, record.key, record.value or b"", int(offset))
-
-
-def _segment(
-    first: int, last: int, records: Sequence[Raw], rows: Rows, reader: Reader
-) -> tuple[Segment, dict[str, Any]]:
-    """Return the segment of some rows and its files' bytes by name."""
-    entries = []
-    contents = {}
-    for table, some in rows.items():
-        data = to_parquet([build(table, some)])
-        entries.append(entry_of(table, first, last, len(some), data))
-        contents[file_name(table, first, last)] = data
-    numbers = [row["seq"] for table in ("decisions", "commands") for row in rows.get(table, ())]
-    segment = Segment(
-        first=first,
-        last=last,
-        level=0,
-        files=tuple(entries),
-        newest_ms=max((record.append_ms for record in records), default=0),
-        first_seq=numbers[0] if numbers else -1,
-        last_seq=numbers[-1] if numbers and isinstance(reader, DecisionsReader | CommandsReader) else -1,
-        head=reader.head if numbers and isinstance(reader, DecisionsReader) else "",
-    )
-    return segment, contents
+        self._measured_ms = now_ms
+        used = self._budget.used()
+        self._observer.measured(used, self._budget.bytes_max)
+        manifest = self._store.manifest
+        if gone := oldest(manifest.stream("evidence"), used - self._budget.bytes_max):
+            changed, files = without_evidence(manifest, gone)
+            self._store.commit(changed, {})
+            self._store.forget(frozenset(file.name for file in files))
+        was, self._is_short = self._is_short, used >= WARNING_SHARE * self._budget.bytes_max
+        if gone or (self._is_short and not was):
+            self._observer.failed(self._budget.said(used, gone))

@@ -5,11 +5,9 @@ Importing this costs 0.2 s (pydantic): import it where a command runs, not where
 
 from __future__ import annotations
 
-import difflib
 import os
 import platform
 import tomllib
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
@@ -22,15 +20,15 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from streams import explaining
 from streams.core.errors import InputError
+from streams.explaining import FILE_DEFAULT, FILE_VARIABLE, PREFIX, settings_file
 from streams.topics import Topics
 
-PREFIX: Final = "LOGMEND_"
-FILE_VARIABLE: Final = "LOGMEND_CONFIG"
-FILE_DEFAULT: Final = "logmend.toml"
+__all__ = ["FILE_DEFAULT", "FILE_VARIABLE", "PREFIX", "Settings"]
+
 EMBEDDED_SOURCE_PARTITIONS: Final = 4
 SOURCE_PARTITIONS: Final = 8
-MISTYPED_RATIO: Final = 0.75
 TOPIC_NAME: Final = r"^[a-zA-Z0-9][a-zA-Z0-9._-]{0,199}$"
 MAIL_ADDRESS: Final = r"^[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$"
 WEBHOOK: Final = r"^https?://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?(/[^\s,#?]*)?(\?[^\s,#]*)?$"
@@ -149,6 +147,13 @@ class Settings(BaseSettings):
     )
     evidence_days: int = Field(
         default=30, ge=1, le=3650, description="days that the text of detected lines is kept, 1 to 3650"
+    )
+    disk_budget_gb: float = Field(
+        default=0.0,
+        ge=0,
+        le=1_000_000,
+        description="gigabytes that the data directory may take, to 1000000: above it the oldest text of lines goes, "
+        "decisions never; 0 is no limit",
     )
     dry_run: bool = Field(default=True, description="true: actions are only logged; false: they are taken")
     tool_path: str = Field(
@@ -324,17 +329,30 @@ class Settings(BaseSettings):
     @classmethod
     def load(cls, **given: Any) -> Self:
         """Read environment and file; what is ``given`` wins. Raises ``InputError`` in one line naming what is wrong."""
-        _check_names(os.environ, set(cls.model_fields))
+        settings, faults = cls.read(**given)
+        if settings is None or faults:
+            raise InputError(faults[0])
+        return settings
+
+    @classmethod
+    def read(cls, **given: Any) -> tuple[Self | None, list[str]]:
+        """Return the settings, None when there can be none, and everything that is wrong with them, a line each."""
+        faults = list(explaining.mistyped(os.environ, cls.model_fields))
+        settings = None
         try:
             settings = cls(**given)
         except ValidationError as error:
-            raise InputError(_explain(error, given)) from error
+            lines = (explaining.explain(one, cls.model_fields, given) for one in error.errors(include_url=False))
+            faults += list(lines)
         except tomllib.TOMLDecodeError as error:
-            raise InputError(f"{settings_file()}: not TOML: {error}") from error
+            faults.append(f"{settings_file()}: not TOML: {error}")
         except OSError as error:
-            raise InputError(f"{settings_file()}: can't be read: {error.strerror}") from error
-        _check_topics(settings)
-        return settings
+            faults.append(f"{settings_file()}: can't be read: {error.strerror}")
+        except InputError as error:
+            faults.append(str(error))
+        else:
+            faults += explaining.read_twice(settings.logs, settings.metrics)
+        return settings, faults
 
     @property
     def topics(self) -> Topics:
@@ -348,51 +366,3 @@ class Settings(BaseSettings):
             for name in type(self).model_fields
             if (value := getattr(self, name)) is not None
         }
-
-
-def settings_file() -> Path:
-    """Return where settings are read from, be it there or not; ``InputError`` when a file is named that is not."""
-    named = os.environ.get(FILE_VARIABLE)
-    if named and not Path(named).is_file():
-        raise InputError(f"{FILE_VARIABLE}={named}: there is no such file")
-    return Path(named or FILE_DEFAULT)
-
-
-def _check_names(environment: Mapping[str, str], fields: set[str]) -> None:
-    """Refuse a variable that is nearly a setting: a typing mistake must not pass for a default."""
-    known = {name.upper() for name in fields}
-    for variable in sorted(environment):
-        name = variable.removeprefix(PREFIX)
-        if variable == name or name in known:
-            continue
-        if close := difflib.get_close_matches(name, sorted(known), n=1, cutoff=MISTYPED_RATIO):
-            raise InputError(f"{variable} is not a setting: did you mean {PREFIX}{close[0]}?")
-
-
-def _check_topics(settings: Settings) -> None:
-    """Refuse a topic that is read twice: as log lines, each record of metrics would be a line or a dead letter."""
-    if both := sorted({*settings.logs} & {*settings.metrics}):
-        variables = f"{PREFIX}LOGS and {PREFIX}METRICS"
-        raise InputError(f"{', '.join(both)} is in both {variables}: send metrics to a topic of their own")
-
-
-def _suggest(name: str) -> str:
-    known = sorted(Settings.model_fields)
-    close = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}"
-
-
-def _explain(error: ValidationError, given: Mapping[str, object]) -> str:
-    """Say in one line which setting is wrong, where it was set, what it is and what is allowed."""
-    first = error.errors(include_url=False)[0]
-    name = str(first["loc"][0])
-    field = Settings.model_fields.get(name)
-    if field is None:
-        return f"{name} in {settings_file()} is not a setting: {_suggest(name)}"
-    variable = PREFIX + name.upper()
-    where = variable
-    if name not in given and variable not in os.environ:
-        where = f"{name} in {settings_file()} (or {variable})"
-    value = os.environ.get(variable, first["input"]) if name not in given else first["input"]
-    said = f"{str(value)[:80]!r}" if field.repr else "not valid"  # what is not shown may hold a password
-    return f"{where} is {said}; allowed: {field.description}"

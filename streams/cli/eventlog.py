@@ -6,6 +6,7 @@ import asyncio
 
 import click
 
+from analytics.budget import GIGABYTE, Budget
 from analytics.writer import EventLogWriter
 from streams import telemetry
 from streams.cli.process import instance_option, run
@@ -26,6 +27,16 @@ class _Heard:
     def failed(self, message: str) -> None:
         """Say that a disk does not let us; it is tried again."""
         telemetry.handled("eventlog", message)
+
+    def measured(self, used_bytes: int, budget_bytes: int) -> None:
+        """Show how much of the disk budget is used."""
+        telemetry.data_measured(used_bytes, budget_bytes)
+
+
+def budget_of(settings: Settings) -> Budget | None:
+    """Return what the data directory may take; None while there is no limit."""
+    bytes_max = int(settings.disk_budget_gb * GIGABYTE)
+    return Budget(settings.data_dir, bytes_max) if bytes_max else None
 
 
 @click.command()
@@ -53,6 +64,7 @@ async def _eventlog(settings: Settings, _instance: str, stop: asyncio.Event) -> 
                 settings.data_dir / "log",
                 observer=_Heard(),
                 evidence_days=settings.evidence_days,
+                budget=budget_of(settings),
             ) as writer,
         ):
             ready(settings.data_dir)

@@ -24,6 +24,7 @@ from streams.codec import encode
 from streams.core.epochs import EpochChanged
 from streams.core.errors import InputError
 from streams.core.fold import check_epoch, check_not_newer, is_own, own_epoch
+from streams.explaining import settings_file
 from streams.ports import Outgoing, TopicPartition
 from streams.runtime.address import bootstrap
 from streams.runtime.admin import create_topics
@@ -33,7 +34,7 @@ from streams.runtime.kafka import KafkaLog
 from streams.runtime.redaction_key import FILE_NAME as KEY_FILE
 from streams.runtime.refill import Filling, Stored, refill
 from streams.runtime.view import FactsView
-from streams.settings import FILE_DEFAULT, Settings, settings_file
+from streams.settings import FILE_DEFAULT, Settings
 
 KEPT: Final = (KEY_FILE, "web/tokens.json")
 """Files of the data directory that a backup has beside the log: without them tags and logins would be others."""

@@ -32,6 +32,8 @@ _snapshot_seconds = Histogram(
     "logmend_snapshot_seconds", "Saving one snapshot.", ["store"], buckets=SECONDS, registry=REGISTRY
 )
 _snapshot_bytes = Gauge("logmend_snapshot_bytes", "Size of the last snapshot.", ["store"], registry=REGISTRY)
+_data_used = Gauge("logmend_data_used_bytes", "What the data directory takes.", registry=REGISTRY)
+_data_budget = Gauge("logmend_data_budget_bytes", "What it may take; 0 while it is not limited.", registry=REGISTRY)
 
 
 def lag(topic: str, partition: int, records: int, position: int) -> None:
@@ -63,6 +65,12 @@ def snapshot_saved(store: str, size_bytes: int, seconds: float) -> None:
 def snapshot_damaged(store: str, which: str, problem: str) -> None:
     """Warn that a snapshot is left out."""
     say(logging.WARNING, "snapshot_damaged", store=store, which=which, problem=problem)
+
+
+def data_measured(used_bytes: int, budget_bytes: int) -> None:
+    """Show what the data directory takes, and may take at most before text goes early."""
+    _data_used.set(used_bytes)
+    _data_budget.set(budget_bytes)
 
 
 def archived(topic: str, records: int) -> None:

@@ -18,6 +18,7 @@ class Hearing:
 
     def __init__(self) -> None:
         self.failures: list[str] = []
+        self.used: list[int] = []
         self.written: list[tuple[str, int]] = []
 
     def wrote(self, stream: str, records: int, size_bytes: int) -> None:
@@ -27,6 +28,10 @@ class Hearing:
     def failed(self, message: str) -> None:
         """Remember what went wrong."""
         self.failures.append(message)
+
+    def measured(self, used_bytes: int, budget_bytes: int) -> None:
+        """Remember what the data directory took."""
+        self.used.append(used_bytes)
 
 
 class Clock:
