@@ -4,12 +4,20 @@
 -- cause and suspect. `helped` is NULL where the action was not done, or not verified. `task_id` is that of the incident,
 -- `escalation_id` that of the escalation that followed, NULL when there was none.
 CREATE VIEW agent_consultations AS
-WITH voices AS (
+WITH steps AS (
+    SELECT *
+    FROM segments.decisions
+    WHERE kind IN (
+        'advised', 'advice_asked', 'advice_settled', 'incident_opened', 'escalated',
+        'verified', 'verification_failed', 'command_ended'
+    )
+),
+voices AS (
     SELECT
         *,
         regexp_extract(reason, '^(\w+): (.*?)(, too late|, not trusted)?$', ['advisor', 'said', 'note']) AS voice,
         causes[1] AS place
-    FROM segments.decisions
+    FROM steps
     WHERE kind = 'advised'
 ),
 said AS (
@@ -22,7 +30,7 @@ said AS (
 ),
 settled AS (
     SELECT refers_to AS question, arg_max(reason, seq) AS verdict, arg_max(strategy, seq) AS strategy
-    FROM segments.decisions
+    FROM steps
     WHERE kind = 'advice_settled'
     GROUP BY refers_to
 ),
@@ -34,7 +42,11 @@ outcomes AS (
         substr(trust.name, 7) AS advisor,
         trust.value AS trust,
         figure(one.figures, 'learnt_success') = 1.0 AS helped
-    FROM segments.decisions AS one, unnest(one.figures) AS row (trust)
+    FROM (
+        SELECT *, unnest(figures) AS trust
+        FROM steps
+        WHERE kind IN ('verified', 'verification_failed', 'command_ended') AND len(figures) > 0
+    ) AS one
     WHERE starts_with(trust.name, 'trust_')
 ),
 verified AS (
@@ -52,7 +64,7 @@ cases AS (
         incident,
         min(seq) FILTER (kind = 'incident_opened') AS task_id,
         list(seq ORDER BY seq) FILTER (kind = 'escalated') AS escalations
-    FROM segments.decisions
+    FROM steps
     WHERE kind IN ('incident_opened', 'escalated')
     GROUP BY incident
 )
@@ -104,7 +116,7 @@ LEFT JOIN lines
     AND lines.partition = said.place.partition
     AND lines.record_offset = said.place."offset"
     AND lines.line_index = said.place.index
-LEFT JOIN segments.decisions AS asked ON asked.id = said.refers_to
+LEFT JOIN steps AS asked ON asked.id = said.refers_to
 LEFT JOIN settled ON settled.question = said.refers_to
 LEFT JOIN verified ON verified.seq = said.seq
 LEFT JOIN cases ON cases.incident = said.incident;

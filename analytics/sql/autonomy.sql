@@ -11,7 +11,7 @@ WITH changes AS (
         change.now_ms,
         change.seq
     FROM segments.decisions AS change
-    JOIN segments.decisions AS acted ON acted.id = change.refers_to
+    JOIN segments.decisions AS acted ON acted.id = change.refers_to AND acted.incident <> ''
     WHERE change.kind = 'autonomy_changed'
 )
 SELECT

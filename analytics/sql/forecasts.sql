@@ -16,8 +16,11 @@ WITH said AS (
     WHERE kind = 'forecast'
 ),
 came AS (
-    SELECT service, at_ms AS for_ms, arg_max(figures, seq) AS assessed
-    FROM segments.decisions WHERE kind = 'assessed' GROUP BY ALL
+    SELECT said.seq, arg_max(figure(assessed.figures, said.metric), assessed.seq) AS came
+    FROM said
+    JOIN segments.decisions AS assessed ON assessed.service = said.service AND assessed.at_ms = said.for_ms
+    WHERE assessed.kind = 'assessed'
+    GROUP BY said.seq
 )
 SELECT
     id,
@@ -32,13 +35,13 @@ SELECT
     figure(figures, 'high') AS high,
     figure(figures, 'slope') AS slope,
     figure(figures, 'limit') AS limit_value,
-    figure(assessed, metric) AS came,
-    abs(figure(assessed, metric) - figure(figures, 'value')) AS error,
-    figure(assessed, metric) BETWEEN figure(figures, 'low') AND figure(figures, 'high') AS within_interval,
+    came.came,
+    abs(came.came - figure(figures, 'value')) AS error,
+    came.came BETWEEN figure(figures, 'low') AND figure(figures, 'high') AS within_interval,
     figure(figures, 'use') AS use,
     figure(figures, 'use_high') AS use_high,
     figure(figures, 'units') AS capacity_percent,
     advice,
     seq
 FROM said
-LEFT JOIN came USING (service, for_ms);
+LEFT JOIN came USING (seq);

@@ -1,5 +1,10 @@
 -- Every guardrail that was asked, what it answered, and the figure it looked at.
 CREATE VIEW gates AS
+WITH asked AS (
+    SELECT *, unnest(gates) AS one, generate_subscripts(gates, 1) AS place
+    FROM segments.decisions
+    WHERE len(gates) > 0
+)
 SELECT
     decision.seq,
     decision.id AS decision,
@@ -10,4 +15,4 @@ SELECT
     one.passed,
     one.value AS figure,
     one."limit" AS allowed
-FROM segments.decisions AS decision, unnest(decision.gates) WITH ORDINALITY AS row (one, place);
+FROM asked AS decision;

@@ -1,6 +1,11 @@
 -- Every time that a guardrail said no: what was to be done, which one it was, and the figure that it held against its limit.
 -- `kind` is what was decided instead: mostly withheld or approval_requested. All answers, those that let pass too, are in `gates`.
 CREATE VIEW guardrail_blocks AS
+WITH asked AS (
+    SELECT *, unnest(gates) AS one
+    FROM segments.decisions
+    WHERE len(list_filter(gates, lambda one: NOT one.passed)) > 0
+)
 SELECT
     blocked.seq,
     blocked.id AS decision,
@@ -15,5 +20,5 @@ SELECT
     blocked.severity,
     blocked.strategy,
     appended(blocked.kafka_append_ms) AS recorded_at
-FROM segments.decisions AS blocked, unnest(blocked.gates) AS row (one)
-WHERE len(blocked.gates) > 0 AND NOT one.passed;
+FROM asked AS blocked
+WHERE NOT one.passed;

@@ -18,7 +18,11 @@ folded AS (
         arg_max(category, seq) AS category,
         arg_max(severity, seq) AS severity,
         max(count) AS lines,
-        CAST(coalesce(max(figure(figures, 'phase')), 1) AS INTEGER) AS phase,
+        CAST(max(CASE kind
+            WHEN 'phase_entered' THEN CAST(left(reason, 1) AS INTEGER)
+            WHEN 'escalated' THEN 4
+            ELSE 1
+        END) AS INTEGER) AS phase,
         count(*) FILTER (kind = 'commanded') AS attempts,
         coalesce(list(command.action ORDER BY seq) FILTER (kind = 'commanded'), []) AS actions,
         arg_max(strategy, seq) FILTER (kind = 'commanded') AS strategy,

@@ -3,41 +3,39 @@
 -- An action that a person approved is learnt for the pattern that it was asked about. What a person did about an escalation
 -- is learnt too: its `command` is then the decision that says so.
 CREATE VIEW lessons AS
+WITH learnt AS (
+    SELECT
+        *,
+        figure(figures, 'learnt_success') = 1.0 AS success,
+        figure(figures, 'learnt_confidence') AS expected,
+        CAST(figure(figures, 'learnt_outcomes') AS BIGINT) AS outcomes
+    FROM segments.decisions
+    WHERE kind IN ('verified', 'verification_failed', 'command_ended', 'resolution_verified', 'resolution_failed')
+),
+done AS (
+    SELECT *, kind = 'escalation_resolved' AS by_person
+    FROM segments.decisions
+    WHERE kind IN ('commanded', 'escalation_resolved')
+),
+asked AS (
+    SELECT id, pattern FROM segments.decisions WHERE kind = 'approval_requested'
+)
 SELECT
     learnt.seq,
     learnt.id AS decision,
     done.id AS command,
     learnt.incident,
     learnt.service,
-    coalesce(asked.pattern, done.pattern) AS pattern,
-    done.command.service_type AS service_type,
+    CASE WHEN by_person THEN learnt.pattern ELSE coalesce(asked.pattern, done.pattern) END AS pattern,
+    CASE WHEN by_person THEN split_part(done.reason, '.', 1) ELSE done.command.service_type END AS service_type,
     done.strategy,
-    done.action,
-    rendered(done.action, done.command.arguments) AS fix_command,
-    figure(learnt.figures, 'learnt_success') = 1.0 AS success,
-    figure(learnt.figures, 'learnt_confidence') AS confidence,
-    CAST(figure(learnt.figures, 'learnt_outcomes') AS BIGINT) AS outcomes,
-    learnt.recorded_at AS learnt_at
-FROM decisions AS learnt
-JOIN decisions AS done ON done.id = learnt.refers_to AND done.kind = 'commanded'
-LEFT JOIN decisions AS asked ON asked.id = done.refers_to AND asked.kind = 'approval_requested'
-WHERE figure(learnt.figures, 'learnt_success') IS NOT NULL
-UNION ALL
-SELECT
-    learnt.seq,
-    learnt.id,
-    done.id,
-    learnt.incident,
-    learnt.service,
-    learnt.pattern,
-    split_part(done.reason, '.', 1),
-    done.strategy,
-    done.reason,
-    done.reason,
-    figure(learnt.figures, 'learnt_success') = 1.0,
-    figure(learnt.figures, 'learnt_confidence'),
-    CAST(figure(learnt.figures, 'learnt_outcomes') AS BIGINT),
-    learnt.recorded_at
-FROM decisions AS learnt
-JOIN decisions AS done ON done.id = learnt.refers_to AND done.kind = 'escalation_resolved'
-WHERE figure(learnt.figures, 'learnt_success') IS NOT NULL;
+    CASE WHEN by_person THEN done.reason ELSE done.command.action END AS action,
+    CASE WHEN by_person THEN done.reason ELSE rendered(done.command.action, done.command.arguments) END AS fix_command,
+    learnt.success,
+    learnt.expected AS confidence,
+    learnt.outcomes,
+    appended(learnt.kafka_append_ms) AS learnt_at
+FROM learnt
+JOIN done ON done.id = learnt.refers_to
+LEFT JOIN asked ON asked.id = done.refers_to
+WHERE learnt.success IS NOT NULL;

@@ -1,5 +1,10 @@
 -- Every option of every decision, with its score and the probability with which it could have been chosen.
 CREATE VIEW options AS
+WITH offered AS (
+    SELECT *, unnest(options) AS one, generate_subscripts(options, 1) AS place
+    FROM segments.decisions
+    WHERE len(options) > 0
+)
 SELECT
     decision.seq,
     decision.id AS decision,
@@ -15,4 +20,4 @@ SELECT
     one.probability,
     one.barred,
     one.strategy = decision.strategy AND coalesce(one.action = decision.command.action, true) AS chosen
-FROM segments.decisions AS decision, unnest(decision.options) WITH ORDINALITY AS row (one, place);
+FROM offered AS decision;

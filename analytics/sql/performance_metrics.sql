@@ -5,7 +5,7 @@ CREATE VIEW performance_metrics AS
 WITH learnt AS (
     SELECT seq, refers_to, kafka_append_ms, figures, figure(figures, 'learnt_success') = 1.0 AS success
     FROM segments.decisions
-    WHERE kind IN ('verified', 'verification_failed', 'command_ended', 'command_overdue', 'resolution_verified', 'resolution_failed')
+    WHERE kind IN ('verified', 'verification_failed', 'command_ended', 'resolution_verified', 'resolution_failed')
         AND figure(figures, 'learnt_success') IS NOT NULL
 ),
 leaders AS (
@@ -36,7 +36,7 @@ parties AS (
     SELECT 'specialist', specialist, seq, kafka_append_ms, success FROM acted
     UNION ALL
     SELECT 'advisor', substr(trust.name, 7), seq, kafka_append_ms, success
-    FROM learnt, unnest(figures) AS row (trust)
+    FROM (SELECT *, unnest(figures) AS trust FROM learnt)
     WHERE starts_with(trust.name, 'trust_')
 ),
 numbered AS (

@@ -61,15 +61,35 @@ escalated AS (
         AND one.seq > said.seq AND (freed.seq IS NULL OR one.seq < freed.seq)
     GROUP BY said.id
 ),
+numbered AS (
+    -- Attempts of each part by number, so that the last ones before a moment are found without looking at all.
+    SELECT part, seq, attempt, row_number() OVER (PARTITION BY part ORDER BY seq) AS number
+    FROM (
+        SELECT *, unnest([
+            concat_ws('|', 'strategy', strategy),
+            'specialist|' || specialist,
+            concat_ws('|', '', service, pattern)
+        ]) AS part
+        FROM attempts
+    )
+),
+last AS (
+    SELECT
+        said.id,
+        said.part,
+        unnest(range(greatest(numbered.number - CAST(figure(said.figures, 'attempts') AS BIGINT), 0), numbered.number)) + 1
+            AS number
+    FROM (
+        SELECT *, CASE found.part WHEN '' THEN concat_ws('|', '', service, pattern) ELSE concat_ws('|', found.part, found.name) END AS part
+        FROM said
+    ) AS said
+    ASOF JOIN numbered ON numbered.part = said.part AND said.seq > numbered.seq
+),
 evidence AS (
-    SELECT said.id, list(attempts.attempt ORDER BY attempts.seq DESC) AS attempts
-    FROM said
-    JOIN attempts ON attempts.seq < said.seq AND CASE said.found.part
-        WHEN 'strategy' THEN attempts.strategy = said.found.name
-        WHEN 'specialist' THEN attempts.specialist = said.found.name
-        ELSE attempts.service = said.service AND attempts.pattern = said.pattern
-    END
-    GROUP BY said.id
+    SELECT last.id, list(numbered.attempt ORDER BY numbered.seq DESC) AS attempts
+    FROM last
+    JOIN numbered USING (part, number)
+    GROUP BY last.id
 )
 SELECT
     said.id,
@@ -85,7 +105,7 @@ SELECT
         WHEN figure(said.figures, 'minutes_since_success') >= 0
             THEN utc(said.now_ms - CAST(60000 * figure(said.figures, 'minutes_since_success') AS BIGINT))
     END AS last_success_at,
-    list_slice(evidence.attempts, 1, CAST(figure(said.figures, 'attempts') AS BIGINT)) AS evidence,
+    evidence.attempts AS evidence,
     coalesce(escalated.escalations, 0) AS escalations,
     utc(said.now_ms) AS stuck_at,
     utc(released.released_ms) AS released_at,

@@ -1,8 +1,11 @@
 -- Questions to the advisors, one row each: how many answered in time, abstained and agreed, and what came of it. `verdict`
 -- is NULL while the question is open, `action` where there was none to take. Single opinions are in `agent_consultations`.
 CREATE VIEW votes AS
-WITH asked AS (
-    SELECT * FROM segments.decisions WHERE kind = 'advice_asked'
+WITH steps AS (
+    SELECT * FROM segments.decisions WHERE kind IN ('advice_asked', 'advice_settled')
+),
+asked AS (
+    SELECT * FROM steps WHERE kind = 'advice_asked'
 ),
 settled AS (
     SELECT
@@ -11,7 +14,7 @@ settled AS (
         arg_max(confidence, seq) AS confidence,
         arg_max(figures, seq) AS figures,
         max(kafka_append_ms) AS settled_ms
-    FROM segments.decisions
+    FROM steps
     WHERE kind = 'advice_settled'
     GROUP BY refers_to
 )
