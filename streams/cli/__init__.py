@@ -34,6 +34,7 @@ ENTRIES: Final = {
     "verify": Entry("streams.cli.auditing:verify", "Prove that nothing in the event log is missing or changed."),
     "replay": Entry("streams.cli.auditing:replay", "Recompute every decision from its recorded inputs."),
     "backtest": Entry("streams.cli.backtesting:backtest", "What a changed policy would have decided otherwise."),
+    "config": Entry("streams.cli.configuring:config", "Settings and configuration files: check them before use."),
     "apply": Entry("streams.cli.steering:apply", "Put a policy, rules, an inventory or lessons in force."),
     "diff": Entry("streams.cli.steering:diff", "Show what apply would change."),
     "halt": Entry("streams.cli.steering:halt", "Kill switch on: everything is decided and recorded, nothing acted on."),

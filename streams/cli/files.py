@@ -20,7 +20,7 @@ from streams.core.errors import InputError
 from streams.core.events import ConfigApplied
 from streams.core.experience import Experience, LessonSpec, name_of
 from streams.core.inventory import ProbeSpec, ServiceSpec, Switch, check_service
-from streams.ingest import zones
+from streams.ingest import rules, zones
 from streams.workers.orders import RefusedError, check_entry
 
 UNKNOWN: Final = re.compile(
@@ -62,6 +62,16 @@ def read(path: Path) -> Config:
     faults = [f"{path}: {fault}" for fault in lint(value)]
     if faults:
         raise InputError("; ".join(faults))
+    return value
+
+
+def read_checked(path: Path) -> Config:
+    """``read``; rules must also compile and match their own examples."""
+    value = read(path)
+    if isinstance(value, RuleSet):
+        wrong = [f"{found.rule}: {found.problem}" for found in rules.lint(path) if found.level == rules.ERROR]
+        if wrong:
+            raise InputError(f"{path}: {'; '.join(wrong)}")
     return value
 
 

@@ -13,11 +13,10 @@ import click
 
 from streams.cli import files
 from streams.cli.output import json_option, print_json, printable
-from streams.core.config import Config, RuleSet
+from streams.core.config import Config
 from streams.core.directory import Directory
 from streams.core.errors import InputError
 from streams.core.events import ActionHalted, ActionResumed, InboxEvent
-from streams.ingest import rules
 from streams.ingest.people import Said, append
 from streams.ingest.redact import Redactor
 from streams.runtime.kafka import KafkaLog
@@ -95,7 +94,7 @@ def apply(file: Path, author: str, as_json: bool) -> None:  # noqa: FBT001 - cli
       logmend apply services.toml --author "Ada, change 4711"
     """
     settings = Settings.load()
-    value = _read(file)
+    value = files.read_checked(file)
     event = files.applied(value, named(author, settings))
     changes = _changes(settings, value)
     if changes:
@@ -121,7 +120,7 @@ def diff(file: Path, as_json: bool) -> None:  # noqa: FBT001 - click passes it
       logmend diff policy.toml
     """
     settings = Settings.load()
-    changes = _changes(settings, _read(file))
+    changes = _changes(settings, files.read_checked(file))
     if as_json:
         rows = [
             {"what": what, "change": _change(before, after), "before": before, "after": after}
@@ -134,16 +133,6 @@ def diff(file: Path, as_json: bool) -> None:  # noqa: FBT001 - click passes it
         click.echo(f"{_change(before, after)} {what}: {' -> '.join(shown)}")
     if not changes:
         click.echo("no change")
-
-
-def _read(file: Path) -> Config:
-    """Return what a file holds; rules must also compile and match their own examples."""
-    value = files.read(file)
-    if isinstance(value, RuleSet):
-        faults = [f"{found.rule}: {found.problem}" for found in rules.lint(file) if found.level == rules.ERROR]
-        if faults:
-            raise InputError(f"{file}: {'; '.join(faults)}")
-    return value
 
 
 def _changes(settings: Settings, value: Config) -> list[tuple[str, Any, Any]]:
