@@ -47,6 +47,38 @@ def test_steps_are_told_of_the_escalation() -> None:
     assert [one.causes[0].topic for one in said] == ["logmend.inbox.people"] * 3
 
 
+def test_an_escalation_waits_until_somebody_takes_it_on() -> None:
+    """It is one that waits from when it is told until it is acknowledged."""
+    world = World()
+    before = world.fold.escalations_waiting
+    found = escalated(world)
+    told = world.fold.escalations_waiting
+    answer(world, found.id, "acknowledged")
+    assert (before, told, world.fold.escalations_waiting) == (0, 1, 0)
+
+
+def test_an_escalation_that_is_over_by_itself_waits_for_nobody() -> None:
+    """Its incident was closed, since the symptom stayed away."""
+    world = World()
+    escalated(world)
+    for _ in range(4):
+        world.wait(60)
+        world.normal("api")
+    assert of_kind(world.decisions, "incident_closed")
+    assert world.fold.escalations_waiting == 0
+
+
+def test_an_action_waits_for_an_approval_until_it_is_given() -> None:
+    """Of a service that is in mode approve, one action waits until somebody has said yes."""
+    world = World()
+    world.apply("inventory", Inventory(services=(spec("api", mode="approve"),)))
+    world.detect("api", "process_crash")
+    asked = of_kind(world.decisions, "approval_requested")[-1]
+    assert world.fold.approvals_waiting == 1
+    world.answer(asked, approved=True)
+    assert world.fold.approvals_waiting == 0
+
+
 @pytest.mark.parametrize(
     ("step", "fields", "reason"),
     [
