@@ -26,6 +26,9 @@ from streams.core.requests import EscalationAnswered, HealRequested, MuteLifted,
 
 Row = dict[str, Any]
 
+IN_RECORDS_ALONE: Final = frozenset({"trace"})
+"""Fields that came after event logs were written: files with and without a column can't be merged, so it has none."""
+
 _PLAIN: Final = {int: pa.int64(), float: pa.float64(), str: pa.string(), bool: pa.bool_(), bytes: pa.binary()}
 
 
@@ -44,7 +47,7 @@ def arrow_type(annotation: Any) -> Any:
 
 def _columns(event: type[Struct], **renamed: str) -> list[Any]:
     """Return a struct's columns; ``renamed`` are those whose name a table has for something else."""
-    fields = msgspec.structs.fields(event)
+    fields = [field for field in msgspec.structs.fields(event) if field.name not in IN_RECORDS_ALONE]
     return [pa.field(renamed.get(field.name, field.name), arrow_type(field.type)) for field in fields]
 
 

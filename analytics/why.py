@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from analytics.tables import Row
 from analytics.views import EventLog
+from streams.codec import decode_decision
 from streams.core.errors import InputError
 from streams.core.events import Argument, Figure, Gate, Option
 
@@ -116,6 +117,8 @@ class Explanation(Struct, frozen=True, kw_only=True):
     steps: tuple[Step, ...]
     not_done: tuple[NotDone, ...] = ()
     """In order of decision: withheld, barred, denied, refused, and what nobody was told of."""
+    trace: str = ""
+    """W3C traceparent of the first line that came with one."""
 
     def to_json(self) -> bytes:
         """Return it as JSON."""
@@ -146,7 +149,15 @@ def why(log: EventLog, wanted: str) -> Explanation:
         status="" if status.is_empty() else str(status["status"][0]),
         steps=steps,
         not_done=not_done(steps),
+        trace=_trace(log, [row["id"] for row in decisions]),
     )
+
+
+def _trace(log: EventLog, ids: Sequence[str]) -> str:
+    """Return the trace of some decisions, which the records alone have: no column is old enough for all files."""
+    sql = "SELECT kafka_value FROM segments.decisions WHERE list_contains($ids, id) ORDER BY seq"
+    traces = (decode_decision(value).trace for value in log.query(sql, {"ids": ids})["kafka_value"])
+    return next(filter(None, traces), "")
 
 
 def _decisions(log: EventLog, wanted: str, incident: str) -> list[Row]:

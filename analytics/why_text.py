@@ -16,6 +16,8 @@ def render(explanation: Explanation) -> str:
         head = f"{head}: incident {explanation.incident}, {explanation.status}"
     text = _Text()
     lines = [head]
+    if explanation.trace:
+        lines.append(_line(1, f"trace {explanation.trace}"))
     for step in explanation.steps:
         lines.extend(text.step(step, 1))
     if explanation.not_done:

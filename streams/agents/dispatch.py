@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from streams import telemetry
 from streams.agents.reading import Chain, decision_of
 from streams.codec import decode_command, encode
+from streams.core import tracing
 from streams.core.errors import InputError, InvariantError
 from streams.core.events import Command, Decision
 from streams.core.fold import check_not_newer
@@ -58,10 +59,10 @@ class DispatchEngine:
         sent: list[Command] = []
         for where, records in batch:
             for record in records if where == self._decisions else ():
-                command = self._command_in(record)
-                if command is not None:
-                    header = (DECISIONS_OFFSET, str(record.offset).encode())
-                    out.append(Outgoing(self._topics.commands, encode(command), command.host.encode(), 0, (header,)))
+                decision = self._sending(record)
+                if decision is not None and (command := decision.command) is not None:
+                    headers = _headers(decision, record.offset)
+                    out.append(Outgoing(self._topics.commands, encode(command), command.host.encode(), 0, headers))
                     sent.append(command)
         if out:
             await self._log.append(out)
@@ -82,8 +83,8 @@ class DispatchEngine:
         except (InputError, KeyError, ValueError) as error:
             raise InvariantError(f"{last.topic} offset {last.offset} is not a command of ours: {error}") from error
 
-    def _command_in(self, record: Record) -> Command | None:
-        """Return the command to send for a decision; None when there is none, or it was sent before.
+    def _sending(self, record: Record) -> Decision | None:
+        """Return a decision whose command is to be sent; None when it has none, or it was sent before.
 
         Raises ``InvariantError`` when a decision or a command is missing, ``OtherEpochError`` at a newer epoch.
         """
@@ -96,7 +97,7 @@ class DispatchEngine:
         if command.previous_seq != self._sent.seq and not self._unknown:
             raise InvariantError(f"command {command.seq} follows {command.previous_seq}, but {self._sent.seq} was sent")
         self._sent, self._unknown = _Sent(command.seq, record.offset), False
-        return command
+        return decision
 
     def _accept(self, decision: Decision, offset: int) -> bool:
         """Take a decision into account. The first one of a load was accepted before, unless it is the log's first."""
@@ -106,3 +107,9 @@ class DispatchEngine:
                 return True
             self._chain = Chain()
         return self._chain.take(decision, offset)
+
+
+def _headers(decision: Decision, offset: int) -> tuple[tuple[str, bytes], ...]:
+    """Return the headers of a decision's command: where the decision stands, and the trace that led to it."""
+    place = (DECISIONS_OFFSET, str(offset).encode())
+    return (place, (tracing.HEADER, decision.trace.encode())) if decision.trace else (place,)

@@ -102,6 +102,8 @@ class Detection(Event, frozen=True):
     at_first_ms: int
     at_last_ms: int
     lines: tuple[LineAt, ...]
+    trace: str = ""
+    """W3C traceparent of the first of them that came with one."""
 
 
 class Tally(Event, frozen=True):
@@ -398,3 +400,5 @@ class Decision(Event, frozen=True):
     refers_to: str
     previous_sha256: str
     figures: tuple[Figure, ...] = ()
+    trace: str = ""
+    """W3C traceparent of the first line of the incident that came with one."""

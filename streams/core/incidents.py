@@ -110,6 +110,8 @@ class Incident(Struct):
     """What specialists do about it, from when they were called until it is known what came of it."""
     escalation: str = ""
     """The decision that gave it to a person last."""
+    trace: str = ""
+    """W3C traceparent of its first line that came with one."""
     held: str = ""
     """Why it is to be given to a person as soon as no maintenance holds it back."""
     asked: Asked | None = None

@@ -43,6 +43,8 @@ class Symptom(Struct, frozen=True, kw_only=True):
     probed: bool
     burst: str = ""
     """How many lines came in how short a time, when that raised the severity."""
+    trace: str = ""
+    """W3C traceparent of a line, if one came with it."""
 
 
 def of_detection(turn: Turn, detection: Detection, source: str, partition: int) -> Symptom:
@@ -66,6 +68,7 @@ def of_detection(turn: Turn, detection: Detection, source: str, partition: int) 
             for line in detection.lines
         ),
         probed=False,
+        trace=detection.trace,
     )
 
 
@@ -128,6 +131,7 @@ def _open(turn: Turn, symptom: Symptom, row: PatternRow) -> Incident:
         symptoms={},
         stranger=turn.fleet.spec(symptom.service) is None,
         phase=first_phase(turn),
+        trace=symptom.trace,
     )
     add_symptom(incident, symptom.service, symptom.pattern, symptom.count)
     turn.state.incidents.add(incident)
@@ -143,6 +147,7 @@ def _join(turn: Turn, incident: Incident, symptom: Symptom, row: PatternRow) -> 
     if own:
         incident.last_now_ms = turn.now_ms
     add_causes(incident, symptom.causes)
+    incident.trace = incident.trace or symptom.trace
     if own and _leads(turn, incident, symptom, row):
         incident.pattern, incident.category, incident.rank = symptom.pattern, symptom.category, row.rank
         incident.confidence = symptom.confidence

@@ -130,6 +130,7 @@ class Draft(Struct, kw_only=True):
     command: Command | None = None
     refers_to: str = ""
     figures: dict[str, float] = {}
+    trace: str = ""
 
 
 class Turn:
@@ -181,6 +182,7 @@ class Turn:
             count=incident.count,
             causes=incident.causes,
             confidence=incident.confidence,
+            trace=incident.trace,
         )
 
     def write(self, draft: Draft) -> Decision:
@@ -216,6 +218,7 @@ class Turn:
             refers_to=draft.refers_to,
             previous_sha256=book.chain_head,
             figures=tuple(Figure(name=name, value=stored(value)) for name, value in draft.figures.items()),
+            trace=draft.trace,
         )
         book.next_seq += 1
         book.chain_head = sha256_of(decision)

@@ -10,9 +10,11 @@ from msgspec import Struct
 
 from streams.core.beside import Evidence
 from streams.core.events import CAUSES_MAX, Detection, LineAt, Message, Reject, Slice, Tally
+from streams.core.tracing import traceparent
 from streams.ingest.matcher import LINE_BYTES_MAX, Verdict
 from streams.ingest.metrics.summing import SampleSums
 from streams.ingest.redact import Redactor
+from streams.ports import Headers
 
 SLICE_BYTES_MAX: Final = 500_000
 """A slice is closed at the first record after which its estimated encoding exceeds this; a fact is at most 1 MB."""
@@ -53,6 +55,7 @@ class _Sum(Struct):
     at_first_ms: int
     at_last_ms: int
     lines: list[LineAt]
+    trace: str = ""
 
 
 TallyKey = tuple[int, str, str, str, str]
@@ -73,6 +76,8 @@ class Gatherer:
         self.evidence: Final[list[Evidence]] = []
         self.slices: Final[list[Slice]] = []
         self.sums = SampleSums()
+        self.headers: Headers = ()
+        """Those of the record that is being taken."""
         self.at_max_ms = 0
         self.append_max_ms = 0
         self.message_bytes = 0
@@ -90,6 +95,9 @@ class Gatherer:
         found.count += 1
         found.at_first_ms = min(found.at_first_ms, sight.at_ms)
         found.at_last_ms = max(found.at_last_ms, sight.at_ms)
+        if self.headers and not found.trace:
+            found.trace = traceparent(self.headers)
+            self._sum_bytes += len(found.trace)
         if len(found.lines) < CAUSES_MAX:
             self._name(found, sight)
 
@@ -186,6 +194,7 @@ def _detection(key: tuple[str, str, str, str, str, str], found: _Sum, named: Cal
         at_first_ms=found.at_first_ms,
         at_last_ms=found.at_last_ms,
         lines=tuple(found.lines),
+        trace=found.trace,
     )
 
 

@@ -123,6 +123,7 @@ def _take_all(
     redactor = gatherer.redactor
     for record in records:
         redactor.left_characters = RECORD_CHARACTERS_MAX
+        gatherer.headers = record.headers
         reason = take(record)
         if reason:
             gatherer.reject(record.offset, 0, reason)

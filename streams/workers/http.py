@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
+from streams.core import tracing
 from streams.core.inventory import ServiceSpec
 from streams.workers.orders import Order
 from streams.workers.results import Result, Surroundings
@@ -20,11 +21,16 @@ SPARE_MS: Final = 250
 TIMEOUT_MIN_MS: Final = 50
 
 
-def call(order: Order, around: Surroundings) -> Result:  # noqa: ARG001 - all actions are called alike
-    """Make one of the declared calls; the answer's status is the code. Redirects are not followed."""
+def call(order: Order, around: Surroundings) -> Result:
+    """Make one of the declared calls; the answer's status is the code. Redirects are not followed.
+
+    The trace of the line that led here goes on as it came: no span of ours stands between.
+    """
     method, _, path = order.spec.calls[str(order.values["call"])].partition(" ")
     body = str(order.values["body"]).encode() if "body" in order.values else None
     headers = {"Idempotency-Key": order.command_id, "User-Agent": "logmend", "Connection": "close"}
+    if around.trace:
+        headers[tracing.HEADER] = around.trace
     if body is not None:
         headers["Content-Type"] = "application/json"
     return _request(order, method, path, body, headers)

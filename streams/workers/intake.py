@@ -14,10 +14,13 @@ from streams import telemetry
 from streams.codec import decode_command
 from streams.core.errors import InputError, InvariantError
 from streams.core.events import Command
+from streams.core.tracing import traceparent
 from streams.ports import PolledLog, Record, TopicPartition
 from streams.workers.journal import CHAIN_UNKNOWN, Entry, Journal, Position
 
 NOTHING_BEFORE = -1
+TRACES_MAX = 1_000
+"""Of commands that wait here, and some that were turned down."""
 
 
 class Intake:
@@ -28,6 +31,7 @@ class Intake:
         self._where = TopicPartition(topic, 0)
         self._journal = journal
         self._host = host
+        self._traces: dict[str, str] = {}
 
     async def begin(self) -> None:
         """Give a new journal its place: it reads from the beginning, and remembers where the topic ended."""
@@ -81,7 +85,18 @@ class Intake:
             last_seq = command.seq
             if command.host == self._host:
                 ours.append((record.offset, command))
+                self._note(command.id, traceparent(record.headers))
         return ours, last_seq
+
+    def _note(self, command_id: str, trace: str) -> None:
+        if trace:
+            while len(self._traces) >= TRACES_MAX:
+                del self._traces[next(iter(self._traces))]
+            self._traces[command_id] = trace
+
+    def trace_of(self, command_id: str) -> str:
+        """Return the traceparent that a command came with, once; a pool that was started anew has forgotten it."""
+        return self._traces.pop(command_id, "")
 
 
 def _decode(record: Record) -> Command | None:

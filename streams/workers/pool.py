@@ -305,6 +305,7 @@ class Pool:
                 protected=protected,
                 environment=dict(self._host.environment),
                 tool_path=self._host.tool_path,
+                trace=self._intake.trace_of(command.id),
                 dependencies={spec.name: spec.port for spec in here if spec.port} if command.kind == "look" else {},
             ),
         )

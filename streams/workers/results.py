@@ -16,7 +16,8 @@ class Surroundings(Struct, frozen=True):
     ``checkpoints`` is where checkpoints of services go that declare no directory; ``protected`` are the pid files of
     services that nobody may touch on behalf of another; ``environment`` is what a service inherits, before what it
     declares; ``tool_path`` are directories, by colon, to look for systemctl, docker and kubectl in first;
-    ``dependencies`` are the ports of those services of this host that the service depends on, by their names.
+    ``dependencies`` are the ports of those services of this host that the service depends on, by their names; ``trace``
+    is the W3C traceparent of the line that led to the order, if it came with one.
     """
 
     checkpoints: str
@@ -24,6 +25,7 @@ class Surroundings(Struct, frozen=True):
     environment: dict[str, str] = {}
     tool_path: str = ""
     dependencies: dict[str, int] = {}
+    trace: str = ""
 
 
 class Result(Struct, frozen=True):

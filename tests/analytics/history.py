@@ -133,7 +133,7 @@ class History:
         )
         self.fact(self.slice_of(source, len(events), messages=messages))
 
-    def see(self, service: str, pattern: str, severity: str = "critical", count: int = 2) -> None:
+    def see(self, service: str, pattern: str, severity: str = "critical", count: int = 2, trace: str = "") -> None:
         """Append a slice of log lines in which a pattern matched, and the evidence before it."""
         start = self._ends.get("logs", 0)
         lines = tuple(LineAt(offset=start + place, index=0) for place in range(min(count, 3)))
@@ -152,6 +152,7 @@ class History:
             at_first_ms=self.now_ms - 20,
             at_last_ms=self.now_ms - 10,
             lines=lines,
+            trace=trace,
         )
         tally = Tally(at_ms=self.now_ms, service=service, severity=severity, pattern=pattern, template="", count=count)
         self.fact(self.slice_of("logs", count + 1, detections=(detection,), tallies=(tally,)))

@@ -183,3 +183,15 @@ async def test_what_was_refused_is_not_done(told: tuple[History, EventLog]) -> N
     held = next(one for one in history.decisions if one.kind == "withheld")
     (undone,) = [one for one in why(log, held.incident).not_done if one.seq == held.seq and "said no" in one.because]
     assert "not_halted" in undone.because
+
+
+async def test_an_explanation_names_the_trace_that_came_with_the_line(tmp_path: Path) -> None:
+    """What a producer traces can be looked up from the decision on; where there is no trace, none is shown."""
+    history, trace = History(), "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    history.begin()
+    history.see("shop", "process_crash", trace=trace)
+    history.see("cart", "process_crash")
+    incidents = {one.service: one.incident for one in history.decisions if one.kind == "incident_opened"}
+    with EventLog(await archive(history, tmp_path)) as log:
+        assert f"\n  trace {trace}\n" in render(why(log, incidents["shop"]))
+        assert "trace" not in render(why(log, incidents["cart"]))
