@@ -57,6 +57,7 @@ ENTRIES: Final = {
     "topics": Entry("streams.cli.topics:topics", "Kafka's topics: create, describe, accept a reset."),
     "dlq": Entry("streams.cli.dlq:dlq", "What no decoder took: list it, put it back."),
     "doctor": Entry("streams.cli.doctor:doctor", "Check this machine and what it can reach."),
+    "uninstall": Entry("streams.cli.uninstalling:uninstall", "Remove what Logmend made on this machine."),
     "lab": Entry("streams.cli.running:lab", "Break real services on purpose, and see them healed."),
 }
 

@@ -19,6 +19,7 @@ import psutil
 from msgspec import Struct
 from packaging.requirements import Requirement
 
+from analytics.budget import GIGABYTE, WARNING_SHARE, used_bytes
 from streams.advise.asking import asker_of
 from streams.cli import files
 from streams.cli.home import DATA_DIR_ADVICE, nearest
@@ -101,6 +102,19 @@ def data_directory(settings: Settings) -> Iterator[Finding]:
     free = shutil.disk_usage(there).free
     room = f"{free / 2**30:.1f} GiB free in {directory}{'' if there == directory else ', which will be made'}"
     yield _good("data", room) if free >= DISK_FREE_MIN else _warning("data", f"{room}: the log will soon have no room")
+
+
+def budget(settings: Settings) -> Iterator[Finding]:
+    """Say what the data directory takes of what it may take."""
+    used, most = used_bytes(settings.data_dir) / GIGABYTE, settings.disk_budget_gb
+    if not most:
+        yield _good("budget", f"the data directory takes {used:.2f} GB, and is not limited: LOGMEND_DISK_BUDGET_GB")
+        return
+    text = f"the data directory takes {used:.2f} of {most:g} GB"
+    if used < WARNING_SHARE * most:
+        yield _good("budget", text)
+    else:
+        yield _warning("budget", f"{text}: from all of it on the oldest text of lines goes; decisions never do")
 
 
 def memory(settings: Settings) -> Iterator[Finding]:
@@ -267,6 +281,7 @@ def web(settings: Settings) -> Iterator[Finding]:
 CHECKS: Final[tuple[Callable[[Settings], Iterator[Finding]], ...]] = (
     packages,
     data_directory,
+    budget,
     memory,
     clock,
     ports,
@@ -282,7 +297,7 @@ CHECKS: Final[tuple[Callable[[Settings], Iterator[Finding]], ...]] = (
 @click.command()
 @json_option
 def doctor(as_json: bool) -> None:  # noqa: FBT001 - click passes it
-    r"""Check packages, data directory, memory, clock, ports, broker, topics, registry, host, advisors, notices, web.
+    r"""Check packages, disk, budget, memory, clock, ports, broker, topics, registry, host, advisors, notices, web.
 
     Exit status 1 when something is bad.
 

@@ -1,4 +1,4 @@
-"""Text that is to be gone, and an installation that is to be gone."""
+"""Text that is to be gone: erased from the event log and from Kafka, on record."""
 
 from __future__ import annotations
 

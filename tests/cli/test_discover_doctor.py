@@ -17,6 +17,7 @@ import psutil
 import pytest
 from click.testing import CliRunner
 
+from analytics.budget import used_bytes
 from streams.cli import doctor, files, main, services, steering
 from streams.core.config import Inventory
 from streams.core.directory import Directory
@@ -116,6 +117,15 @@ def test_little_room_is_worth_a_look(tmp_path: Path, monkeypatch: pytest.MonkeyP
     """A disk that will soon be full works for now."""
     monkeypatch.setattr(doctor, "DISK_FREE_MIN", 1 << 62)
     assert states("data_directory", Settings(data_dir=tmp_path)) == {doctor.WARNING}
+
+
+@pytest.mark.parametrize(("share", "state"), [(0.5, doctor.GOOD), (0.9, doctor.WARNING), (2.0, doctor.WARNING)])
+def test_a_data_directory_near_its_budget_is_worth_a_look(tmp_path: Path, share: float, state: str) -> None:
+    """From four fifths of LOGMEND_DISK_BUDGET_GB on a person is told; without a limit there is nothing to tell."""
+    (tmp_path / "data").write_bytes(b"x" * 1_000_000)
+    most = used_bytes(tmp_path) / 1e9 / share
+    assert states("budget", Settings(data_dir=tmp_path, disk_budget_gb=most)) == {state}
+    assert states("budget", Settings(data_dir=tmp_path)) == {doctor.GOOD}
 
 
 def test_little_memory_is_worth_a_look_where_the_broker_is_ours(
