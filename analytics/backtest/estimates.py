@@ -27,7 +27,7 @@ from typing import Final
 import polars as pl
 from msgspec import Struct
 
-from analytics.backtest.bootstrap import Interval, intervals
+from analytics.backtest.bootstrap import Interval, Ratio, intervals
 from analytics.backtest.draws import Draw, incidents_of
 from analytics.backtest.outcomes import cross_fitted, fold_of
 
@@ -37,7 +37,16 @@ MOVED_MIN: Final = 0.1
 """From this share of probability that goes to other actions on, the candidate chooses otherwise."""
 EFFECTIVE_MIN: Final = 30.0
 """Draws in which the candidate chooses otherwise have to be worth as many, or the intervals are too narrow."""
-ESTIMATORS: Final = ("ips", "snips", "dr")
+_SHARES: Final = {
+    "ips": Ratio("weighted", "draws"),
+    "snips": Ratio("weighted", "weight"),
+    "dr": Ratio("robust", "draws"),
+}
+"""Each estimator as a ratio of sums over draws; ``_estimates`` names the columns."""
+ESTIMATORS: Final = tuple(_SHARES)
+_FIGURES: Final = _SHARES | {
+    f"{name}_effect": Ratio(share.over, share.under, "reward", "draws", least=-1.0) for name, share in _SHARES.items()
+}
 
 
 class Estimate(Struct, frozen=True, kw_only=True):
@@ -116,7 +125,12 @@ def _flagged(found: Effect) -> Effect:
         flags.append(f"no support: in {found.unsupported} draws the candidate prefers what the log never could choose")
     if found.not_chosen:
         flags.append(f"no support: in {found.not_chosen} draws the candidate would not have acted as the log did")
-    if found.moved and found.effective_moved < EFFECTIVE_MIN:
+    if found.counted and found.effective < EFFECTIVE_MIN:
+        flags.append(
+            f"too few: {found.counted} draws are worth {found.effective:.0f} of the candidate's own, and "
+            f"{EFFECTIVE_MIN:.0f} are needed: don't trust the intervals"
+        )
+    elif found.moved and found.effective_moved < EFFECTIVE_MIN:
         flags.append(
             f"too few: the {found.moved} draws in which the candidate chooses otherwise are worth "
             f"{found.effective_moved:.0f} of its own, and {EFFECTIVE_MIN:.0f} are needed: don't trust the intervals"
@@ -167,13 +181,5 @@ def _estimates(terms: Sequence[_Terms], seed: int) -> dict[str, Estimate]:
         }
     )
     sums = sums.group_by("incident", maintain_order=True).sum().drop("incident")
-    logged = pl.col("reward") / pl.col("draws")
-    shares = {
-        "ips": pl.col("weighted") / pl.col("draws"),
-        "snips": pl.col("weighted") / pl.col("weight"),
-        "dr": pl.col("robust") / pl.col("draws"),
-    }
-    figures = {name: share.alias(name) for name, share in shares.items()}
-    figures |= {f"{name}_effect": (share - logged).alias(f"{name}_effect") for name, share in shares.items()}
-    found = intervals(sums, figures, seed=seed)
+    found = intervals(sums, _FIGURES, seed=seed)
     return {name: Estimate(share=found[name], effect=found[f"{name}_effect"]) for name in ESTIMATORS}

@@ -70,8 +70,6 @@ class Refold:
         self._rules = rules
         self.answers: Final = Answers()
         self.facts = 0
-        self.tail = 0
-        """Decisions that the facts lead to, but that are not in the archive yet."""
         self.applied_ms = -1
         """Append time of the first fact under the candidate; -1: there is none."""
 
@@ -115,10 +113,8 @@ class Refold:
 
     def _check(self, archived: Sequence[Row], recorded: Sequence[Decision]) -> None:
         """Compare what was recorded with what was folded; what is missing at the end is not archived yet."""
-        if not archived and self._recorded.is_empty:
-            self.tail += len(recorded)
-            return
-        if [one["kafka_value"] for one in archived] != [encode(one) for one in recorded]:
+        is_tail = not archived and self._recorded.is_empty
+        if not is_tail and [one["kafka_value"] for one in archived] != [encode(one) for one in recorded]:
             where = archived[0]["facts_offset"] if archived else recorded[0].facts_offset
             raise InputError(
                 f"the decisions on fact {where} are not what this release folds, so nothing can be told apart from "

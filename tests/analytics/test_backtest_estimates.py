@@ -135,9 +135,12 @@ def test_a_candidate_that_does_not_act_has_no_estimate() -> None:
 def test_few_explored_draws_are_warned_of() -> None:
     """A candidate that prefers what was drawn twice in a hundred times is estimated with a warning."""
     logged = {A: 0.98, B: 0.02}
-    found = estimate([draw(at, B if at % 50 == 0 else A, 1, {B: 1.0}, logged) for at in range(100)])
-    assert found.effective_moved == pytest.approx(2.0)
-    assert found.flags[0].startswith("too few: the 100 draws")
+    few = [draw(at, B if at % 50 == 0 else A, 1, {B: 1.0}, logged) for at in range(100)]
+    assert "too few: 100 draws are worth 2 of" in estimate(few).flags[0]
+    among_many = estimate([*few, *(draw(at, A, 1, logged, logged) for at in range(100, 1_100))])
+    assert among_many.effective > 100.0
+    assert among_many.effective_moved == pytest.approx(2.0)
+    assert "too few: the 100 draws in which the candidate chooses otherwise are worth 2" in among_many.flags[0]
 
 
 def test_the_same_draws_give_the_same_figures() -> None:
@@ -174,3 +177,25 @@ async def test_rewards_are_verified_successes_of_the_log(tmp_path: Path) -> None
     commanded = [one for one in history.decisions if one.kind == "commanded"]
     assert [one.service for one in commanded] == ["shop", "cart", "cart", "mail"]
     assert (found.effect.draws, found.unsettled, found.effect.logged_share) == (2, 2, 0.5)
+
+
+async def test_weights_are_of_the_probabilities_that_both_recorded(tmp_path: Path) -> None:
+    """The candidate's probability of what was done, over the log's, is the weight of that draw."""
+    policy = Policy(coordination=False, prior_weight=0.1, autonomy=False, exploration_rate=1.0)
+    history = History()
+    history.begin()
+    apply(history, policy)
+    history.see("shop", "database_lock")
+    history.outcome(history.commands[0])
+    history.calm("shop", 200)
+    candidate = Candidate.of("policy", replace(policy, exploration_rate=0.02))
+    found = backtest(await archive(history, tmp_path), lambda: Fold.new(strategies()), candidate)
+    chosen = next(one for one in history.decisions if one.kind == "commanded")
+    assert chosen.command is not None
+    logged = {one.action: one.probability for one in chosen.options if one.probability}
+    best = max(logged, key=lambda action: logged[action])
+    others = 1.0 - logged[best]
+    assert others > 0.02
+    expected = {action: 0.98 if action == best else 0.02 * share / others for action, share in logged.items()}
+    action = chosen.command.action
+    assert found.effect.weight_max == pytest.approx(expected[action] / logged[action])
