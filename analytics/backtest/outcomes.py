@@ -26,14 +26,21 @@ class Shares:
     def __init__(self) -> None:
         self._counts: Final[dict[Hashable, tuple[float, float]]] = {}
         self._known: Final[dict[_Key, float]] = {}
-        """What was asked for since the last draw was added."""
+        """What was asked for, after the last draw was added."""
 
     def add(self, draw: Draw) -> None:
         """Count a draw."""
-        self._known.clear()
         for key in _levels(draw, draw.action):
             successes, count = self._counts.get(key, (0.0, 0.0))
             self._counts[key] = successes + draw.reward, count + 1.0
+
+    def without(self, part: Shares) -> Shares:
+        """Return what the draws say that are not in a part of them."""
+        rest = Shares()
+        for key, (successes, count) in self._counts.items():
+            less_successes, less = part._counts.get(key, (0.0, 0.0))
+            rest._counts[key] = successes - less_successes, count - less
+        return rest
 
     def of(self, draw: Draw, action: str) -> float:
         """Return the expected share of success of an action where ``draw`` was made."""
@@ -59,10 +66,8 @@ def fold_of(incident: str) -> int:
 
 def cross_fitted(draws: Sequence[Draw]) -> list[Shares]:
     """Return for each part what the draws of all other parts say."""
-    fitted = [Shares() for _ in range(FOLDS)]
+    whole, parts = Shares(), [Shares() for _ in range(FOLDS)]
     for draw in draws:
-        own = fold_of(draw.incident)
-        for part in range(FOLDS):
-            if part != own:
-                fitted[part].add(draw)
-    return fitted
+        whole.add(draw)
+        parts[fold_of(draw.incident)].add(draw)
+    return [whole.without(part) for part in parts]
