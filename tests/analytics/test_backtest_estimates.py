@@ -9,16 +9,19 @@ from random import Random
 import pytest
 from msgspec.structs import replace
 
-from analytics.backtest.draws import Draw
+from analytics.backtest.differing import Pair
+from analytics.backtest.draws import Draw, Draws
 from analytics.backtest.estimates import ESTIMATORS, Effect, effective, estimate
 from analytics.backtest.run import Candidate, backtest
 from benchmarks.backtest import BAR, Truth, contexts, coverage, draws, is_trusted, one_log, truth
 from streams.catalogue import strategies
 from streams.core.config import Policy
+from streams.core.events import ApprovalGiven
 from streams.core.fold import Fold
 from tests.analytics.archive import archive
 from tests.analytics.history import History
 from tests.analytics.struggle import apply
+from tests.core.test_fold import a_world, only
 
 LOGS = 60
 A, B, C = "process.restart", "process.start", "process.stop"
@@ -199,3 +202,48 @@ async def test_weights_are_of_the_probabilities_that_both_recorded(tmp_path: Pat
     expected = {action: 0.98 if action == best else 0.02 * share / others for action, share in logged.items()}
     action = chosen.command.action
     assert found.effect.weight_max == pytest.approx(expected[action] / logged[action])
+
+
+async def test_an_approved_action_is_a_draw_of_the_decision_that_asked(tmp_path: Path) -> None:
+    """What was approved and verified counts one, what was denied none; both were drawn when a person was asked."""
+    policy = Policy(coordination=False, risk_auto_max=0.0, flapping_ms=0, blast_radius_share=1.0)
+    history = History()
+    history.begin()
+    apply(history, policy)
+    for service, approved in (("shop", True), ("cart", False)):
+        history.see(service, "process_crash")
+        asked = history.decisions[-1]
+        assert asked.command is not None
+        history.say(
+            ApprovalGiven(
+                decision_id=asked.id,
+                command_sha256=asked.command.sha256,
+                approved=approved,
+                author="ann",
+                reason="",
+            )
+        )
+    history.outcome(history.commands[0])
+    history.calm("shop", 200)
+    found = backtest(await archive(history, tmp_path), lambda: Fold.new(strategies()), Candidate.of("policy", policy))
+    assert [one.kind for one in history.decisions if one.kind in {"verified", "approval_denied"}] == [
+        "approval_denied",
+        "verified",
+    ]
+    assert (found.effect.draws, found.effect.logged_share, found.unsettled) == (2, 0.5, 0)
+
+
+def test_a_choice_that_might_have_been_a_persons_is_no_draw() -> None:
+    """Where the log could have escalated, that it acted is a part of what was drawn: it is left out."""
+    world = a_world("api")
+    commanded = only(world.detect("api", "process_crash"), "commanded")
+    closed = replace(commanded, kind="incident_closed", options=(), command=None)
+    for share, settled in ((0.0, 1), (0.1, 0)):
+        options = tuple(
+            replace(one, probability=share) if one.strategy == "escalate" else one for one in commanded.options
+        )
+        drawn = Draws()
+        one = replace(commanded, options=options)
+        drawn.take(Pair(recorded=one, candidate=one, same=True), downstream=False)
+        drawn.take(Pair(recorded=closed, candidate=closed, same=True), downstream=False)
+        assert len(drawn.settled) == settled
