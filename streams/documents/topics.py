@@ -25,6 +25,9 @@ One user for each kind of process. `R` may read, `W` may write; nothing else is 
 Two of them matter most. Who may write to the inbox for people may approve and apply anything: Logmend knows people by
 that list alone. Who may read `logs` or the dead letters reads what producers sent, secrets too.
 
+`topics create`, `topics accept-reset`, `upgrade`, `restore` and `erase` make, fill or cut topics: they are for an
+administrator of the fleet.
+
 """
 
 COMMANDS: Final = """

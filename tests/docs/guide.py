@@ -24,6 +24,9 @@ GUIDES: Final = ("quick-start", "troubleshooting", "retention-and-erasure", "bac
 FENCE: Final = re.compile(
     r"^(?P<indent> *)```(?P<words>[^\n`]+)\n(?P<text>.*?)^(?P=indent)```$", re.MULTILINE | re.DOTALL
 )
+FETCHED: Final = (".cache", ".config", ".m2", ".jgo")
+"""Where the jars of the embedded broker are in a home, and how they are fetched."""
+
 UNTIL_SECONDS: Final = 60.0
 PAUSE_SECONDS: Final = 0.5
 BLOCK_SECONDS: Final = 120.0
@@ -60,6 +63,8 @@ class Sandbox:
         self.home = home
         tools = home / ".tools"
         tools.mkdir()
+        for name in (name for name in FETCHED if (Path.home() / name).exists()):
+            (home / name).symlink_to(Path.home() / name)
         script = tools / "logmend"
         script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m streams.cli "$@"\n')
         script.chmod(0o755)

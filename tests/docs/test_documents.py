@@ -10,6 +10,7 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
+from streams.agents.dispatch import DECISIONS_OFFSET
 from streams.catalogue.wire import wire
 from streams.cli import ENTRIES
 from streams.codec import schema_name
@@ -17,6 +18,7 @@ from streams.core.advice import AdviceEvent
 from streams.core.events import Fact, InboxEvent
 from streams.core.reports import FindingReported, SpecialistReported
 from streams.core.requests import Request
+from streams.core.tracing import HEADER
 from streams.documents import DOCUMENTS, ROOT, __main__, asyncapi, stale, write
 from streams.documents.materials import PINNED
 from streams.documents.settings import SECTIONS, section_of
@@ -108,6 +110,11 @@ def test_the_table_has_every_process() -> None:
 def test_the_headers_of_dead_letters_are_those_in_the_table() -> None:
     """The table and the code that writes dead letters name the same headers."""
     assert tuple(wire().channels["dlq"].headers) == dead_letters.PLACE
+
+
+def test_the_headers_of_commands_are_those_in_the_table() -> None:
+    """The table names what dispatch sends beside a command."""
+    assert tuple(wire().channels["commands"].headers) == (DECISIONS_OFFSET, HEADER)
 
 
 def test_only_listed_messages_are_sent_and_only_listed_topics_read() -> None:
