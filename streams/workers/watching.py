@@ -76,12 +76,13 @@ class HostWatch:
         try:
             async with asyncio.TaskGroup() as group:
                 looking, telling = group.create_task(self._look_on()), group.create_task(self._tell_on(stop))
-                group.create_task(self._sing(stop))
+                singing = group.create_task(self._sing(stop))
                 await stop.wait()
                 looking.cancel()
                 self._news.set()
                 await asyncio.wait([telling], timeout=TELL_SECONDS)
                 telling.cancel()
+                singing.cancel()
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from errors
 

@@ -23,7 +23,7 @@ from streams.runtime.readiness import NAME_VARIABLE, forget_dead, gone, ready
 from streams.runtime.supervisor import Supervisor
 from streams.settings import Settings
 from streams.topics import Topics
-from streams.workers import filesystems, readings
+from streams.workers import filesystems, readings, watching
 from streams.workers.judging import Bound, Judge, Limits, judge_brokers, judge_processes
 from streams.workers.processors import Processors
 from streams.workers.readings import Reading, own_processes, silent_brokers
@@ -235,6 +235,23 @@ async def test_looks_go_on_while_the_broker_is_away(tmp_path: Path) -> None:
     times = [probe.at_ms for probe in log.probes() if probe.kind == "broker"]
     assert times == sorted(set(times))
     assert all(probe.code == "silent_1_of_1 127.0.0.1:1" for probe in log.probes() if probe.kind == "broker")
+
+
+async def test_the_canary_is_sent_and_no_end_waits_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its line goes to the topic of lines; while the broker is away, who is to end does so without it."""
+    monkeypatch.setattr(watching, "TELL_SECONDS", 0.1)
+    for away in (False, True):
+        log, stop = SlowLog(), asyncio.Event()
+        if not away:
+            log.back.set()
+        async with asyncio.timeout(PATIENCE_SECONDS), asyncio.TaskGroup() as group:
+            group.create_task(HostWatch(log, Topics(), watched(tmp_path, canary_seconds=3_600)).run(stop))
+            if not away:
+                await until(lambda log=log: bool(log.records))  # type: ignore[misc]  # the log of this round
+            for _ in range(10):  # until all tasks have begun
+                await asyncio.sleep(0)
+            stop.set()
+        assert [one.topic for one in log.records if one.topic == "logs"] == ["logs"] * (not away)
 
 
 async def test_times_are_told_in_the_brokers_clock(tmp_path: Path) -> None:
