@@ -19,25 +19,10 @@ from streams.settings import Settings
 
 NEAR_MAX: Final = 3
 """Names that are proposed for one that is not known."""
-_out: Final = click.Path(path_type=Path, dir_okay=False)
-_force_option = click.option("--force", is_flag=True, help="Replace the file when it is there already.")
 
 
-@click.command()
-@click.argument("what", metavar="VIEW|SQL")
-@click.option("--format", "form", type=click.Choice(tuple(FORMATS)), help="By default as FILE's name ends, or json.")
-@click.option("--out", type=_out, metavar="FILE", help="By default the standard output; Parquet needs a file.")
-@_force_option
-def export(what: str, form: str | None, out: Path | None, force: bool) -> None:  # noqa: FBT001 - click passes it
-    r"""Write a view of the event log, or the answer to a question in SQL, as JSON, CSV or Parquet.
-
-    It is written as it is read, so it may be larger than the memory. A file is there whole or not at all.
-
-    \b
-    Example:
-      logmend export incidents --out incidents.parquet
-      logmend export "select * from commands where status <> 'done'" --format csv > failed.csv
-    """
+def export_to(what: str, form: str | None, out: Path | None, *, force: bool) -> None:
+    """Write a view, or the answer to a question, to a file or to the standard output."""
     question = _question(what)
     chosen = form or _format_of(out)
     if out is None and chosen == "parquet":
@@ -70,20 +55,8 @@ def _format_of(out: Path | None) -> str:
     return ending
 
 
-@click.command()
-@click.argument("file", type=_out)
-@_force_option
-def publish(file: Path, force: bool) -> None:  # noqa: FBT001 - click passes it
-    r"""Write the event log as one DuckDB file, that any DuckDB from 1.0 on opens: every view is a table in it.
-
-    The table "published" says of each what it is. The file is there whole or not at all; its rows are counted first.
-    It is a copy: it has the redacted text of lines that is kept now, and what is erased from the log stays in it.
-
-    \b
-    Example:
-      logmend publish logmend.duckdb
-      duckdb logmend.duckdb "select status, count(*) from incidents group by all"
-    """
+def publish_to(file: Path, *, force: bool) -> None:
+    """Write every view to one DuckDB file."""
     with open_log(Settings.load()) as log:
         rows = write_all(log, file, datetime.now(UTC).replace(tzinfo=None), force=force)
     size = file.stat().st_size

@@ -1,35 +1,19 @@
-"""``logmend report``: what the log teaches, for a terminal, for a program, and as one page to pass on."""
+"""The event log for others: what it teaches, answers as files, all of it as one file. Their help loads nothing big."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Final
 
 import click
-import msgspec
 
-from analytics.outfile import whole
-from analytics.report.reading import report as report_of
-from analytics.report.told import Cause, Named, Rate, Report
-from streams.cli.asking import open_log
-from streams.cli.output import json_option, print_json, print_table
+from streams.cli.output import json_option
 from streams.cli.times import since as moment_ms
-from streams.settings import Settings
-from streams.web.report_page import (
-    count_of,
-    growth_told,
-    interval,
-    most,
-    nothing,
-    page,
-    percent,
-    preceded,
-    seconds,
-    span,
-    verdict,
-)
+
+FORMATS: Final = ("json", "csv", "parquet")
+"""Those of ``analytics.export``, which loads Polars and Arrow."""
+_out: Final = click.Path(path_type=Path, dir_okay=False)
+_force_option = click.option("--force", is_flag=True, help="Replace the file when it is there already.")
 
 
 @click.command()
@@ -41,10 +25,8 @@ from streams.web.report_page import (
     callback=moment_ms,
     help="30m, 2h, 7d ago, or an ISO time (UTC); 1970-01-01 for the whole log.",
 )
-@click.option(
-    "--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write a page with plots: FILE.html."
-)
-@click.option("--force", is_flag=True, help="Replace that file when it is there already.")
+@click.option("--out", type=_out, metavar="FILE", help="Write a page with plots: FILE.html.")
+@_force_option
 @json_option
 def report(since_ms: int, out: Path | None, force: bool, as_json: bool) -> None:  # noqa: FBT001 - click passes them
     r"""Tell what the log teaches: what was fixed and by what, how long it took, what comes again and what preceded it.
@@ -57,84 +39,45 @@ def report(since_ms: int, out: Path | None, force: bool, as_json: bool) -> None:
       logmend report --since 30d --out report.html
       logmend report --since 2026-11-01 --json
     """
-    now = datetime.now(UTC).replace(tzinfo=None)
-    since = datetime(1970, 1, 1) + timedelta(milliseconds=since_ms)  # noqa: DTZ001 - the views' times are UTC without a zone
-    with open_log(Settings.load()) as log:
-        found = report_of(log, since, now)
-    if out is not None:
-        with whole(out, force=force) as part:
-            part.write_text(page(found), "utf-8")
-        click.echo(f"{out}: {out.stat().st_size} bytes", err=True)
-    if as_json:
-        print_json({"empty": found.empty, **msgspec.to_builtins(found)})
-    elif out is None:
-        _tell(found)
+    from streams.cli.telling import tell  # noqa: PLC0415 - see above
+
+    tell(since_ms, out, force=force, as_json=as_json)
 
 
-def _tell(found: Report) -> None:
-    click.echo(f"{span(found)}: {found.incidents} incidents, {found.open} of them open")
-    if found.empty:
-        click.echo(nothing(found))
-        return
-    _head("Questions")
-    print_table(("figure", "value", "of", "95 % interval", "target"), [_rate_row(*one) for one in _rates(found)])
-    print_table(("figure", "value"), _figures(found))
-    _tell_named("Escalations by status", "status", found.escalations)
-    _tell_named("Fixed in", "phase", found.phases)
-    _tell_named("Incidents by category", "category", found.categories)
-    _tell_named("Error lines by service", "service", found.services)
-    _tell_strategies(found)
-    _tell_causes(found.causes)
+@click.command()
+@click.argument("what", metavar="VIEW|SQL")
+@click.option("--format", "form", type=click.Choice(FORMATS), help="By default as FILE's name ends, or json.")
+@click.option("--out", type=_out, metavar="FILE", help="By default the standard output; Parquet needs a file.")
+@_force_option
+def export(what: str, form: str | None, out: Path | None, force: bool) -> None:  # noqa: FBT001 - click passes it
+    r"""Write a view of the event log, or the answer to a question in SQL, as JSON, CSV or Parquet.
+
+    It is written as it is read, so it may be larger than the memory. A file is there whole or not at all.
+
+    \b
+    Example:
+      logmend export incidents --out incidents.parquet
+      logmend export "select * from commands where status <> 'done'" --format csv > failed.csv
+    """
+    from streams.cli.exporting import export_to  # noqa: PLC0415 - see above
+
+    export_to(what, form, out, force=force)
 
 
-def _head(text: str) -> None:
-    click.echo(f"\n{click.style(text, bold=True)}")
+@click.command()
+@click.argument("file", type=_out)
+@_force_option
+def publish(file: Path, force: bool) -> None:  # noqa: FBT001 - click passes it
+    r"""Write the event log as one DuckDB file, that any DuckDB from 1.0 on opens: every view is a table in it.
 
+    The table "published" says of each what it is. The file is there whole or not at all; its rows are counted first.
+    It is a copy: it has the redacted text of lines that is kept now, and what is erased from the log stays in it.
 
-def _rates(found: Report) -> Sequence[tuple[str, Rate]]:
-    return (
-        ("fixed (auto-fix rate)", found.auto_fix),
-        ("escalated", found.escalation),
-        ("came again within a day", found.recurrence),
-        ("needed nothing (false fire)", found.false_fire),
-    )
+    \b
+    Example:
+      logmend publish logmend.duckdb
+      duckdb logmend.duckdb "select status, count(*) from incidents group by all"
+    """
+    from streams.cli.exporting import publish_to  # noqa: PLC0415 - see above
 
-
-def _rate_row(name: str, one: Rate) -> Sequence[Any]:
-    return (name, percent(one.share), count_of(one), interval(one), verdict(one))
-
-
-def _figures(found: Report) -> Iterable[Sequence[Any]]:
-    repair = found.repair
-    yield "time to repair, median", seconds(repair.median_seconds)
-    yield "time to repair, 95 % within", seconds(repair.p95_seconds)
-    yield "learning", growth_told(found.growth)
-    yield "most frequent category", most(found.categories)
-    yield "service with most error lines", most(found.services)
-
-
-def _tell_named(title: str, heading: str, rows: Sequence[Named]) -> None:
-    if rows:
-        _head(title)
-        print_table((heading, "count", "share"), [(one.name, one.count, percent(one.share)) for one in rows])
-
-
-def _tell_strategies(found: Report) -> None:
-    if not found.strategies:
-        return
-    _head("Success by strategy")
-    rows = [
-        (one.strategy, one.attempts, percent(one.success.share), count_of(one.success), interval(one.success))
-        for one in found.strategies
-    ]
-    print_table(("strategy", "actions", "verified", "of known", "95 % interval"), rows)
-
-
-def _tell_causes(causes: Sequence[Cause]) -> None:
-    if not causes:
-        return
-    _head("What comes again, and what preceded it")
-    rows = [
-        (f"{one.pattern} on {one.service}", one.incidents, one.recurred, "; ".join(preceded(one))) for one in causes
-    ]
-    print_table(("cause", "incidents", "within a day", "in the ten minutes before"), rows)
+    publish_to(file, force=force)

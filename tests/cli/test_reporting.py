@@ -6,6 +6,8 @@ import asyncio
 import csv
 import io
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import duckdb
@@ -13,9 +15,11 @@ import polars as pl
 import pytest
 from click.testing import CliRunner, Result
 
+from analytics import export
 from analytics.manifest import SEGMENTS, load
 from analytics.views import VIEWS
 from streams.cli import main
+from streams.cli.reporting import FORMATS
 from tests.analytics.archive import archive
 from tests.analytics.trouble import troubled
 
@@ -104,6 +108,22 @@ def test_a_page_is_written_once() -> None:
 def test_a_report_asked_for_wrongly_exits_with_2(words: list[str]) -> None:
     """What was typed wrongly is said, with the usage."""
     assert "Error:" in run("report", *words, status=2).stderr
+
+
+def test_the_formats_are_those_that_can_be_written() -> None:
+    """What --format offers is what an export can do."""
+    assert tuple(export.FORMATS) == FORMATS
+
+
+@pytest.mark.parametrize("command", ["report", "export", "publish"])
+def test_help_loads_nothing_heavy(command: str) -> None:
+    """Help of these commands needs neither the data's libraries nor the web's, which is what makes it quick."""
+    code = (
+        f"import sys\nfrom streams.cli import main\ntry:\n    main(['{command}', '--help'])\n"
+        "finally:\n    print(*sys.modules, file=sys.stderr)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert {"polars", "duckdb", "pyarrow", "fastapi", "pydantic", "jinja2"}.isdisjoint(done.stderr.split())
 
 
 def test_a_view_is_exported_to_stdout() -> None:
