@@ -15,7 +15,7 @@ import click
 from analytics import backup as backups
 from analytics.backup import Backup
 from analytics.manifest import Manifest, load
-from analytics.verify import verify
+from analytics.verify import Report, verify
 from streams.cli.home import log_directory
 from streams.cli.output import json_option, print_json, printable
 from streams.cli.steering import author_option, named, reason_option
@@ -161,20 +161,22 @@ def restore(directory: Path, as_json: bool) -> None:  # noqa: FBT001 - click pas
 async def _restored(settings: Settings) -> str:
     """Fill Kafka from the files that were put back, check all of it, and say what was done."""
     log_dir = log_directory(settings)
-    manifest = load(log_dir)
     async with reachable(settings) as reached:
         await create_topics(reached, logs_bytes_max=0 if settings.brokers else LOGS_BYTES_MAX)
-        note = "Kafka had the topics: they stay as they are"
-        if await _are_empty(reached):
-            await refill(reached, _fillings(reached, log_dir, manifest))
-            moved = [f"{topic}/{row[0]}" for topic in reached.topics.sources for row in await accepted(reached, topic)]
-            note = f"the topics were filled again; read from their start: {', '.join(moved) or 'none'}"
+        if not await _are_empty(reached):
+            _check_whole(await verify(log_dir))
+            return "Kafka had the topics: they stay as they are"
+        await refill(reached, _fillings(reached, log_dir, load(log_dir)))
         async with KafkaLog(reached) as log:
-            report = await verify(log_dir, log, now_ms=0)
+            _check_whole(await verify(log_dir, log))
+        moved = [f"{topic}/{row[0]}" for topic in reached.topics.sources for row in await accepted(reached, topic)]
+        return f"the topics were filled again; read from their start: {', '.join(moved) or 'none'}"
+
+
+def _check_whole(report: Report) -> None:
     if not report.ok:
         first = report.findings[0]
         raise InputError(f"restored, but not whole: {first.file or 'log'}: {first.message}; run logmend verify")
-    return note
 
 
 async def _are_empty(settings: Settings) -> bool:
