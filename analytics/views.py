@@ -279,6 +279,7 @@ def _asked(sql: str) -> Iterable[str]:
 def _connected(directory: Path) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(":memory:", config=dict(_SETTINGS))
     connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET parquet_metadata_cache = true")
     connection.execute("CREATE SCHEMA segments")
     connection.execute("CREATE TABLE segments.present AS SELECT NULL::TIMESTAMP AS moment")
     connection.execute(files("analytics").joinpath("sql", "macros.sql").read_text("utf-8"))

@@ -2,10 +2,15 @@
 -- another incident). `ai_consensus` is how many advisors agreed in the last question about it; `decision` is the id to answer it by.
 -- `ai_attempts_count` are the actions tried before; `silenced_by` is the mute because of which nobody was told.
 CREATE VIEW escalations AS
-WITH asked AS (
-    SELECT * FROM decisions WHERE kind = 'escalated'
+WITH steps AS (
+    SELECT seq, id, kind, reason, incident, service, pattern, severity, confidence, refers_to, kafka_append_ms
+    FROM segments.decisions
+    WHERE incident <> ''
 ),
-steps AS (
+asked AS (
+    SELECT * FROM steps WHERE kind = 'escalated'
+),
+answers AS (
     SELECT
         step.refers_to AS id,
         bool_or(step.kind = 'escalation_acknowledged' OR step.kind = 'escalation_assigned') AS acknowledged,
@@ -21,29 +26,23 @@ steps AS (
     WHERE starts_with(step.kind, 'escalation_')
     GROUP BY step.refers_to
 ),
-closed AS (
-    SELECT incident, min(recorded_at) AS at
-    FROM decisions
-    WHERE kind IN ('incident_closed', 'incident_merged')
+folded AS (
+    SELECT
+        incident,
+        min(kafka_append_ms) FILTER (kind IN ('incident_closed', 'incident_merged')) AS closed_ms,
+        max(kafka_append_ms) AS checked_ms
+    FROM steps
     GROUP BY incident
 ),
-checked AS (
-    SELECT incident, max(recorded_at) AS at FROM decisions WHERE incident <> '' GROUP BY incident
-),
-tried AS (
-    SELECT asked.id, count(*) AS attempts
-    FROM asked
-    JOIN decisions AS done ON done.incident = asked.incident AND done.kind = 'commanded' AND done.seq < asked.seq
-    GROUP BY asked.id
-),
-advised AS (
+before AS (
     SELECT
         asked.id,
-        arg_max(advice.reason, advice.seq) AS reason,
-        arg_max(advice.confidence, advice.seq) AS confidence
+        count(*) FILTER (step.kind = 'commanded') AS attempts,
+        arg_max(step.reason, step.seq) FILTER (step.kind = 'advice_settled') AS advice,
+        arg_max(step.confidence, step.seq) FILTER (step.kind = 'advice_settled') AS confidence
     FROM asked
-    JOIN decisions AS advice
-        ON advice.incident = asked.incident AND advice.kind = 'advice_settled' AND advice.seq < asked.seq
+    JOIN steps AS step
+        ON step.incident = asked.incident AND step.kind IN ('commanded', 'advice_settled') AND step.seq < asked.seq
     GROUP BY asked.id
 ),
 weighed AS (
@@ -54,8 +53,9 @@ weighed AS (
             scored.seq
         ) AS action
     FROM asked
-    JOIN decisions AS scored
+    JOIN segments.decisions AS scored
         ON scored.incident = asked.incident AND len(scored.options) > 0 AND scored.seq <= asked.seq
+    WHERE scored.incident <> ''
     GROUP BY asked.id
 ),
 task AS (
@@ -70,23 +70,23 @@ SELECT
     task.issue_source,
     asked.service AS issue_service,
     coalesce(task.issue_message, asked.pattern || ' on ' || asked.service) AS issue_message,
-    CAST(coalesce(tried.attempts, 0) AS INTEGER) AS ai_attempts_count,
-    coalesce(replace(nullif(regexp_extract(advised.reason, '^[23] of 3'), ''), ' of ', '/'), 'none') AS ai_consensus,
-    advised.confidence AS ai_confidence,
-    concat_ws('; ', asked.reason, advised.reason) AS ai_diagnosis,
+    CAST(coalesce(before.attempts, 0) AS INTEGER) AS ai_attempts_count,
+    coalesce(replace(nullif(regexp_extract(before.advice, '^[23] of 3'), ''), ' of ', '/'), 'none') AS ai_consensus,
+    before.confidence AS ai_confidence,
+    concat_ws('; ', asked.reason, before.advice) AS ai_diagnosis,
     weighed.action AS recommended_action,
     CASE
-        WHEN steps.resolved_at IS NOT NULL THEN 'resolved'
-        WHEN closed.at IS NOT NULL THEN 'auto_resolved'
-        WHEN steps.acknowledged THEN 'acknowledged'
+        WHEN answers.resolved_at IS NOT NULL THEN 'resolved'
+        WHEN folded.closed_ms IS NOT NULL THEN 'auto_resolved'
+        WHEN answers.acknowledged THEN 'acknowledged'
         ELSE 'pending'
     END AS status,
-    steps.assigned_to,
-    steps.notes AS human_notes,
-    coalesce(steps.resolved_at, closed.at) AS resolved_at,
-    steps.method AS resolution_method,
-    asked.recorded_at AS created_at,
-    checked.at AS last_checked,
+    answers.assigned_to,
+    answers.notes AS human_notes,
+    coalesce(answers.resolved_at, appended(folded.closed_ms)) AS resolved_at,
+    answers.method AS resolution_method,
+    appended(asked.kafka_append_ms) AS created_at,
+    appended(folded.checked_ms) AS last_checked,
     CAST(NULL AS INTEGER) AS github_issue_number,
     CAST(NULL AS TIMESTAMP) AS github_escalated_at,
     asked.id AS decision,
@@ -94,9 +94,7 @@ SELECT
     nullif(asked.refers_to, '') AS silenced_by
 FROM asked
 LEFT JOIN task ON task.incident = asked.incident
-LEFT JOIN steps ON steps.id = asked.id
-LEFT JOIN closed ON closed.incident = asked.incident
-LEFT JOIN checked ON checked.incident = asked.incident
-LEFT JOIN tried ON tried.id = asked.id
-LEFT JOIN advised ON advised.id = asked.id
+LEFT JOIN answers ON answers.id = asked.id
+LEFT JOIN folded ON folded.incident = asked.incident
+LEFT JOIN before ON before.id = asked.id
 LEFT JOIN weighed ON weighed.id = asked.id;

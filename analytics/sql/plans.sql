@@ -7,7 +7,7 @@ WITH said AS (
     SELECT one.*, coalesce(asked.refers_to, one.refers_to) AS plan
     FROM segments.decisions AS one
     LEFT JOIN segments.decisions AS asked ON asked.id = one.refers_to AND asked.kind = 'approval_requested'
-    WHERE one.refers_to <> ''
+    WHERE one.kind IN ('spawned', 'looked', 'synchronised', 'commanded', 'plan_ended') AND one.refers_to <> ''
 ),
 steps AS (
     SELECT
