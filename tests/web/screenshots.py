@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import tempfile
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from tests.web.browser import NARROW, chromium, visit
+from streams.web.report_page import page
+from tests.analytics.trouble import BEGUN, returning
+from tests.web.browser import NARROW, Visit, chromium, visit
 from tests.web.fleet import populated
+from tests.web.reported import reported
 from tests.web.site import Site, running
 
 WHERE: Final = Path(__file__).parents[2] / "streams" / "web" / "screenshots"
@@ -24,6 +28,7 @@ SETTLED_MS: Final = 700
 def main() -> None:
     """Take every picture; fails when one is too large to lie in the repository."""
     WHERE.mkdir(exist_ok=True)
+    _report()
     with (
         tempfile.TemporaryDirectory() as directory,
         running(populated(), Path(directory)) as site,
@@ -31,13 +36,30 @@ def main() -> None:
     ):
         for look, options in LOOKS.items():
             with visit(browser, site.address, **options) as visitor:
-                for page, path in _pages(site).items():
+                for name, path in _pages(site).items():
                     visitor.go(path)
                     visitor.page.wait_for_timeout(SETTLED_MS)
-                    picture = WHERE / f"{page}-{look}.png"
-                    visitor.page.screenshot(path=picture)
-                    if picture.stat().st_size > BYTES_MAX:
-                        raise SystemExit(f"{picture} has more than {BYTES_MAX} bytes")
+                    _take(visitor, f"{name}-{look}")
+
+
+def _report() -> None:
+    """Take pictures of a report, from its file."""
+    with tempfile.TemporaryDirectory() as directory:
+        found = reported(returning(), Path(directory) / "log", BEGUN + timedelta(hours=10))
+        path = Path(directory) / "report.html"
+        path.write_text(page(found), "utf-8")
+        with chromium() as browser:
+            for look, options in LOOKS.items():
+                with visit(browser, path.as_uri(), **options) as visitor:
+                    visitor.page.goto(path.as_uri())
+                    _take(visitor, f"report-{look}")
+
+
+def _take(visitor: Visit, name: str) -> None:
+    picture = WHERE / f"{name}.png"
+    visitor.page.screenshot(path=picture)
+    if picture.stat().st_size > BYTES_MAX:
+        raise SystemExit(f"{picture} has more than {BYTES_MAX} bytes")
 
 
 def _pages(site: Site) -> dict[str, str]:
