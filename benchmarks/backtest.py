@@ -18,7 +18,7 @@ from random import Random
 from typing import Final, NamedTuple
 
 from analytics.backtest.draws import Draw
-from analytics.backtest.estimates import ESTIMATORS, Effect, estimate
+from analytics.backtest.estimates import ESTIMATORS, Effect, estimate, supported
 
 LOGS: Final = 200
 INCIDENTS: Final = 3_000
@@ -145,10 +145,12 @@ def drawn(shares: Mapping[str, float], left: float) -> str:
 
 
 def one_log(seed: int, incidents: int) -> tuple[Truth, Effect]:
-    """Return the truth of a world and what its log says about it."""
+    """Return what its log says about a world, and the truth of those contexts that it says something about."""
     chance = Random(seed)
     world = contexts(chance)
-    return truth(world), estimate(draws(world, incidents, chance), seed=seed)
+    made = draws(world, incidents, chance)
+    counted = {draw.pattern for draw in supported(made)}
+    return truth([context for context in world if context.name in counted]), estimate(made, seed=seed)
 
 
 class Coverage(NamedTuple):
@@ -176,8 +178,8 @@ def coverage(logs: Sequence[tuple[Truth, Effect]]) -> dict[str, Coverage]:
 
 
 def is_trusted(said: Effect) -> bool:
-    """Tell whether an estimate is given without a warning."""
-    return not said.flags
+    """Tell whether an estimate is given without a warning of its intervals."""
+    return not any(flag.startswith(("too few", "no estimate")) for flag in said.flags)
 
 
 def main() -> None:
@@ -201,7 +203,7 @@ def main() -> None:
 
 def tell(name: str, logs: Sequence[tuple[Truth, Effect]]) -> None:
     """Print how often the intervals hold the truth, how wide they are, and the mean error of the effect."""
-    sizes = sorted(said.effective_moved for _, said in logs)
+    sizes = sorted(said.worth for _, said in logs)
     middle = sizes[len(sizes) // 2] if sizes else 0.0
     print(f"{len(logs)} {name}: worth {middle:.0f} draws (median) where the candidate chooses otherwise; bar {BAR:.0%}")
     print(f"{'':8}{'share':>8}{'effect':>8}{'width':>8}{'error':>8}")

@@ -4,8 +4,8 @@ An incident's draws belong together, so incidents are drawn anew, with replaceme
 Hinkley, "Bootstrap methods and their application", 1997, section 3.8). Each resample gives the figure and its standard
 error by the delta method; how far the figure is off, in standard errors, is exceeded in a share 1 - ``LEVEL`` of the
 resamples, and so many standard errors are the interval's half (P. Hall, "On symmetric bootstrap confidence intervals",
-1988). Weights are skewed and rare, and resamples that lack the heavy ones know it by their small standard error:
-percentiles, also bias-corrected and accelerated, held the truth less often (``python -m benchmarks.backtest``).
+1988). Large weights are rare, and resamples that lack them know it by their small standard error: percentiles, also
+bias-corrected and accelerated, held the truth less often.
 """
 
 from __future__ import annotations

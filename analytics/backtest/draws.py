@@ -16,9 +16,9 @@ from typing import Final
 from msgspec import Struct
 
 from analytics.backtest.differing import Pair
+from analytics.backtest.reasons import ACTS
 from streams.core.events import Decision
 
-ACTS: Final = frozenset({"commanded", "approval_requested"})
 _SETTLES: Final = ACTS | {"escalated", "incident_closed"}
 """What comes of an incident next when an action did not help it."""
 _ESCALATE: Final = "escalate"

@@ -12,11 +12,13 @@ outcome model q sees and n draws, the share of verified success under the candid
 
 The effect is that less the share that the log itself had in the same draws. How many draws of the candidate's own these
 are worth is the effective sample size (Σ w)² / Σ w² (A. Kong, "A note on importance sampling using standardized
-weights", 1992).
+weights", 1992), which looks best where the heavy draws are those that never came. Both probabilities are known, so what
+it is expected to be is known as well: n² / Σ Σ_b π(b)² / μ(b). That decides whether to warn.
 
-Nothing is known of a choice that the log could not have made. Draws of which the candidate would make more than
-``UNSUPPORTED_MAX`` otherwise are left out, and counted; so is what the log did with a probability below ``LOGGED_MIN``,
-for a single such draw would weigh more than all others.
+Nothing is known of a choice that the log could not have made, and too little of one that it would have made less than
+``EXPECTED_MIN`` times for that pattern on that type of service: so few draws weigh more than all others, or never came.
+Draws in which the candidate gives more than ``UNSUPPORTED_MAX`` more to such choices are left out, and counted. That
+depends on probabilities alone, not on what was drawn or came of it.
 """
 
 from __future__ import annotations
@@ -29,9 +31,9 @@ from msgspec import Struct
 
 from analytics.backtest.bootstrap import Interval, Ratio, intervals
 from analytics.backtest.draws import Draw, incidents_of
-from analytics.backtest.outcomes import cross_fitted, fold_of
+from analytics.backtest.outcomes import Shares
 
-LOGGED_MIN: Final = 1e-3
+EXPECTED_MIN: Final = 20.0
 UNSUPPORTED_MAX: Final = 0.01
 MOVED_MIN: Final = 0.1
 """From this share of probability that goes to other actions on, the candidate chooses otherwise."""
@@ -70,14 +72,14 @@ class Effect(Struct, frozen=True, kw_only=True):
     not_chosen: int
     """Draws in which the candidate would not have acted, or a person is asked by one of both only."""
     unsupported: int
-    """Draws in which the candidate prefers what the log never could have chosen."""
+    """Draws in which the candidate prefers what the log would have chosen less than ``EXPECTED_MIN`` times there."""
     logged_share: float
     moved: int
     """Of the changed: where the candidate chooses otherwise, by ``MOVED_MIN``."""
     effective: float
-    """Effective sample size of all that count ..."""
-    effective_moved: float
-    """... and of those where the candidate chooses otherwise."""
+    """Effective sample size of all that count."""
+    worth: float
+    """What it is expected to be of the moved; of all that count where none is moved."""
     weight_max: float
     estimates: dict[str, Estimate]
     """By ``ESTIMATORS``; empty when no draw counts."""
@@ -96,11 +98,11 @@ class _Terms(Struct, frozen=True):
 def estimate(draws: Sequence[Draw], *, seed: int = 1) -> Effect:
     """Return what draws say about the candidate; same draws, same seed, same figures."""
     chosen = [draw for draw in draws if draw.candidate]
-    counted = [draw for draw in chosen if unsupported(draw) <= UNSUPPORTED_MAX]
+    counted = supported(chosen)
     terms = terms_of(counted)
     apart = [distance(one.draw) for one in terms]
     weights = [one.weight for one in terms]
-    moved = [weight for weight, far in zip(weights, apart, strict=True) if far >= MOVED_MIN]
+    moved = [draw for draw, far in zip(counted, apart, strict=True) if far >= MOVED_MIN]
     found = Effect(
         draws=len(draws),
         counted=len(counted),
@@ -111,7 +113,7 @@ def estimate(draws: Sequence[Draw], *, seed: int = 1) -> Effect:
         unsupported=len(chosen) - len(counted),
         logged_share=sum(draw.reward for draw in counted) / len(counted) if counted else 0.0,
         effective=effective(weights),
-        effective_moved=effective(moved),
+        worth=worth(moved or counted),
         weight_max=max(weights, default=0.0),
         estimates=_estimates(terms, seed) if sum(weights) > 0.0 else {},
         flags=(),
@@ -122,27 +124,38 @@ def estimate(draws: Sequence[Draw], *, seed: int = 1) -> Effect:
 def _flagged(found: Effect) -> Effect:
     flags = []
     if found.unsupported:
-        flags.append(f"no support: in {found.unsupported} draws the candidate prefers what the log never could choose")
+        flags.append(
+            f"no support: in {found.unsupported} draws the candidate prefers what the log would not have chosen "
+            f"{EXPECTED_MIN:.0f} times"
+        )
     if found.not_chosen:
         flags.append(f"no support: in {found.not_chosen} draws the candidate would not have acted as the log did")
-    if found.counted and found.effective < EFFECTIVE_MIN:
+    if found.changed and found.worth < EFFECTIVE_MIN:
         flags.append(
-            f"too few: {found.counted} draws are worth {found.effective:.0f} of the candidate's own, and "
-            f"{EFFECTIVE_MIN:.0f} are needed: don't trust the intervals"
-        )
-    elif found.moved and found.effective_moved < EFFECTIVE_MIN:
-        flags.append(
-            f"too few: the {found.moved} draws in which the candidate chooses otherwise are worth "
-            f"{found.effective_moved:.0f} of its own, and {EFFECTIVE_MIN:.0f} are needed: don't trust the intervals"
+            f"too few: the {found.moved or found.counted} draws in which the candidate chooses otherwise are worth "
+            f"{found.worth:.0f} of its own, and {EFFECTIVE_MIN:.0f} are needed: don't trust the intervals"
         )
     if found.draws and not found.counted:
         flags.append("no estimate: no draw is left that the log can say something about")
     return Effect(**{name: getattr(found, name) for name in found.__struct_fields__} | {"flags": tuple(flags)})
 
 
-def unsupported(draw: Draw) -> float:
-    """Return with which probability the candidate chooses what the log could not."""
-    return sum(share for action, share in draw.candidate.items() if draw.logged.get(action, 0.0) < LOGGED_MIN)
+def supported(draws: Sequence[Draw]) -> list[Draw]:
+    """Return the draws in which the candidate chooses what the log would have chosen often enough to tell."""
+    expected: dict[tuple[str, str, str], float] = {}
+    for draw in draws:
+        for action, share in draw.logged.items():
+            key = draw.pattern, draw.service_type, action
+            expected[key] = expected.get(key, 0.0) + share
+
+    def excess(draw: Draw) -> float:
+        return sum(
+            max(share - draw.logged.get(action, 0.0), 0.0)
+            for action, share in draw.candidate.items()
+            if action not in draw.logged or expected[draw.pattern, draw.service_type, action] < EXPECTED_MIN
+        )
+
+    return [draw for draw in draws if excess(draw) <= UNSUPPORTED_MAX]
 
 
 def distance(draw: Draw) -> float:
@@ -157,15 +170,25 @@ def effective(weights: Sequence[float]) -> float:
     return sum(weights) ** 2 / squares if squares else 0.0
 
 
+def worth(draws: Sequence[Draw]) -> float:
+    """Return the effective sample size that draws are expected to have, by their probabilities alone."""
+    squares = sum(
+        share * share / draw.logged[action]
+        for draw in draws
+        for action, share in draw.candidate.items()
+        if action in draw.logged
+    )
+    return len(draws) ** 2 / squares if squares else 0.0
+
+
 def terms_of(draws: Sequence[Draw]) -> list[_Terms]:
     """Return weights and doubly robust terms of draws that the log supports."""
-    fitted = cross_fitted(draws)
-    found = []
+    shares, found = Shares(), []
     for draw in draws:
-        shares = fitted[fold_of(draw.incident)]
         expected = sum(share * shares.of(draw, action) for action, share in draw.candidate.items())
         weight = draw.candidate.get(draw.action, 0.0) / draw.logged[draw.action]
         found.append(_Terms(draw, weight, expected + weight * (draw.reward - shares.of(draw, draw.action))))
+        shares.add(draw)
     return found
 
 

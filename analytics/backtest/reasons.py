@@ -7,6 +7,7 @@ from typing import Final
 
 from streams.core.events import Decision, Gate, Option
 
+ACTS: Final = frozenset({"commanded", "approval_requested"})
 _ABOUT: Final = ("pattern", "category", "severity")
 
 
@@ -31,8 +32,9 @@ def why(
         *_gates(recorded, candidate),
         *_scores(recorded, candidate),
     ]
-    if not parts and recorded.reason != candidate.reason:
-        parts = [f"{_or_none(recorded.reason)} -> {_or_none(candidate.reason)}"]
+    asks_otherwise = recorded.kind != candidate.kind and {recorded.kind, candidate.kind} <= ACTS
+    if (asks_otherwise or not parts) and recorded.reason != candidate.reason:
+        parts += [f"{_or_none(recorded.reason)} -> {_or_none(candidate.reason)}"]
     return "; ".join(parts)
 
 
@@ -41,7 +43,7 @@ def _missing(taken: Decision | None, other: Decision | None, *, of_candidate: bo
     if taken is None:
         return ""
     said_no = [gate for gate in other.gates if not gate.passed] if other is not None else []
-    if taken.kind in {"commanded", "approval_requested", "planned"} and said_no:
+    if taken.kind in ACTS | {"planned"} and said_no:
         return f"{who} waits: " + ", ".join(_gate(gate) for gate in said_no)
     if taken.kind == "withheld":
         return (

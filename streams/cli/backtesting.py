@@ -87,8 +87,8 @@ def _tell_effect(effect: Effect, unsettled: int) -> None:
     )
     if effect.changed and effect.estimates:
         click.echo(
-            f"effective sample size {effect.effective:.0f}; of the {effect.moved} in which it chooses otherwise "
-            f"{effect.effective_moved:.0f}; largest weight {effect.weight_max:.3g}"
+            f"effective sample size {effect.effective:.0f}; the {effect.moved} in which it chooses otherwise are worth "
+            f"{effect.worth:.0f} of its own; largest weight {effect.weight_max:.3g}"
         )
         rows = [
             (name.upper(), _interval(one.share), _interval(one.effect, "+")) for name, one in effect.estimates.items()

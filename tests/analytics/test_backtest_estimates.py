@@ -9,9 +9,11 @@ from random import Random
 import pytest
 from msgspec.structs import replace
 
-from analytics.backtest.differing import Pair
+from analytics.backtest.differing import Comparison, Pair
 from analytics.backtest.draws import Draw, Draws
 from analytics.backtest.estimates import ESTIMATORS, Effect, effective, estimate
+from analytics.backtest.refold import Refold
+from analytics.backtest.rules import Rules
 from analytics.backtest.run import Candidate, backtest
 from benchmarks.backtest import BAR, Truth, contexts, coverage, draws, is_trusted, one_log, truth
 from streams.catalogue import strategies
@@ -23,7 +25,8 @@ from tests.analytics.history import History
 from tests.analytics.struggle import apply
 from tests.core.test_fold import a_world, only
 
-LOGS = 60
+LOGS = 200
+INCIDENTS = 1_000
 A, B, C = "process.restart", "process.start", "process.stop"
 EVEN = {A: 0.5, B: 0.5}
 
@@ -55,7 +58,7 @@ def logs() -> list[tuple[Truth, Effect]]:
     found: list[tuple[Truth, Effect]] = []
     seed = 0
     while len(found) < LOGS:
-        real, said = one_log(seed, 2_000)
+        real, said = one_log(seed, INCIDENTS)
         found += [(real, said)] if is_trusted(said) else []
         seed += 1
     assert seed < 2 * LOGS
@@ -64,7 +67,7 @@ def logs() -> list[tuple[Truth, Effect]]:
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
 def test_intervals_hold_the_truth(logs: list[tuple[Truth, Effect]], estimator: str) -> None:
-    """At least 93 % of the 95 % intervals of the effect, and of the share itself, hold what is true."""
+    """At least 93 % of the 95 % intervals of 200 logs, of the effect and of the share itself, hold what is true."""
     found = coverage(logs)[estimator]
     assert min(found.effect, found.share) >= BAR
 
@@ -95,17 +98,15 @@ def test_always_the_better_action_is_worth_its_share() -> None:
 
 
 def test_the_formulas_by_hand() -> None:
-    """IPS and SNIPS of three draws are what their formulas say."""
+    """IPS, SNIPS and the effective sample size of fifty times three draws are what their formulas say."""
+    done = [(A, 1), (B, 1), (A, 0)] * 50
     found = estimate(
-        [
-            draw(0, A, 1, {A: 0.8, B: 0.2}, {A: 0.4, B: 0.6}),
-            draw(1, B, 1, {A: 0.8, B: 0.2}, {A: 0.4, B: 0.6}),
-            draw(2, A, 0, {A: 0.8, B: 0.2}, {A: 0.4, B: 0.6}),
-        ]
+        [draw(at, action, reward, {A: 0.8, B: 0.2}, {A: 0.4, B: 0.6}) for at, (action, reward) in enumerate(done)]
     )
     assert found.estimates["ips"].share.value == pytest.approx((2.0 + 1 / 3) / 3)
     assert found.estimates["snips"].share.value == pytest.approx((2.0 + 1 / 3) / (2.0 + 1 / 3 + 2.0))
-    assert found.effective == pytest.approx((4 + 1 / 3) ** 2 / (8 + 1 / 9))
+    assert found.effective == pytest.approx(50 * (4 + 1 / 3) ** 2 / (8 + 1 / 9))
+    assert found.worth == pytest.approx(150 / (0.8**2 / 0.4 + 0.2**2 / 0.6))
     assert found.weight_max == pytest.approx(2.0)
 
 
@@ -125,7 +126,7 @@ def test_what_the_log_never_could_choose_is_left_out_and_said() -> None:
     found = estimate([*known, *(draw(900 + at, A, 1, {A: 0.1, C: 0.9}) for at in range(10))])
     assert (found.draws, found.counted, found.unsupported) == (210, 200, 10)
     assert found.estimates == estimate(known).estimates
-    assert "in 10 draws the candidate prefers what the log never could choose" in found.flags[0]
+    assert "in 10 draws the candidate prefers what the log would not have chosen 20 times" in found.flags[0]
 
 
 def test_a_candidate_that_does_not_act_has_no_estimate() -> None:
@@ -136,14 +137,22 @@ def test_a_candidate_that_does_not_act_has_no_estimate() -> None:
 
 
 def test_few_explored_draws_are_warned_of() -> None:
-    """A candidate that prefers what was drawn twice in a hundred times is estimated with a warning."""
+    """A candidate that prefers what was drawn 24 times in 400 is estimated with a warning, also among others."""
+    logged = {A: 0.94, B: 0.06}
+    few = [draw(at, B if at % 17 == 0 else A, 1, {B: 1.0}, logged) for at in range(400)]
+    among_many = [*few, *(draw(at, A, 1, logged, logged) for at in range(400, 1_400))]
+    for found in (estimate(few), estimate(among_many)):
+        assert found.worth == pytest.approx(24.0)
+        assert "too few: the 400 draws in which the candidate chooses otherwise are worth 24" in found.flags[0]
+
+
+def test_what_the_log_would_next_to_never_have_chosen_is_left_out() -> None:
+    """Two expected draws of an action tell nothing of it, also when both came and helped."""
     logged = {A: 0.98, B: 0.02}
-    few = [draw(at, B if at % 50 == 0 else A, 1, {B: 1.0}, logged) for at in range(100)]
-    assert "too few: 100 draws are worth 2 of" in estimate(few).flags[0]
-    among_many = estimate([*few, *(draw(at, A, 1, logged, logged) for at in range(100, 1_100))])
-    assert among_many.effective > 100.0
-    assert among_many.effective_moved == pytest.approx(2.0)
-    assert "too few: the 100 draws in which the candidate chooses otherwise are worth 2" in among_many.flags[0]
+    found = estimate([draw(at, B if at % 50 == 0 else A, 1, {B: 1.0}, logged) for at in range(100)])
+    assert (found.counted, found.unsupported, found.estimates) == (0, 100, {})
+    harmless = estimate([draw(at, A, 1, {A: 0.99, B: 0.01}, logged) for at in range(1_000)])
+    assert (harmless.counted, harmless.flags) == (1_000, ())
 
 
 def test_the_same_draws_give_the_same_figures() -> None:
@@ -175,15 +184,14 @@ async def test_rewards_are_verified_successes_of_the_log(tmp_path: Path) -> None
     history.outcome(history.commands[-1], ok=False)
     history.calm("cart", 5)
     history.see("mail", "process_crash")
-    candidate = Candidate.of("policy", replace(policy, exploration_rate=0.2))
-    found = backtest(await archive(history, tmp_path), lambda: Fold.new(strategies()), candidate)
+    found = backtest(await archive(history, tmp_path), lambda: Fold.new(strategies()), Candidate.of("policy", policy))
     commanded = [one for one in history.decisions if one.kind == "commanded"]
     assert [one.service for one in commanded] == ["shop", "cart", "cart", "mail"]
     assert (found.effect.draws, found.unsettled, found.effect.logged_share) == (2, 2, 0.5)
 
 
-async def test_weights_are_of_the_probabilities_that_both_recorded(tmp_path: Path) -> None:
-    """The candidate's probability of what was done, over the log's, is the weight of that draw."""
+async def test_a_draw_has_the_probabilities_that_both_folds_give(tmp_path: Path) -> None:
+    """The log's are those in its decision; a candidate that explores less leaves as much more to the best."""
     policy = Policy(coordination=False, prior_weight=0.1, autonomy=False, exploration_rate=1.0)
     history = History()
     history.begin()
@@ -192,16 +200,22 @@ async def test_weights_are_of_the_probabilities_that_both_recorded(tmp_path: Pat
     history.outcome(history.commands[0])
     history.calm("shop", 200)
     candidate = Candidate.of("policy", replace(policy, exploration_rate=0.02))
-    found = backtest(await archive(history, tmp_path), lambda: Fold.new(strategies()), candidate)
+    directory = await archive(history, tmp_path)
+    refold = Refold(directory, lambda: Fold.new(strategies()), candidate.event, rules=Rules(None, iter(())))
+    comparison, found = Comparison(), Draws()
+    for step in refold.steps():
+        for pair, downstream in comparison.take(step):
+            found.take(pair, downstream=downstream)
+    (one,) = found.settled
     chosen = next(one for one in history.decisions if one.kind == "commanded")
-    assert chosen.command is not None
     logged = {one.action: one.probability for one in chosen.options if one.probability}
     best = max(logged, key=lambda action: logged[action])
     others = 1.0 - logged[best]
     assert others > 0.02
-    expected = {action: 0.98 if action == best else 0.02 * share / others for action, share in logged.items()}
-    action = chosen.command.action
-    assert found.effect.weight_max == pytest.approx(expected[action] / logged[action])
+    assert one.logged == logged
+    assert one.candidate == pytest.approx(
+        {action: 0.98 if action == best else 0.02 * share / others for action, share in logged.items()}
+    )
 
 
 async def test_an_approved_action_is_a_draw_of_the_decision_that_asked(tmp_path: Path) -> None:
