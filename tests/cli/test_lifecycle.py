@@ -21,12 +21,12 @@ from streams.ports import Outgoing
 from streams.runtime.admin import Admin, create_topics
 from streams.runtime.readiness import NAME_VARIABLE, ready_file
 from streams.settings import Settings
-from tests.cli.test_with_broker import append, run
+from tests.cli.test_with_broker import append, read, run
 from tests.workers.kit import until
 
 pytestmark = pytest.mark.broker
 
-STAGES = ("detect", "decide", "eventlog")
+STAGES = ("eventlog", "decide", "detect")
 NEWER = """
 import sys
 import streams.core.fold as fold
@@ -42,6 +42,7 @@ HEADS = "select seq, sha256, epoch, kind from decisions order by seq"
 def fleet(broker: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Settings:
     """Return settings of a fleet whose topics exist, given to the command through the environment."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("tests.workers.kit.PATIENCE_SECONDS", 120.0)  # three processes start at a time, twice
     home = broker.model_copy(update={"data_dir": tmp_path / "home"})
     for name, value in home.environment().items():
         monkeypatch.setenv(name, value)
@@ -62,7 +63,7 @@ def environment(settings: Settings, stage: str) -> dict[str, str]:
 
 @contextmanager
 def running(settings: Settings, *stages: str, newer: bool = False) -> Iterator[None]:
-    """Run stages of this release or of the newer one; the last is the first to end, in order."""
+    """Run stages of this release or of the newer one; the last is the first to end, so that the log has it all."""
     program = ["-c", NEWER] if newer else ["-m", "streams.cli"]
     with ExitStack() as stack:
         for stage in stages:
@@ -131,12 +132,29 @@ def test_a_backup_of_a_running_fleet_goes_on_after_everything_is_lost(fleet: Set
     wipe(fleet)
     said = json.loads(run("restore", str(copy), "--json").stdout)
     assert f"{fleet.logs[0]}/0" in said["note"]
-    whole()
+    assert "clean" in run("verify", "--offline").stdout
     with running(fleet, *STAGES):
         crash(fleet, "cart")
     after = asked(HEADS)
     assert after[: len(before)] == before
     assert len(after) > len(before)
+    whole()
+
+
+def test_a_service_is_erased_while_everything_runs(fleet: Settings) -> None:
+    """Its text is gone from the files and from Kafka, that of others is not, and log and decisions are whole."""
+    lines = "select service, text from lines order by service"
+    with running(fleet, *STAGES):
+        crash(fleet, "shop")
+        crash(fleet, "cart")
+        done = json.loads(run("erase", "--service", "shop", "--reason", "ticket 7", "--yes", "--json").stdout)
+        crash(fleet, "mail")
+    assert done["texts"] == 1
+    told = {str(row["service"]): str(row["text"]) for row in asked(lines)}
+    assert told["shop"].startswith("(erased on ")
+    assert told["shop"].endswith(": ticket 7)")
+    assert "cart caught SIGSEGV" in told["cart"]
+    assert not any(b"shop caught" in (record.value or b"") for record in read(fleet, fleet.topics.evidence))
     whole()
 
 
