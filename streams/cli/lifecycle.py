@@ -151,9 +151,10 @@ def restore(directory: Path, as_json: bool) -> None:  # noqa: FBT001 - click pas
       logmend restore /var/backups/logmend-2026-11-22
     """
     settings = Settings.load()
+    fleet = backups.read(directory.absolute()).fleet
+    if fleet != settings.fleet:
+        raise InputError(f"the backup is of fleet {fleet}, and LOGMEND_FLEET is {settings.fleet}: set it to {fleet}")
     put = backups.put_back(directory.absolute(), settings.data_dir)
-    if put.fleet != settings.fleet:
-        raise InputError(f"the backup is of fleet {put.fleet}, and LOGMEND_FLEET is {settings.fleet}: set it")
     note = asyncio.run(_restored(settings))
     _tell(put, settings.data_dir, as_json=as_json, done="restored to", note=note)
 
