@@ -83,32 +83,24 @@ def _explored(actions: Sequence[str], best: str, rate: float, chance: Random) ->
     return {action: rate * parts[action] / total if action in parts else 1.0 - rate for action in actions}
 
 
-def truth(world: Sequence[Context]) -> Truth:
-    """Return what is estimated, of the draws that count: all first attempts, and second ones after no difference."""
-    logged = candidate = reached = 0.0
-    total = sum(context.weight for context in world)
-    for context in world:
-        for success in context.success:
-            failed_alike = sum(overlap(context, action) * (1.0 - success[action]) for action in context.logged)
-            attempts = context.weight / total / SERVICES * (1.0 + failed_alike)
-            reached += attempts
-            logged += attempts * sum(share * success[action] for action, share in context.logged.items())
-            candidate += attempts * sum(share * success[action] for action, share in context.candidate.items())
-    return Truth(candidate / reached, (candidate - logged) / reached)
+class Made(NamedTuple):
+    """A draw with what is true of it: how likely it helps under the log's probabilities, and the candidate's."""
+
+    draw: Draw
+    logged: float
+    candidate: float
 
 
-def overlap(context: Context, action: str) -> float:
-    """Return how likely both choose an action by the same number."""
-    begin, end, other_begin, other_end = (
-        sum(list(shares.values())[: list(shares).index(action) + more])
-        for shares in (context.logged, context.candidate)
-        for more in (0, 1)
-    )
-    return max(0.0, min(end, other_end) - max(begin, other_begin))
+def truth(made: Sequence[Made]) -> Truth:
+    """Return what is to be estimated: what the candidate brings on the very decisions that the log can tell of."""
+    kept = {id(draw) for draw in supported([one.draw for one in made])}
+    counted = [one for one in made if id(one.draw) in kept]
+    share = sum(one.candidate for one in counted) / max(len(counted), 1)
+    return Truth(share, share - sum(one.logged for one in counted) / max(len(counted), 1))
 
 
-def draws(world: Sequence[Context], incidents: int, chance: Random) -> list[Draw]:
-    """Return the draws of a log that count."""
+def log_of(world: Sequence[Context], incidents: int, chance: Random) -> list[Made]:
+    """Return the draws of a log that count: all first attempts, and second ones after no difference."""
     found = []
     weights = list(accumulate(context.weight for context in world))
     for number in range(incidents):
@@ -118,21 +110,31 @@ def draws(world: Sequence[Context], incidents: int, chance: Random) -> list[Draw
             left = chance.random()
             action, other = drawn(context.logged, left), drawn(context.candidate, left)
             reward = int(chance.random() < success[action])
-            found.append(
-                Draw(
-                    incident=f"1-{number}-0",
-                    pattern=context.name,
-                    service_type="process",
-                    action=action,
-                    strategies=context.strategies,
-                    logged=context.logged,
-                    candidate=context.candidate,
-                    reward=reward,
-                )
-            )
+            found.append(Made(_draw(context, number, action, reward), *_values(context, success)))
             if reward or action != other:
                 break
     return found
+
+
+def _draw(context: Context, number: int, action: str, reward: int) -> Draw:
+    return Draw(
+        incident=f"1-{number}-0",
+        pattern=context.name,
+        service_type="process",
+        action=action,
+        strategies=context.strategies,
+        logged=context.logged,
+        candidate=context.candidate,
+        reward=reward,
+    )
+
+
+def _values(context: Context, success: Mapping[str, float]) -> tuple[float, float]:
+    logged, candidate = (
+        sum(share * success[action] for action, share in shares.items())
+        for shares in (context.logged, context.candidate)
+    )
+    return logged, candidate
 
 
 def drawn(shares: Mapping[str, float], left: float) -> str:
@@ -145,12 +147,10 @@ def drawn(shares: Mapping[str, float], left: float) -> str:
 
 
 def one_log(seed: int, incidents: int) -> tuple[Truth, Effect]:
-    """Return what its log says about a world, and the truth of those contexts that it says something about."""
+    """Return the truth about the decisions of a log, and what is estimated from it."""
     chance = Random(seed)
-    world = contexts(chance)
-    made = draws(world, incidents, chance)
-    counted = {draw.pattern for draw in supported(made)}
-    return truth([context for context in world if context.name in counted]), estimate(made, seed=seed)
+    made = log_of(contexts(chance), incidents, chance)
+    return truth(made), estimate([one.draw for one in made], seed=seed)
 
 
 class Coverage(NamedTuple):

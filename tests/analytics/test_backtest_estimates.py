@@ -15,7 +15,7 @@ from analytics.backtest.estimates import ESTIMATORS, Effect, effective, estimate
 from analytics.backtest.refold import Refold
 from analytics.backtest.rules import Rules
 from analytics.backtest.run import Candidate, backtest
-from benchmarks.backtest import BAR, Truth, contexts, coverage, draws, is_trusted, one_log, truth
+from benchmarks.backtest import BAR, Truth, contexts, coverage, is_trusted, log_of, one_log
 from streams.catalogue import strategies
 from streams.core.config import Policy
 from streams.core.events import ApprovalGiven
@@ -79,12 +79,11 @@ def test_the_doubly_robust_estimate_is_nearer_than_weighting_alone(logs: list[tu
 
 
 def test_the_truth_of_the_synthetic_world_is_what_its_logs_come_to() -> None:
-    """Over a long log, the share of verified success is that of the world less the effect."""
+    """Over a long log, the share of verified success is what is said to be true of the log's probabilities."""
     chance = Random(3)
-    world = contexts(chance)
-    made = draws(world, 40_000, chance)
-    real = truth(world)
-    assert sum(one.reward for one in made) / len(made) == pytest.approx(real.share - real.effect, abs=0.01)
+    made = log_of(contexts(chance), 40_000, chance)
+    rewards = sum(one.draw.reward for one in made) / len(made)
+    assert rewards == pytest.approx(sum(one.logged for one in made) / len(made), abs=0.01)
 
 
 def test_always_the_better_action_is_worth_its_share() -> None:
