@@ -75,11 +75,6 @@ class Prometheus:
         found: list[dict[str, Any]] = answer["data"]["result"]
         return found
 
-    def value(self, query: str) -> float:
-        """Return the value of a query that has one sample."""
-        (sample,) = self.ask(query)
-        return float(sample["value"][1])
-
     def rules(self) -> list[dict[str, Any]]:
         """Return all rules with what came of their last evaluation."""
         groups = self._api.get("/rules").json()["data"]["groups"]
