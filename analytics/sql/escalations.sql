@@ -1,6 +1,7 @@
 -- One row an escalation. `status`: pending, acknowledged, resolved by a person, auto_resolved (its symptom went away, or it was a part of
 -- another incident). `ai_consensus` is how many advisors agreed in the last question about it; `decision` is the id to answer it by.
--- `ai_attempts_count` are the actions tried before; `silenced_by` is the mute because of which nobody was told.
+-- `recommended_action` is what advisors settled on, else the best by the rules, of what was not tried in vain. `ai_attempts_count` are the
+-- actions tried before; `silenced_by` is the mute because of which nobody was told.
 CREATE VIEW escalations AS
 WITH steps AS (
     SELECT seq, id, kind, reason, incident, service, pattern, severity, confidence, refers_to, kafka_append_ms
@@ -45,17 +46,35 @@ before AS (
         ON step.incident = asked.incident AND step.kind IN ('commanded', 'advice_settled') AND step.seq < asked.seq
     GROUP BY asked.id
 ),
-weighed AS (
-    SELECT
-        asked.id,
-        arg_max(
-            list_filter(scored.options, lambda one: one.strategy <> 'escalate' AND one.barred = '')[1].action,
-            scored.seq
-        ) AS action
+vain AS (
+    SELECT asked.id, list(DISTINCT tried.command.action) AS actions
     FROM asked
-    JOIN segments.decisions AS scored
-        ON scored.incident = asked.incident AND len(scored.options) > 0 AND scored.seq <= asked.seq
-    WHERE scored.incident <> ''
+    JOIN segments.decisions AS tried
+        ON tried.incident = asked.incident AND tried.kind = 'commanded' AND tried.seq < asked.seq
+    JOIN steps AS step
+        ON step.refers_to = tried.id
+        AND (
+            step.kind IN ('verification_failed', 'command_overdue')
+            OR (step.kind = 'command_ended' AND NOT starts_with(step.reason, 'done ok'))
+        )
+    WHERE tried.incident <> ''
+    GROUP BY asked.id
+),
+weighed AS (
+    SELECT asked.id, arg_max(scored.worth, scored.seq) AS worth
+    FROM asked
+    JOIN (
+        SELECT
+            incident,
+            seq,
+            [
+                one.action FOR one IN list_reverse_sort([{score: it.score, action: it.action, strategy: it.strategy,
+                    barred: it.barred} FOR it IN options])
+                IF one.score > 0 AND one.strategy <> 'escalate' AND one.barred IN ('', 'not_explored')
+            ] AS worth
+        FROM segments.decisions
+        WHERE incident <> '' AND kind <> 'planned' AND len(options) > 0
+    ) AS scored ON scored.incident = asked.incident AND scored.seq <= asked.seq AND len(scored.worth) > 0
     GROUP BY asked.id
 ),
 task AS (
@@ -74,7 +93,10 @@ SELECT
     coalesce(replace(nullif(regexp_extract(before.advice, '^[23] of 3'), ''), ' of ', '/'), 'none') AS ai_consensus,
     before.confidence AS ai_confidence,
     concat_ws('; ', asked.reason, before.advice) AS ai_diagnosis,
-    weighed.action AS recommended_action,
+    [
+        one FOR one IN [regexp_extract(before.advice, '^. of .: (.+)$', 1)] || coalesce(weighed.worth, [])
+        IF one <> '' AND NOT list_contains(coalesce(vain.actions, []), one)
+    ][1] AS recommended_action,
     CASE
         WHEN answers.resolved_at IS NOT NULL THEN 'resolved'
         WHEN folded.closed_ms IS NOT NULL THEN 'auto_resolved'
@@ -97,4 +119,5 @@ LEFT JOIN task ON task.incident = asked.incident
 LEFT JOIN answers ON answers.id = asked.id
 LEFT JOIN folded ON folded.incident = asked.incident
 LEFT JOIN before ON before.id = asked.id
-LEFT JOIN weighed ON weighed.id = asked.id;
+LEFT JOIN weighed ON weighed.id = asked.id
+LEFT JOIN vain ON vain.id = asked.id;
