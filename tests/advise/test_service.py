@@ -16,8 +16,8 @@ import pytest
 
 from streams.advise.asking import Asker, asker_of
 from streams.advise.deciding import Decider
-from streams.advise.service import BODY_BYTES_MAX, create_app, listen, serving, url_of
-from streams.core.errors import InputError
+from streams.advise.service import BODY_BYTES_MAX, create_app, serving
+from streams.runtime.listening import url_of
 from streams.settings import Settings
 from tests.advise import serving as models
 from tests.advise.serving import Said, Server
@@ -208,14 +208,3 @@ async def test_the_interface_describes_itself() -> None:
     assert set(told["paths"]) == {"/health", "/decide"}
     mapping = told["paths"]["/decide"]["post"]["requestBody"]["content"]["application/json"]["schema"]["discriminator"]
     assert len(mapping["mapping"]) == 6
-
-
-def test_a_port_that_is_taken_is_named() -> None:
-    """A port of one's own choice must be free; without one any will do."""
-    with listen("127.0.0.1", 0) as first:
-        first.listen()
-        port = first.getsockname()[1]
-        with pytest.raises(InputError, match=rf"127\.0\.0\.1:{port}: .*LOGMEND_ADVISE_PORT"):
-            listen("127.0.0.1", port)
-        with listen("127.0.0.1", 0) as second:
-            assert second.getsockname()[1] != port

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import stat
 from pathlib import Path
 
@@ -14,7 +13,6 @@ from streams.cli import main
 from streams.core.errors import InputError
 from streams.settings import Settings
 from streams.web.auth import PROXIED, Gatekeeper
-from streams.web.serving import listen, url_of
 from streams.web.sessions import COOKIE, SESSION_S, SESSIONS_MAX, Sessions
 from streams.web.tokens import ROLES, TokenFile, check_tokens
 from tests.web.fleet import Fleet
@@ -128,17 +126,6 @@ def test_others_are_not_served_without_tokens(tmp_path: Path) -> None:
     check_tokens(Settings(data_dir=tmp_path))
     TokenFile(tmp_path).create("approver", "ada", 1)
     check_tokens(open_to_all)
-
-
-def test_a_port_that_is_taken_is_said(tmp_path: Path) -> None:
-    """A port that was asked for and is taken ends the start in one line; without one, any that is free is taken."""
-    with listen(Settings(data_dir=tmp_path)) as first, listen(Settings(data_dir=tmp_path)) as second:
-        port = first.getsockname()[1]
-        assert second.getsockname()[1] != port
-        assert url_of(first) == f"http://127.0.0.1:{port}"
-        assert first.proto == socket.IPPROTO_TCP  # else asyncio leaves Nagle's algorithm on, and answers wait for 40 ms
-        with pytest.raises(InputError, match="set LOGMEND_WEB_HOST, LOGMEND_WEB_PORT"):
-            listen(Settings(data_dir=tmp_path, web_port=port))
 
 
 async def test_a_browser_signs_in_and_out(tmp_path: Path) -> None:
