@@ -10,6 +10,7 @@ from typing import Final
 import uvicorn
 
 from streams.ingest.redact import Redactor
+from streams.ports import PolledLog
 from streams.runtime.address import web_address_file, write_whole
 from streams.runtime.kafka import KafkaLog
 from streams.runtime.listening import Server, listen, url_of
@@ -44,7 +45,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     listening = listen("web", settings.web_host, settings.web_port, PORT)
     try:
         async with KafkaLog(settings) as log:
-            deps, following = _assembled(settings, log, stop)
+            deps, following = assembled(settings, log, stop)
             await following.open()
             said = web_address_file(settings.data_dir)
             said.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -54,7 +55,8 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         listening.close()
 
 
-def _assembled(settings: Settings, log: KafkaLog, stop: asyncio.Event) -> tuple[Deps, Following]:
+def assembled(settings: Settings, log: PolledLog, stop: asyncio.Event) -> tuple[Deps, Following]:
+    """Return what the application works with, over a log, and what keeps it up to date."""
     clock = BrokerClock(lambda: int(time.time() * 1000), time.monotonic)
     redactor = Redactor(redaction_key(settings))
     deps = Deps(
