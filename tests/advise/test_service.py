@@ -14,6 +14,7 @@ from typing import Any
 import httpx2 as httpx
 import pytest
 
+from streams.advise import asking as asking_once
 from streams.advise.asking import Asker, asker_of
 from streams.advise.deciding import Decider
 from streams.advise.service import BODY_BYTES_MAX, create_app, serving
@@ -144,6 +145,24 @@ async def test_the_rules_answer_in_time(tmp_path: Path) -> None:
         asked = len(server.asked)
         over.set()
     assert (answer.json()["source"], asked) == ("rules", 1)
+
+
+async def test_a_model_that_hangs_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three deadlines that pass one after the other say that it is down, and the fourth question waits for nothing."""
+    monkeypatch.setattr(asking_once, "FAIR_SECONDS", 0.25)
+    over = threading.Event()
+
+    def hang(_handler: BaseHTTPRequestHandler) -> None:
+        over.wait()
+
+    async with with_model(tmp_path, hang, hang, hang) as (client, server):
+        for severity in ("info", "warning", "error", "critical"):
+            question = {**RESTART, "severity": severity, "deadline_ms": 300}
+            assert (await client.post("/decide", json=question, timeout=30)).json()["source"] == "rules"
+        health = (await client.get("/health")).json()
+        asked = len(server.asked)
+        over.set()
+    assert (health["model_available"], asked) == (False, 3)
 
 
 JSON = {"content-type": "application/json"}
