@@ -112,7 +112,7 @@ class Guest(Worker):
 class Crew:
     """All workers of this host.
 
-    ``told`` hears of ended commands, ``lost`` of those whose worker is gone, ``ready`` that there is a worker again.
+    ``told`` hears of ended commands, ``lost`` that a worker is gone and what it had, ``ready`` that there is one again.
     """
 
     def __init__(self, per_role: int, timing: Timing, told: Told, lost: Lost, ready: Callable[[], None]) -> None:
@@ -266,8 +266,7 @@ class Crew:
 
     def _mourn(self, worker: Worker) -> None:
         lost, worker.running = tuple(worker.running), {}
-        if lost:
-            self._lost(worker.name, lost)
+        self._lost(worker.name, lost)
 
     async def _listen(self, worker: Worker, process: asyncio.subprocess.Process) -> None:
         """Take what the worker says until it is gone; one that talks nonsense is ended."""

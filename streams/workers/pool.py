@@ -46,7 +46,6 @@ AT_ONCE: Final = frozenset({"spawn", "release", "heal"})
 TRIES_MAX: Final = 5
 """A repeatable command whose worker dies this often is in doubt: it may be what kills the worker."""
 PROBES_SECONDS: Final = 1.0
-BEAT_SECONDS: Final = 10.0
 BEATS_FIRST: Final = 2
 """The first one connects, so it is slow and tells little of the clock."""
 BEATS_FIRST_MAX: Final = 10
@@ -129,8 +128,9 @@ class Pool:
             beats += 1
         self._recover()
         following = self._view.follow(self._log)
-        loops = (self._read(), following, self._act(), self._telling.run(), self._probe(group), self._beat())
-        return [group.create_task(loop) for loop in loops]
+        loops = (self._read(), following, self._act(), self._telling.run(), self._probe(group))
+        beating = self._pulse.keep(lambda: self.crew.workers)
+        return [group.create_task(loop) for loop in (*loops, beating)]
 
     async def _finish(self, tasks: Sequence[asyncio.Task[None]]) -> None:
         """Stop taking commands, let running ones end, tell their outcomes; the rest stays in the journal."""
@@ -173,11 +173,6 @@ class Pool:
         while True:
             self._probes.follow(self._view.directory.inventory, group)
             await asyncio.sleep(PROBES_SECONDS)
-
-    async def _beat(self) -> None:
-        while True:
-            await asyncio.sleep(BEAT_SECONDS)
-            await self._pulse.beat(self.crew.workers)
 
     # ------------------------------------------------------------------------------------------------------ acting
 
@@ -336,10 +331,12 @@ class Pool:
             self._probes.boost(command.service)
 
     def _on_ready(self) -> None:
+        self._pulse.news()
         self._errands.give()
         self._work.set()
 
     def _on_lost(self, worker: str, command_ids: Sequence[str]) -> None:
+        self._pulse.news()
         self._errands.lost(command_ids)
         for command_id in command_ids:
             entry = self._under_way.pop(command_id, None)

@@ -7,7 +7,9 @@ broker's clock.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from streams.codec import encode
@@ -16,6 +18,9 @@ from streams.ports import Log, Outgoing, TopicPartition
 from streams.workers.clock import now_ms
 from streams.workers.crew import Worker
 
+BEAT_SECONDS: Final = 10.0
+NEWS_SECONDS: Final = 0.2
+"""What changes within this time is told together: an open page shows it within two seconds."""
 ROUND_MS_MAX: Final = 500
 """An append that took longer says little of clocks: the broker, or this process, was away meanwhile."""
 
@@ -29,11 +34,26 @@ class Pulse:
         self._host = host
         self.skew_ms: int | None = None
         self._doubt_ms = 0
+        self._news = asyncio.Event()
 
     @property
     def is_sure(self) -> bool:
         """Whether the skew is from an append that was quick."""
         return self.skew_ms is not None and 2 * self._doubt_ms <= ROUND_MS_MAX
+
+    def news(self) -> None:
+        """Hear that a worker's process has begun or ended: it is not left for the next turn."""
+        self._news.set()
+
+    async def keep(self, workers: Callable[[], Iterable[Worker]]) -> None:
+        """Beat every ``BEAT_SECONDS`` and after news, for ever."""
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(BEAT_SECONDS):
+                    await self._news.wait()
+                    await asyncio.sleep(NEWS_SECONDS)
+            self._news.clear()
+            await self.beat(workers())
 
     async def beat(self, workers: Iterable[Worker], state: str = "") -> None:
         """Append one heartbeat for each worker (``state`` in place of its own) and measure the skew."""

@@ -51,18 +51,25 @@ print("up", flush=True)
 while True:
     time.sleep(0.05)
 """
-STARTED = 'echo "${LOGMEND_COMMAND_ID:--}" >> "$0"; exec "$@"'
+STARTED = """#!/bin/sh
+echo "${LOGMEND_COMMAND_ID:--}" >> "$1"
+shift
+exec "$@"
+"""
 """Writes a start down as the first thing that a service does: an interpreter may take a while to begin."""
 
 
 def process_spec(root: Path, name: str = "api", *options: str, **fields: Any) -> ServiceSpec:
     """Return a service of mode auto that writes a line to ``<root>/<name>.starts`` whenever it starts."""
-    script = root / "service.py"
+    started, script = root / "started", root / "service.py"
+    if not started.exists():  # it may be running: then nobody may write to it
+        started.write_text(STARTED, "ascii")
+        started.chmod(0o755)
     script.write_text(SERVICE, "utf-8")
     given: dict[str, Any] = {
         "host": HOST,
         "mode": "auto",
-        "argv": ("/bin/sh", "-c", STARTED, f"{root}/{name}.starts", sys.executable, "-I", "-S", str(script), *options),
+        "argv": (str(started), f"{root}/{name}.starts", sys.executable, "-I", "-S", str(script), *options),
         "cwd": str(root),
         "pid_file": str(root / f"{name}.pid"),
         "log_file": str(root / f"{name}.log"),

@@ -2,8 +2,8 @@
 
 Words are ``--dry-run``, ``--dying`` (its workers are ``dying_worker``), ``--per-role=N`` (with a heartbeat a second),
 ``--hasty`` (workers are soon taken for hung, which on a busy machine they look), ``--brief`` (who leaves is soon
-killed), ``--spares`` (it begins spares without a rest) and points. A point is ``<object>.<method>:<before|after>:<n>``:
-at the n-th call the process dies as by ``kill -9``.
+killed), ``--calm`` (heartbeats come after news alone), ``--spares`` (it begins spares without a rest) and points. A
+point is ``<object>.<method>:<before|after>:<n>``: at the n-th call the process dies as by ``kill -9``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
-from streams.workers import crew, pool
+from streams.workers import crew, pulse
 from streams.workers.crew import Crew, Timing
 from streams.workers.intake import Intake
 from streams.workers.journal import Journal
@@ -60,7 +60,7 @@ def timing(words: Sequence[str]) -> Timing:
     """Return how long workers are waited for."""
     return Timing(
         health_seconds=0.2,
-        hung_seconds=1.0 if "--hasty" in words else Timing().hung_seconds,
+        hung_seconds=2.5 if "--hasty" in words else Timing().hung_seconds,
         leave_seconds=0.2 if "--brief" in words else 10.0,
         rest_seconds=0.0 if "--spares" in words else Timing().rest_seconds,
     )
@@ -92,5 +92,7 @@ if __name__ == "__main__":
             die_at(point)
     per_role = next((int(word.partition("=")[2]) for word in sys.argv if word.startswith("--per-role=")), 1)
     if per_role > 1:
-        setattr(pool, "BEAT_SECONDS", 1.0)  # noqa: B010 - final for the product
+        setattr(pulse, "BEAT_SECONDS", 1.0)  # noqa: B010 - final for the product
+    if "--calm" in sys.argv:
+        setattr(pulse, "BEAT_SECONDS", 3600.0)  # noqa: B010 - as above
     asyncio.run(main(Path(sys.argv[1]), per_role, timing(sys.argv), dry_run="--dry-run" in sys.argv))

@@ -225,6 +225,22 @@ def test_workers_have_heartbeats(fleet: Fleet) -> None:
     assert beats >= {("executor_001", "executor", HOST), ("critic_001", "critic", HOST)}
 
 
+def test_a_new_process_is_told_at_once(fleet: Fleet) -> None:
+    """That a worker is gone, and who succeeds it, has a heartbeat of its own: it does not wait for the next turn."""
+    fleet.manage("--calm")
+    until(lambda: fleet.workers("executor"))
+    (killed,) = fleet.workers("executor")
+    until(lambda: killed.pid in {beat.pid for beat in fleet.heartbeats()}, "the first process's heartbeat")
+    killed.kill()
+    until(lambda: successors(fleet, killed.pid), "a successor's heartbeat")
+
+
+def successors(fleet: Fleet, pid: int) -> set[int]:
+    """Return which processes the executor had after one of a pid, by its heartbeats."""
+    pids = [beat.pid for beat in fleet.heartbeats() if beat.worker == "executor_001"]
+    return set(pids[pids.index(pid) :]) - {0, pid}
+
+
 def test_a_worker_is_small(fleet: Fleet) -> None:
     """A worker that has acted takes less than 100 MB (PSS), and so does the manager."""
     spec = process_spec(fleet.root)
