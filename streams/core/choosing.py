@@ -14,7 +14,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from streams.core.events import Option
+from streams.core.events import STRATEGIES, Option
 from streams.core.num import draw, exp, stored
 
 EXPLORATION_RISK_MAX: Final = 0.5
@@ -23,6 +23,7 @@ PROBABILITY_MIN: Final = 1e-6
 """Less than this is no probability: once in a million decisions teaches nothing."""
 TINY: Final = 1e-12
 NOT_EXPLORED: Final = "not_explored"
+ACTING: Final = frozenset(STRATEGIES) - {"escalate"}
 
 
 def with_probabilities(options: Sequence[Option], variances: Sequence[float], rate: float) -> tuple[Option, ...]:
@@ -63,6 +64,15 @@ def is_open(option: Option) -> bool:
 def best_of(options: Sequence[Option]) -> Option:
     """Return the option with the highest score of those that may be chosen; of equals the one listed first."""
     return max(options, key=lambda option: (is_open(option), option.score))
+
+
+def worth_doing(options: Sequence[Option]) -> tuple[str, ...]:
+    """Return the actions among what was weighed that may be taken and are worth their cost and risk, the best first.
+
+    Ways in which a team may work are weighed too, and are no actions.
+    """
+    worth = [one for one in options if one.strategy in ACTING and is_open(one) and one.score > 0.0]
+    return tuple(one.action for one in sorted(worth, key=lambda one: one.score, reverse=True))
 
 
 def choose(options: Sequence[Option], identity: str) -> Option:

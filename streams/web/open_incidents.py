@@ -8,8 +8,8 @@ from typing import Final
 import msgspec
 from msgspec import Struct, field
 
-from streams.core.choosing import is_open
-from streams.core.events import STRATEGIES, Command, Decision
+from streams.core.choosing import worth_doing
+from streams.core.events import Command, Decision
 from streams.web.bounded import put
 from streams.web.states import Approval, Escalation, Healing, Incident, Vote
 
@@ -36,8 +36,6 @@ STATUS_AFTER: Final[Mapping[str, str]] = {
 ENDING: Final = frozenset({"incident_closed", "incident_merged"})
 DONE_WELL: Final = "done ok"
 IN_VAIN: Final = frozenset({"failed", "came_back"})
-ACTING: Final = frozenset(STRATEGIES) - {"escalate"}
-"""The other options of decisions are ways in which a team may work."""
 
 
 class Cases(Struct):
@@ -93,10 +91,8 @@ class Cases(Struct):
             self.incidents[decision.incident] = _later(known, decision)
 
     def _weigh(self, decision: Decision) -> None:
-        worth = [one for one in decision.options if one.strategy in ACTING and is_open(one) and one.score > 0.0]
-        if worth:
-            best_first = sorted(worth, key=lambda one: one.score, reverse=True)
-            put(self.weighed, decision.incident, tuple(one.action for one in best_first), INCIDENTS_MAX)
+        if worth := worth_doing(decision.options):
+            put(self.weighed, decision.incident, worth, INCIDENTS_MAX)
 
     def _escalation(self, decision: Decision) -> bool:
         match decision.kind:
