@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from fastapi import Request
 
 from streams.cli import main
 from streams.core.errors import InputError
@@ -108,12 +109,20 @@ def test_local_mode_is_for_loopback_without_tokens(tmp_path: Path, address: str,
     assert not gate.local
 
 
-@pytest.mark.parametrize("header", sorted(PROXIED))
+@pytest.mark.parametrize("header", [*sorted(PROXIED), "x-forwarded-proto", "x-forwarded-anything"])
 async def test_who_comes_through_a_proxy_is_not_here(tmp_path: Path, header: str) -> None:
     """A proxy on this machine makes nobody local: what it passes on needs a token."""
     async with served(quiet(), tmp_path, archived=False) as rig:
         assert (await rig.client.get("/api/halt")).status_code == 200
         assert (await rig.client.get("/api/halt", headers={header: "10.0.0.1"})).status_code == 401
+
+
+@pytest.mark.parametrize(("version", "local"), [("1.1", True), ("2", True), ("1.0", False)])
+def test_who_speaks_as_only_proxies_do_is_not_here(tmp_path: Path, version: str, *, local: bool) -> None:
+    """A proxy that adds no header, and names us by our own address, is known by the old HTTP that it speaks."""
+    gate = Gatekeeper(TokenFile(tmp_path), "127.0.0.1", Ticking())
+    scope = {"type": "http", "http_version": version, "headers": [(b"host", b"127.0.0.1:8000")]}
+    assert gate.who(Request(scope)).local is local
 
 
 def test_others_are_not_served_without_tokens(tmp_path: Path) -> None:
