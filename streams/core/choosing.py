@@ -66,13 +66,15 @@ def best_of(options: Sequence[Option]) -> Option:
     return max(options, key=lambda option: (is_open(option), option.score))
 
 
-def worth_doing(options: Sequence[Option]) -> tuple[str, ...]:
+def worth_doing(options: Sequence[Option]) -> tuple[Option, ...]:
     """Return the actions among what was weighed that may be taken and are worth their cost and risk, the best first.
 
-    Ways in which a team may work are weighed too, and are no actions.
+    Ways in which a team may work are weighed too, and are no actions. What costs and risks more than it promises is
+    left out: to stop a service that crashes is an option of its type, and whoever writes to its log might like an
+    advisor to name it.
     """
     worth = [one for one in options if one.strategy in ACTING and is_open(one) and one.score > 0.0]
-    return tuple(one.action for one in sorted(worth, key=lambda one: one.score, reverse=True))
+    return tuple(sorted(worth, key=lambda one: -one.score))
 
 
 def choose(options: Sequence[Option], identity: str) -> Option:

@@ -115,7 +115,7 @@ def _learn(case: Case, decision: Decision) -> None:
     case.pattern, case.category = decision.pattern or case.pattern, decision.category or case.category
     case.severity, case.lines = decision.severity or case.severity, max(case.lines, decision.count)
     case.phase = max(case.phase, round(_figure(decision, "phase")))
-    case.worth = worth_doing(decision.options) or case.worth
+    case.worth = tuple(one.action for one in worth_doing(decision.options)) or case.worth
     match decision.kind:
         case "commanded" if decision.command is not None:
             tried = Tried(id=decision.id, action=decision.command.action, outcome="sent")

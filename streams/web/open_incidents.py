@@ -92,7 +92,7 @@ class Cases(Struct):
 
     def _weigh(self, decision: Decision) -> None:
         if worth := worth_doing(decision.options):
-            put(self.weighed, decision.incident, worth, INCIDENTS_MAX)
+            put(self.weighed, decision.incident, tuple(one.action for one in worth), INCIDENTS_MAX)
 
     def _escalation(self, decision: Decision) -> bool:
         match decision.kind:
