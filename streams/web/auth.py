@@ -76,17 +76,16 @@ class Gatekeeper:
         return Person(name="", role=ROLES[-1], local=True) if is_here else NOBODY
 
     def checked(self, request: Request, given: str) -> Token:
-        """Return the token that was given; raises ``WebError`` when it is no good, or after too many such."""
+        """Return the token that was given; raises ``WebError`` when it is no good: 401, and 429 after too many such."""
+        token = self.tokens.find(given)
+        if token is not None:
+            return token
         client = client_of(request.client.host if request.client else "")
-        if wait_s := self._failures.missing_s(client):
+        if wait_s := self._failures.wait_s(client):
             seconds = str(math.ceil(wait_s))
             raise WebError(429, f"too many wrong tokens: wait {seconds} s", {"Retry-After": seconds})
-        token = self.tokens.find(given)
-        if token is None:
-            self._failures.wait_s(client)
-            challenge = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
-            raise WebError(401, f"this token is unknown or revoked: {SIGN_IN}", challenge)
-        return token
+        challenge = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
+        raise WebError(401, f"this token is unknown or revoked: {SIGN_IN}", challenge)
 
 
 def _is_passed_on(request: Request) -> bool:
