@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from streams.core.advice import ADVISORS, AdvisorsReported
 from streams.web.states import Escalation
 from tests.analytics.history import History
 from tests.web.fleet import Fleet
+from tests.web.rig import served
 from tests.web.test_model import read
 
 
@@ -53,3 +56,13 @@ def test_advisors_vouch_for_their_own_only() -> None:
     assert found.consensus.startswith("2 of 3: ")
     assert found.recommended_action not in {"", found.consensus.partition(": ")[2]}
     assert found.sure is None
+
+
+async def test_nobody_says_by_default_that_the_recommendation_helped(tmp_path: Path) -> None:
+    """The form names what is recommended, and begins with "by hand": what is sent there is learnt."""
+    fleet, found = escalated()
+    async with served(fleet, tmp_path, archived=False) as rig:
+        page = (await rig.client.get(f"/escalation/{found.id}")).text
+    assert '<option value="process.start">process.start (recommended)</option>' in page
+    assert " selected" not in page
+    assert page.index("<option") == page.index('<option value="manual"')
