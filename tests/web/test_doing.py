@@ -235,6 +235,7 @@ async def test_a_task_is_done(rig: Rig) -> None:
     rig.fleet.outcome(given.command)
     found = (await waiting).json()
     assert (found["status"], found["result"]) == ("completed", {"agent_type": "critic", "result": "done ok exit_0"})
+    assert await rig.model.until(lambda: rig.model.asked.tasks[made["task_id"]].worker == "w1", 5)
     assert (await rig.client.get(path)).json()["worker_id"] == "w1"
 
 
