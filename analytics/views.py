@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib.resources import files
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -324,15 +325,28 @@ def _explained(error: Exception, manifest: Manifest) -> InputError:
 
 
 def _without_intervals(answer: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
-    """Return an answer whose columns of INTERVAL, or of lists and structs with one in them, are VARCHAR."""
-    kinds = [str(kind) for kind in answer.types]
-    if not any("INTERVAL" in kind for kind in kinds):
+    """Return an answer as a frame can hold it.
+
+    Columns of INTERVAL, or of lists and structs with one in them, are VARCHAR; each column has a name of its own.
+    """
+    kinds, names = [str(kind) for kind in answer.types], _apart(answer.columns)
+    if names == answer.columns and not any("INTERVAL" in kind for kind in kinds):
         return answer
     columns = []
-    for place, (name, kind) in enumerate(zip(answer.columns, kinds, strict=True), start=1):
+    for place, (name, kind) in enumerate(zip(names, kinds, strict=True), start=1):
         quoted = '"' + name.replace('"', '""') + '"'
         columns.append(f"CAST(#{place} AS VARCHAR) AS {quoted}" if "INTERVAL" in kind else f"#{place} AS {quoted}")
     return answer.project(", ".join(columns))
+
+
+def _apart(names: Sequence[str]) -> list[str]:
+    """Return names of which none is there twice: a later one gets the next free number, as in ``x_1``."""
+    taken, apart = set(names), list[str]()
+    for name in names:
+        numbered = (f"{name}_{number}" for number in count(1))
+        apart.append(next(one for one in numbered if one not in taken) if name in apart else name)
+        taken.add(apart[-1])
+    return apart
 
 
 def _plain_numbers(frame: pl.DataFrame) -> pl.DataFrame:

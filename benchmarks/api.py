@@ -24,6 +24,7 @@ import aiohttp
 from msgspec import Struct, structs
 
 from benchmarks.recovery import HOST, serving
+from benchmarks.tasks import ACCEPTED_MIN, DONE_MIN
 from streams.core.requests import ROLES
 from streams.runtime.address import web_address_file
 from streams.runtime.admin import create_topics
@@ -33,8 +34,6 @@ from streams.settings import Settings
 STAGES: Final = ("detect", "decide", "dispatch", "workers", "web")
 WARM: Final = 100
 AT_ONCE: Final = 100
-ACCEPTED_MIN: Final = 1_000
-DONE_MIN: Final = 200
 WAIT_S: Final = 60
 TOO_MANY: Final = 429
 

@@ -37,6 +37,7 @@ OPEN_MAX: Final = 4_000
 WARM: Final = 50
 ACCEPTED_MIN: Final = 1_000
 DONE_MIN: Final = 200
+"""What a fleet has to do in a second (SPEC E4)."""
 WAIT_SECONDS_MAX: Final = 120.0
 
 

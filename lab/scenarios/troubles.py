@@ -80,8 +80,7 @@ class BadStart(Breakage):
     tells = "the component's process dies, and does not start again"
 
     def _break(self) -> None:
-        path = self.component.configuration
-        path.write_bytes(path.read_bytes()[:40])
+        self.cut_configuration()
         break_down(self.site, self.component.spec, signal.SIGSEGV)
 
 
@@ -145,8 +144,7 @@ class PortTakenAndBadStart(PortTaken):
     tells = "the component's process dies, does not start again, and its port is taken"
 
     def _break(self) -> None:
-        path = self.component.configuration
-        path.write_bytes(path.read_bytes()[:40])
+        self.cut_configuration()
         super()._break()
 
 

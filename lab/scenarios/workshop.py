@@ -45,6 +45,8 @@ JOB_SECONDS_MAX: Final = 0.9
 SLOW_MS: Final = 500
 OPEN_FILES_MAX: Final = 48
 SESSIONS_MAX: Final = 12
+CUT_BYTES: Final = 40
+"""Of a configuration: no whole JSON object."""
 PROBE_MS: Final = 1_000
 PROBE_TIMEOUT_MS: Final = 800
 ARTEFACTS: Final = {f"artefact-{number}": f"v{number}" for number in range(50)}
@@ -218,6 +220,11 @@ class Breakage(Fault):
         for action in ("process.stop", "process.start"):
             control.act_on(self.site, self.component.spec, action)
 
+    def cut_configuration(self) -> None:
+        """Leave of the component's configuration a beginning that makes no sense."""
+        path = self.component.configuration
+        path.write_bytes(path.read_bytes()[:CUT_BYTES])
+
     def _mend(self) -> None:
         self.tidy("undo")
 
@@ -317,8 +324,7 @@ class Misconfigured(Breakage):
 
     def _break(self) -> None:
         self._pid()
-        path = self.component.configuration
-        path.write_bytes(path.read_bytes()[:40])
+        self.cut_configuration()
         self.roll_out()
 
 

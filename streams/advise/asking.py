@@ -44,6 +44,8 @@ from streams.settings import Settings
 
 ATTEMPTS: Final = 3
 FREE: Final = frozenset({"command", "recorded"})
+FAIR_SECONDS: Final = 5.0
+"""A deadline shorter than this that passes says nothing of the provider: others may have more time."""
 ATTEMPT_SECONDS_MIN: Final = 0.2
 """With less left nobody is asked: it would say nothing of the provider, and be paid for."""
 PAUSE_SECONDS: Final = 1.0
@@ -136,7 +138,7 @@ class Asker:
             spent = self._budget.reserve(most)
             answer = await self.provider.ask(prompt, deadline_s)
         except NoAnswerError as error:
-            self._note(error)
+            self._note(error, deadline_s)
             if not isinstance(error, OverBudgetError):
                 self._settle(spent, error, bill, billed=error.billed)
             raise
@@ -156,11 +158,12 @@ class Asker:
         bill.microusd += spent.microusd
         telemetry.model_asked(self.provider.name, told.code if isinstance(told, NoAnswerError) else "", spent.microusd)
 
-    def _note(self, error: NoAnswerError) -> None:
-        """Tell the breaker what an error says of the provider."""
+    def _note(self, error: NoAnswerError, deadline_s: float) -> None:
+        """Tell the breaker what an error says of the provider, which had ``deadline_s`` for its answer."""
+        hurried = isinstance(error, TimedOutError) and deadline_s < FAIR_SECONDS
         if isinstance(error, RateLimitedError) and (error.retry_after_s is not None or not error.again):
             self._breaker.leave_alone(OPEN_SECONDS_MAX if error.retry_after_s is None else error.retry_after_s)
-        elif error.down:
+        elif error.down and not hurried:
             self._breaker.failed()
         else:
             self._breaker.let_go()

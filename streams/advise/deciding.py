@@ -6,13 +6,12 @@ their answer stands when it doesn't. So a model's answer differs from theirs in 
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from collections.abc import Callable
 from typing import Final
 
 from streams import telemetry
-from streams.advise.answers import Allowed, Opinion, read_answer
+from streams.advise.answers import Allowed, BadAnswer, read_answer
 from streams.advise.asking import Asker
 from streams.advise.cache import Cache
 from streams.advise.fence import fence
@@ -64,13 +63,15 @@ class Decider:
         choices |= {one.recommendation: one.confidence for one in ruled.alternatives}
         deadline_s = question.deadline_ms / 1_000 - MARGIN_S
         try:
-            async with asyncio.timeout(deadline_s):
-                answered = await self._asker.ask(_prompt(question, ruled, choices), deadline_s)
-        except (NoAnswerError, TimeoutError) as error:
-            telemetry.handled("decide", f"{question.decision}: {error or 'no answer in time'}")
+            answered = await self._asker.ask(_prompt(question, ruled, choices), deadline_s)
+        except NoAnswerError as error:
+            telemetry.handled("decide", f"{question.decision}: {error.code}: {error}")
             return None
         read = read_answer(answered.answer.text, Allowed(actions=frozenset(choices)))
-        if not isinstance(read, Opinion) or not read.action:
+        if isinstance(read, BadAnswer):
+            telemetry.handled("decide", f"{question.decision}: {read.code}: {read.reason}")
+            return None
+        if not read.action:
             return None
         return ruled.model_copy(
             update={

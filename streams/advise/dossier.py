@@ -11,10 +11,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from streams.core.choosing import is_open
 from streams.core.events import Decision, Option
 
-ESCALATE: Final = "escalate"
 RELATIONS: Final = ("self", "dependency", "dependent", "tied", "host")
 """How a service stands to that of the incident: itself, what it depends on, what depends on it, one whose troubles
 begin together with its own, one on its host; the first that fits."""
@@ -98,7 +96,7 @@ class Dossier(Struct, frozen=True, kw_only=True):
     service_type: str
     minutes_open: float = 0.0
     options: tuple[Option, ...] = ()
-    """Those that may be chosen, best first."""
+    """Those that an advisor may name: ``worth_doing`` of the question's."""
     symptoms: tuple[Symptom, ...] = ()
     neighbours: tuple[Trouble, ...] = ()
     templates: tuple[Template, ...] = ()
@@ -116,16 +114,6 @@ class Dossier(Struct, frozen=True, kw_only=True):
             if one.failed:
                 counts[one.action] = counts.get(one.action, 0) + 1
         return counts
-
-
-def choices(question: Decision) -> tuple[Option, ...]:
-    """Return the options that an advisor may name, best first: no gate bars them, and they are no person's help.
-
-    What costs and risks more than it promises is none of them: to stop a service that crashes is an option of its type,
-    and whoever writes to its log might like an advisor to name it.
-    """
-    found = [one for one in question.options if is_open(one) and one.strategy != ESCALATE and one.score > 0.0]
-    return tuple(sorted(found, key=lambda one: -one.score))
 
 
 def type_of(question: Decision) -> str:

@@ -9,9 +9,10 @@ from collections.abc import Callable
 from streams import telemetry
 from streams.advise.asking import Asker, asker_of
 from streams.advise.deciding import Decider
-from streams.advise.service import create_app, listen, serving, url_of
+from streams.advise.service import PORT, create_app, serving
 from streams.runtime.address import advise_address_file, write_whole
 from streams.runtime.kafka import KafkaLog
+from streams.runtime.listening import listen, url_of
 from streams.settings import Settings
 
 Rewrite = Callable[[str], str]
@@ -29,7 +30,7 @@ async def run(
         asker = asker_of(settings)
         if asker is not None:
             stack.push_async_callback(asker.aclose)
-        listening = stack.enter_context(listen(settings.advise_host, settings.advise_port))
+        listening = stack.enter_context(listen("advise", settings.advise_host, settings.advise_port, PORT))
         await stack.enter_async_context(serving(create_app(Decider(asker, redact), settings.host), listening))
         _say_where(settings, url_of(listening))
         if asker is None:

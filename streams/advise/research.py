@@ -20,11 +20,12 @@ import msgspec
 from msgspec import Struct
 
 from streams.advise.answers import Opinion
-from streams.advise.dossier import Dossier, Past, Tried, Trouble, choices, type_of
+from streams.advise.dossier import Dossier, Past, Tried, Trouble, type_of
 from streams.advise.past import Present, past_of
 from streams.advise.records import Mask, Records
 from streams.catalogue.advisors import Advisor
 from streams.catalogue.runbooks import runbook
+from streams.core.choosing import worth_doing
 from streams.core.commands import verb_of
 from streams.core.config import Inventory
 from streams.core.errors import InputError
@@ -99,7 +100,7 @@ class Research:
             question=question,
             service_type=service_type,
             minutes_open=(question.now_ms - opening["now_ms"]) / MINUTE_MS if opening else 0.0,
-            options=choices(question),
+            options=worth_doing(question.options),
             symptoms=symptoms,
             neighbours=neighbours,
             templates=records.templates(question, relations, begin_ms),

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Final
 
 from streams import telemetry
-from streams.advise.dossier import Dossier, choices, type_of
+from streams.advise.dossier import Dossier, type_of
 from streams.advise.records import Mask
 from streams.advise.research import Research
+from streams.core.choosing import worth_doing
 from streams.core.errors import InputError
 from streams.core.events import Decision
 
@@ -23,7 +24,7 @@ LOOK_S: Final = 0.25
 
 def bare(question: Decision) -> Dossier:
     """Return what a question says itself."""
-    return Dossier(question=question, service_type=type_of(question), options=choices(question))
+    return Dossier(question=question, service_type=type_of(question), options=worth_doing(question.options))
 
 
 class Scout:

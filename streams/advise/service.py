@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import ipaddress
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
@@ -25,6 +25,7 @@ from starlette.exceptions import HTTPException
 from streams.advise.deciding import Decider
 from streams.advise.questions import Decided, Health, Question
 from streams.core.errors import InputError
+from streams.runtime.listening import Server
 
 PORT: Final = 8085
 BODY_BYTES_MAX: Final = 64 * 1024
@@ -164,60 +165,6 @@ def _again(body: bytes, receive: Receive) -> Receive:
     return give
 
 
-class _Server(uvicorn.Server):
-    """Uvicorn without signal handlers (the process has its own), and with an event for when it serves."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.up = asyncio.Event()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave the signals alone."""
-        yield
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to serve."""
-        await super().startup(sockets)
-        self.up.set()
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """Return a socket bound to an address; port 0 is ``PORT`` if that is free, else any.
-
-    Raises ``InputError`` when it can't be had.
-    """
-    for one in (port,) if port else (PORT, 0):
-        try:
-            return _bound(host, one)
-        except OSError as error:
-            why = error.strerror
-    settings = "LOGMEND_ADVISE_HOST, LOGMEND_ADVISE_PORT"
-    raise InputError(f"the decision service can't be had at {host}:{port or PORT}: {why}; set {settings}")
-
-
-def _bound(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # with the protocol named, asyncio turns Nagle's algorithm off: else an answer waits 40 ms for its second packet
-    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((host, port))
-    except OSError:
-        listening.close()
-        raise
-    return listening
-
-
-def url_of(listening: socket.socket) -> str:
-    """Return where a program on this machine finds what listens there."""
-    host, port = listening.getsockname()[:2]
-    address = ipaddress.ip_address(host)
-    if address.is_unspecified:
-        address = ipaddress.ip_address("127.0.0.1" if address.version == 4 else "::1")
-    return f"http://[{address}]:{port}" if address.version == 6 else f"http://{address}:{port}"
-
-
 @contextlib.asynccontextmanager
 async def serving(app: FastAPI, listening: socket.socket) -> AsyncIterator[None]:
     """Serve an application while the block lasts; the requests under way are answered first."""
@@ -230,10 +177,9 @@ async def serving(app: FastAPI, listening: socket.socket) -> AsyncIterator[None]
         limit_concurrency=AT_ONCE,
         timeout_graceful_shutdown=STOP_S,
     )
-    server = _Server(config)
+    server = Server(config)
     running = asyncio.create_task(server.serve([listening]))
     try:
-        await server.up.wait()
         yield
     finally:
         server.should_exit = True

@@ -17,6 +17,7 @@ from streams.codec import decode_decision
 from streams.core.errors import InputError
 from streams.core.events import Decision, InboxEvent
 from streams.core.requests import METHODS, ROLES, EscalationAnswered, HealRequested, MuteLifted, MuteSet, TaskSubmitted
+from streams.core.tasking import HOW_HEARD, NO_POOL
 from streams.ingest.people import Said, append, sha256_of
 from streams.ingest.redact import Redactor
 from streams.ports import TopicPartition
@@ -49,7 +50,7 @@ def ask_for(settings: Settings, event: InboxEvent, text: str = "", *, until: fro
     """
     decision = asyncio.run(_asked(settings, Said(event, text), until))
     if decision.kind == REFUSED:
-        raise InputError(decision.reason)
+        raise InputError(f"{NO_POOL}: {HOW_HEARD}" if decision.reason == NO_POOL else decision.reason)
     return decision
 
 
@@ -328,4 +329,7 @@ def heal(reason: str, author: str) -> None:
     settings = Settings.load()
     event = HealRequested(author=named(author, settings), reason=reason)
     decision = ask_for(settings, event, until=frozenset({"command_ended", REFUSED}))
-    click.echo(f"{decision.host or 'the pool'}: {decision.reason}")
+    ended = decision.reason if decision.kind == "command_ended" else "under way"
+    click.echo(f"{decision.host or 'the pool'}: {ended}")
+    if not (ended == "under way" or ended.startswith("done ok")):
+        raise click.exceptions.Exit(1)

@@ -21,7 +21,8 @@ def web(instance: str) -> None:
     r"""Serve the operators' pages and the HTTP API, on http://127.0.0.1:8000 unless the settings say otherwise.
 
     Without any token, whoever is on this machine may use it. With tokens (see logmend token), everybody needs one, and
-    it may be served to others: LOGMEND_WEB_HOST=0.0.0.0, behind a proxy that speaks TLS.
+    it may be served to others: LOGMEND_WEB_HOST=0.0.0.0, behind a proxy that speaks TLS. Make one before you put a
+    proxy on this machine before it.
 
     \b
     Example:

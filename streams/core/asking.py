@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from streams.core.features import Trouble, of_error
@@ -17,6 +18,9 @@ from streams.core.verdict import AGREED
 from streams.core.vitals import Vital
 
 FORESIGHT: Final = Foresight()
+RUNNING_KINDS: Final = frozenset({"process", "systemd", "container"})
+"""Probes that say whether a service runs; a port or an address may be closed while it does."""
+NOTHING_TO_START: Final = "nothing_to_start"
 MINUTE_MS: Final = 60_000
 PERCENT: Final = 100.0
 
@@ -33,12 +37,24 @@ def question_of(turn: Turn, incident: Incident, spec: ServiceSpec) -> Question:
         spec=spec,
         failed=incident.failed,
         findings=incident.plan.findings if incident.plan is not None else {},
-        barred=in_shadow(turn, where, actions),
+        barred=in_shadow(turn, where, actions) | _nothing_to_start(turn, spec, actions),
         advised=_advised(incident),
         standing=standing_of(turn, spec),
         vector=vector,
         predicted=_predicted(turn, incident, spec, vector),
     )
+
+
+def _nothing_to_start(turn: Turn, spec: ServiceSpec, actions: Sequence[str]) -> dict[str, str]:
+    """Bar the start of a service whose probe says that it runs: it would do nothing, and cost an attempt.
+
+    Where the probe is late and the service has just died, a restart starts it all the same.
+    """
+    service = turn.state.services.live.get(spec.name)
+    known = service.probe_failures if service is not None else {}
+    if any(known.get(kind, 1) == 0 for kind in RUNNING_KINDS):
+        return {action: NOTHING_TO_START for action in actions if action.endswith(".start")}
+    return {}
 
 
 def _advised(incident: Incident) -> dict[str, float]:

@@ -14,7 +14,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from streams.core.events import Option
+from streams.core.events import STRATEGIES, Option
 from streams.core.num import draw, exp, stored
 
 EXPLORATION_RISK_MAX: Final = 0.5
@@ -23,6 +23,7 @@ PROBABILITY_MIN: Final = 1e-6
 """Less than this is no probability: once in a million decisions teaches nothing."""
 TINY: Final = 1e-12
 NOT_EXPLORED: Final = "not_explored"
+ACTING: Final = frozenset(STRATEGIES) - {"escalate"}
 
 
 def with_probabilities(options: Sequence[Option], variances: Sequence[float], rate: float) -> tuple[Option, ...]:
@@ -63,6 +64,17 @@ def is_open(option: Option) -> bool:
 def best_of(options: Sequence[Option]) -> Option:
     """Return the option with the highest score of those that may be chosen; of equals the one listed first."""
     return max(options, key=lambda option: (is_open(option), option.score))
+
+
+def worth_doing(options: Sequence[Option]) -> tuple[Option, ...]:
+    """Return the actions among what was weighed that may be taken and are worth their cost and risk, the best first.
+
+    Ways in which a team may work are weighed too, and are no actions. What costs and risks more than it promises is
+    left out: to stop a service that crashes is an option of its type, and whoever writes to its log might like an
+    advisor to name it.
+    """
+    worth = [one for one in options if one.strategy in ACTING and is_open(one) and one.score > 0.0]
+    return tuple(sorted(worth, key=lambda one: -one.score))
 
 
 def choose(options: Sequence[Option], identity: str) -> Option:

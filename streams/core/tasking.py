@@ -24,6 +24,12 @@ from streams.core.strategy import has
 from streams.core.tasks import TASKS_OPEN_MAX, Given
 
 TASK_ID_CHARACTERS_MAX: Final = 64
+NO_POOL: Final = "no pool was heard of lately"
+HOW_HEARD: Final = (
+    "is logmend workers running? One that has just begun is heard of with the first look of logmend host, or what it "
+    "answers (logmend task submit --host NAME)"
+)
+"""For people who are told ``NO_POOL``."""
 
 
 def submit(turn: Turn, asked: TaskSubmitted, where: Coordinate) -> None:
@@ -48,7 +54,7 @@ def _submit_question(turn: Turn, asked: TaskSubmitted, where: Coordinate) -> Non
     if asked.role not in ROLES:
         refuse(turn, where, f"task {asked.task_id}: a role is one of {', '.join(ROLES)}")
     elif not host:
-        refuse(turn, where, f"task {asked.task_id}: no pool was heard of lately; name its host")
+        refuse(turn, where, f"task {asked.task_id}: {NO_POOL}; name its host")
     else:
         arguments = (Argument(name="role", value=asked.role), Argument(name="task", value=asked.task_id))
         _give(turn, asked, where, _command(turn, "task", host, arguments=arguments), ())
@@ -170,7 +176,7 @@ def heal(turn: Turn, asked: HealRequested, where: Coordinate) -> None:
     """Have every pool that was heard of lately replace its workers that are dead or hung."""
     hosts = turn.state.tasks.present(turn.now_ms)
     if not hosts:
-        refuse(turn, where, "no pool was heard of lately")
+        refuse(turn, where, NO_POOL)
     for host in hosts:
         draft = Draft(kind="heal_asked", reason=f"by {short(asked.author)}", host=host, causes=(where,))
         send(turn, draft, _command(turn, "heal", host))

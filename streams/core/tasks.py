@@ -10,6 +10,7 @@ TASKS_OPEN_MAX: Final = 5_000
 TASKS_TOLD_MAX: Final = 10_000
 """Ids that are remembered, so that none is taken twice."""
 HOSTS_MAX: Final = 1_000
+"""Hosts that are known; another is not heard while so many speak."""
 HEARD_MS: Final = 600_000
 """A host that said nothing for this long is nobody to give something to that any pool could do."""
 
@@ -34,7 +35,9 @@ class Tasks(Struct):
     """Tasks for anybody so far: hosts take turns."""
 
     def heard(self, host: str, now_ms: int) -> None:
-        """Note that a host spoke."""
+        """Note that a host spoke; of many, those that are silent make room for it."""
+        if host not in self.hosts and len(self.hosts) >= HOSTS_MAX:
+            self.hosts = {name: self.hosts[name] for name in self.present(now_ms)}
         if host in self.hosts or len(self.hosts) < HOSTS_MAX:
             self.hosts[host] = now_ms
 

@@ -12,8 +12,9 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
+from streams.core.choosing import worth_doing
 from streams.core.events import Decision
-from streams.notify.notice import Kind, Notice, Tried, Vote
+from streams.notify.notice import APPROVALS, Kind, Notice, Tried, Vote
 
 CASES_MAX: Final = 5_000
 TRIED_MAX: Final = 20
@@ -25,10 +26,12 @@ OUTCOMES: Final[Mapping[str, str]] = {
     "unverified": "quiet after it, but nothing positive was seen",
     "command_overdue": "no outcome in time",
 }
+ENDED: Final = "ended: "
+IN_VAIN: Final = (OUTCOMES["verification_failed"], OUTCOMES["command_overdue"], f"{ENDED}done failed")
 
 
 class Case(Struct, kw_only=True):
-    """An open incident. ``escalation`` is the one that people were told of and that is not over, ``""`` for none."""
+    """An open incident. ``escalation`` and ``approval``: what people were told of that is not over, ``""`` for none."""
 
     incident: str
     service: str
@@ -43,10 +46,20 @@ class Case(Struct, kw_only=True):
     votes: tuple[Vote, ...] = ()
     consensus: str = ""
     confidence: float | None = None
-    recommended: str = ""
+    agreed: str = ""
+    """The action that advisors agreed on last."""
+    worth: tuple[str, ...] = ()
+    """The actions that are worth it by the rules, the best first."""
     escalation: str = ""
     number: int = 0
     approval: str = ""
+    approval_number: int = 0
+
+    @property
+    def recommended(self) -> str:
+        """What was agreed on, else what is best by the rules, of what was not tried in vain; ``""``: nothing."""
+        vain = {one.action for one in self.tried if one.outcome.startswith(IN_VAIN)}
+        return next((one for one in (self.agreed, *self.worth) if one and one not in vain), "")
 
 
 class Cases:
@@ -102,24 +115,20 @@ def _learn(case: Case, decision: Decision) -> None:
     case.pattern, case.category = decision.pattern or case.pattern, decision.category or case.category
     case.severity, case.lines = decision.severity or case.severity, max(case.lines, decision.count)
     case.phase = max(case.phase, round(_figure(decision, "phase")))
-    allowed = [one.action for one in decision.options if not one.barred and one.strategy != "escalate"]
-    if allowed and not case.consensus:
-        case.recommended = allowed[0]
-    if case.approval and decision.refers_to == case.approval:
-        case.approval = ""
+    case.worth = tuple(one.action for one in worth_doing(decision.options)) or case.worth
     match decision.kind:
         case "commanded" if decision.command is not None:
             tried = Tried(id=decision.id, action=decision.command.action, outcome="sent")
             case.tried = (*case.tried, tried)[-TRIED_MAX:]
         case "command_ended":
-            _ended(case, decision, f"ended: {decision.reason}")
+            _ended(case, decision, f"{ENDED}{decision.reason}")
         case "advised":
             advisor, _, said = decision.reason.partition(": ")
             vote = Vote(advisor=advisor, said=said, confidence=decision.confidence)
             case.votes = (*case.votes, vote)[-VOTES_MAX:]
         case "advice_settled":
             case.consensus, case.confidence = decision.reason, decision.confidence
-            case.recommended = decision.reason.partition(": ")[2] or case.recommended
+            case.agreed = decision.reason.partition(": ")[2]
         case kind if kind in OUTCOMES:
             _ended(case, decision, OUTCOMES[kind])
 
@@ -135,12 +144,16 @@ def _told(case: Case, decision: Decision) -> Notice | None:
             return _notice(case, decision, "escalated", case.escalation) if case.escalation else None
         case "approval_requested" if decision.command is not None:
             silenced = any(gate.name == "silence" and not gate.passed for gate in decision.gates)
-            case.approval = "" if silenced else decision.id
+            case.approval, case.approval_number = ("", 0) if silenced else (decision.id, decision.seq)
             return _notice(case, decision, "approval_requested", case.approval) if case.approval else None
         case "escalation_resolved" if decision.refers_to == case.escalation:
             return _over(case, decision, "resolved")
         case kind if kind in ENDING and case.escalation:
             return _over(case, decision, "auto_resolved")
+        case kind if case.approval and (kind in ENDING or decision.refers_to == case.approval):
+            notice = _notice(case, decision, "approval_closed", case.approval)
+            case.approval = ""
+            return notice
     return None
 
 
@@ -156,7 +169,7 @@ def _notice(case: Case, decision: Decision, kind: Kind, about: str) -> Notice:
         id=decision.id,
         kind=kind,
         about=about,
-        number=decision.seq if about == decision.id else case.number,
+        number=case.approval_number if kind in APPROVALS else case.number,
         incident=case.incident,
         service=case.service,
         host=case.host,

@@ -22,7 +22,7 @@ import msgspec
 from msgspec import Struct
 
 from streams.core.errors import InputError
-from streams.notify.notice import FOLLOW_UPS, Message, Notice, NotToldError
+from streams.notify.notice import APPROVALS, FOLLOW_UPS, Message, Notice, NotToldError
 from streams.notify.webhook import ANSWER_S, refused
 from streams.notify.wording import page_of, text_of, title_of
 
@@ -60,7 +60,7 @@ class GitHubChannel:
 
     def takes(self, notice: Notice) -> bool:
         """Escalations become issues; what waits for a yes only minutes does not."""
-        return notice.kind != "approval_requested"
+        return notice.kind not in APPROVALS
 
     async def send(self, message: Message) -> None:
         """Open an issue or comment on one, unless that was done before. Raises ``NotToldError``."""

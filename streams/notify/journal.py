@@ -11,7 +11,6 @@ back.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import sqlite3
 from collections.abc import Iterable, Mapping
@@ -23,6 +22,7 @@ import msgspec
 from streams.core.errors import InputError
 from streams.notify.cases import Case
 from streams.notify.notice import DIGEST, Channel, Message, Notice
+from streams.runtime.journals import FILE_NAME, open_alone
 
 MINUTE_S: Final = 60.0
 DIGEST_MAX: Final = 200
@@ -86,18 +86,9 @@ class Journal:
 
     @classmethod
     def open(cls, directory: Path, burst: int) -> Self:
-        """Open or make the journal. Raises ``InputError`` when another process has it."""
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock = os.open(directory / "journal.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            os.close(lock)
-            raise InputError(f"another logmend notify works in {directory}: end it") from error
-        connection = sqlite3.connect(directory / "journal.sqlite", isolation_level=None)
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.executescript(_TABLES)
+        """Open or make the journal. Raises as ``open_alone``."""
+        busy = f"another logmend notify works in {directory}: end it"
+        connection, lock = open_alone(directory, _TABLES, busy)
         return cls(connection, lock, burst)
 
     def close(self) -> None:
@@ -235,7 +226,7 @@ def counts(directory: Path) -> Counts:
 
     Raises ``InputError`` when it can't be read.
     """
-    path = directory / "journal.sqlite"
+    path = directory / FILE_NAME
     if not path.exists():
         return Counts(0, 0)
     try:

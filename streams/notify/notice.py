@@ -6,8 +6,9 @@ from typing import Final, Literal, Protocol
 
 from msgspec import Struct
 
-Kind = Literal["escalated", "approval_requested", "resolved", "auto_resolved"]
-FOLLOW_UPS: Final = frozenset({"resolved", "auto_resolved"})
+Kind = Literal["escalated", "approval_requested", "resolved", "auto_resolved", "approval_closed"]
+FOLLOW_UPS: Final = frozenset({"resolved", "auto_resolved", "approval_closed"})
+APPROVALS: Final = frozenset({"approval_requested", "approval_closed"})
 
 
 class Tried(Struct, frozen=True, kw_only=True):

@@ -37,6 +37,7 @@ TYPES: Final = {
     "resolved": "escalation.resolved",
     "auto_resolved": "escalation.auto_resolved",
     "approval_requested": "approval.requested",
+    "approval_closed": "approval.closed",
 }
 FINAL: Final = frozenset({400, 405, 406, 410, 413, 414, 415, 422, 431})
 """Statuses after which the same message will be refused again; others somebody may mend."""

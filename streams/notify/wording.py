@@ -12,7 +12,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from streams.notify.notice import FOLLOW_UPS, Message, Notice
+from streams.notify.notice import APPROVALS, FOLLOW_UPS, Message, Notice
 
 VALUE_CHARACTERS_MAX: Final = 500
 TITLE_CHARACTERS_MAX: Final = 150
@@ -62,6 +62,8 @@ def title_of(notice: Notice) -> str:
             said = f"resolved: {what}"
         case "auto_resolved":
             said = f"over by itself: {what}"
+        case "approval_closed":
+            said = f"waits for no yes any more: {what}"
     return plain(said, TITLE_CHARACTERS_MAX)
 
 
@@ -79,7 +81,7 @@ def page_of(message: Message, web_url: str) -> Page:
         return _digest(message, web_url)
     notice = message.notices[0]
     sections = [Section("Issue", _issue(notice))]
-    if notice.action:
+    if notice.kind == "approval_requested":
         sections.append(Section("Would be done, once a person agrees", _asked(notice)))
     if notice.tried:
         sections.append(Section("Tried before", tuple((plain(one.action), plain(one.outcome)) for one in notice.tried)))
@@ -98,6 +100,8 @@ def links_of(notice: Notice, web_url: str) -> tuple[tuple[str, str], ...]:
     base = web_url.rstrip("/")
     if notice.kind == "approval_requested":
         return ("Answer it", f"{base}/approvals"), ("Why", f"{base}/why/{notice.about}")
+    if notice.kind == "approval_closed":
+        return (("Why", f"{base}/why/{notice.id}"),)
     return ("Escalation", f"{base}/escalation/{notice.number}"), ("Why", f"{base}/why/{notice.id}")
 
 
@@ -153,5 +157,5 @@ def _advisors(notice: Notice) -> tuple[tuple[str, str], ...]:
 
 
 def _ids(notice: Notice) -> tuple[tuple[str, str], ...]:
-    about = "approval" if notice.kind == "approval_requested" else "escalation"
+    about = "approval" if notice.kind in APPROVALS else "escalation"
     return (("incident", plain(notice.incident)), (about, plain(notice.about)), ("decision", plain(notice.id)))

@@ -19,6 +19,8 @@ TASKS_MAX: Final = 100_000
 """200 a second for five minutes, and those under way; the oldest goes first."""
 ANSWERS_MAX: Final = 10_000
 OUTCOMES_MAX: Final = 10_000
+COMMANDS_MAX: Final = 10_000
+"""Twice what the fold has under way: the outcome may be read after the decision that ends the task."""
 OPEN: Final = frozenset({"submitted", "given"})
 ASKED: Final = frozenset(
     {
@@ -73,13 +75,16 @@ class Asked(Struct):
         elif answer.kind == "request_refused":
             self._end(task_id, "refused", answer.reason, answer.append_ms)
 
-    def took(self, outcome: OutcomeReported) -> None:
-        """Note which worker ended a command."""
-        if outcome.worker:
-            put(self.outcomes, outcome.command_id, outcome.worker, OUTCOMES_MAX)
-            task = self.tasks.get(self.commands.get(outcome.command_id, ""))
-            if task is not None:
-                self.tasks[task.id] = msgspec.structs.replace(task, worker=outcome.worker)
+    def took(self, outcome: OutcomeReported) -> bool:
+        """Note which worker ended a command; True when it is the command of a task that is known."""
+        if not outcome.worker:
+            return False
+        put(self.outcomes, outcome.command_id, outcome.worker, OUTCOMES_MAX)
+        task = self.tasks.get(self.commands.get(outcome.command_id, ""))
+        if task is None:
+            return False
+        self.tasks[task.id] = msgspec.structs.replace(task, worker=outcome.worker)
+        return True
 
     def take(self, decision: Decision) -> bool:
         """Take a decision into account; True when it is about a task."""
@@ -89,7 +94,7 @@ class Asked(Struct):
             case "task_given":
                 self._given(decision)
             case "task_ended":
-                task_id = self.commands.pop(decision.refers_to, "")
+                task_id = self.commands.get(decision.refers_to, "")
                 self._end(task_id, _status(decision.reason), decision.reason, decision.append_ms)
             case _:
                 return False
@@ -147,7 +152,7 @@ class Asked(Struct):
         command = decision.command
         if command is None:
             return
-        put(self.commands, command.id, task_id, TASKS_MAX)
+        put(self.commands, command.id, task_id, COMMANDS_MAX)
         given = Task(
             id=task_id,
             role=role,

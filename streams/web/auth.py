@@ -27,8 +27,10 @@ from streams.web.tokens import ROLES, Token, TokenFile
 ANYONE: Final = ""
 FAILURES: Final = Rate(per_second=10 / 60, burst=10)
 """Wrong tokens of one client: there is nothing to guess, but a log full of tries helps nobody."""
-PROXIED: Final = frozenset({"forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip"})
-"""What a proxy adds: who comes through one is not on this machine, wherever the proxy is."""
+PROXIED: Final = frozenset({"forwarded", "via", "x-real-ip", "x-client-ip", "true-client-ip", "cf-connecting-ip"})
+"""What a proxy adds, beside ``X-Forwarded-…``: who comes through one is not on this machine, wherever the proxy is."""
+PROXYS_VERSION: Final = "1.0"
+"""Of HTTP: nginx speaks it to what stands behind it unless it is told otherwise; browsers and clients don't."""
 NAME_CHARACTERS_MAX: Final = 64
 SIGN_IN: Final = "show a token as Authorization: Bearer lm_..., or sign in at /login (logmend token create makes one)"
 
@@ -70,21 +72,26 @@ class Gatekeeper:
             token = self.tokens.good(self.sessions.token_of(session))
             if token is not None:
                 return _person(token)
-        is_here = self.local and not PROXIED.intersection(request.headers)
+        is_here = self.local and not _is_passed_on(request)
         return Person(name="", role=ROLES[-1], local=True) if is_here else NOBODY
 
     def checked(self, request: Request, given: str) -> Token:
-        """Return the token that was given; raises ``WebError`` when it is no good, or after too many such."""
+        """Return the token that was given; raises ``WebError`` when it is no good: 401, and 429 after too many such."""
+        token = self.tokens.find(given)
+        if token is not None:
+            return token
         client = client_of(request.client.host if request.client else "")
-        if wait_s := self._failures.missing_s(client):
+        if wait_s := self._failures.wait_s(client):
             seconds = str(math.ceil(wait_s))
             raise WebError(429, f"too many wrong tokens: wait {seconds} s", {"Retry-After": seconds})
-        token = self.tokens.find(given)
-        if token is None:
-            self._failures.wait_s(client)
-            challenge = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
-            raise WebError(401, f"this token is unknown or revoked: {SIGN_IN}", challenge)
-        return token
+        challenge = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
+        raise WebError(401, f"this token is unknown or revoked: {SIGN_IN}", challenge)
+
+
+def _is_passed_on(request: Request) -> bool:
+    """Whether a proxy can be told from what it passes on; one that hides can't be."""
+    added = any(name in PROXIED or name.startswith("x-forwarded-") for name in request.headers)
+    return added or request.scope.get("http_version") == PROXYS_VERSION
 
 
 def _person(token: Token) -> Person:

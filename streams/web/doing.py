@@ -27,6 +27,7 @@ from streams.core.requests import (
     MuteSet,
     TaskSubmitted,
 )
+from streams.core.tasking import HOW_HEARD, NO_POOL
 from streams.ingest.people import TEXT_CHARACTERS_MAX, sha256_of
 from streams.web.auth import Person, author_of
 from streams.web.problems import WebError
@@ -302,7 +303,7 @@ async def _asked(deps: Deps, event: InboxEvent) -> Done:
     if decision is None:
         return Done(in_force=False, detail=NOT_YET)
     if decision.kind == "request_refused":
-        raise WebError(409, decision.reason)
+        raise WebError(409, f"{NO_POOL}: {HOW_HEARD}" if decision.reason == NO_POOL else decision.reason)
     return Done(in_force=True, detail=_told(decision), decision_id=decision.id)
 
 

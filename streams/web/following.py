@@ -84,21 +84,19 @@ class Following:
 
     async def _take(self, where: TopicPartition, records: Sequence[Record]) -> None:
         for number, record in enumerate(records):
-            if where == self._decisions:
-                self._model.decided(decode_decision(record.value or b""), record.timestamp)
-            else:
-                self._beat(record)
+            try:
+                self._hear(where, record)
+            except InputError as error:
+                telemetry.handled("web", f"{where.topic} at {record.offset}: {error}")
             self._positions[where] = record.offset + 1
             if number % AT_ONCE == AT_ONCE - 1:
                 await asyncio.sleep(0)
 
-    def _beat(self, record: Record) -> None:
-        try:
-            event = decode(record.value or b"")
-        except InputError as error:
-            telemetry.handled("web", f"heartbeat at {record.offset}: {error}")
-            return
-        if isinstance(event, Heartbeat):
+    def _hear(self, where: TopicPartition, record: Record) -> None:
+        """Take a record into account. Raises ``InputError`` for one that can't be read."""
+        if where == self._decisions:
+            self._model.decided(decode_decision(record.value or b""), record.timestamp)
+        elif isinstance(event := decode(record.value or b""), Heartbeat):
             self._model.beat(event, record.timestamp)
 
     async def _tick(self) -> None:

@@ -44,11 +44,6 @@ class Limiter:
         bucket.left -= cost
         return 0.0
 
-    def missing_s(self, client: str) -> float:
-        """Return for how long a client must wait before it may ask once; takes nothing."""
-        bucket = self._of(client)
-        return max(1.0 - bucket.left, 0.0) / self._rate.per_second
-
     def _of(self, client: str) -> _Bucket:
         now_s = self._clock()
         bucket = self._buckets.get(client)

@@ -19,6 +19,8 @@ WORKERS_MAX: Final = 5_000
 HOSTS_MAX: Final = 1_000
 AGENT_SILENT_MS: Final = 90_000
 """Three looks of a host agent."""
+HOST_GONE_MS: Final = 86_400_000
+"""A host without workers whose agent is silent for that long was taken down, and is nobody's worry any more."""
 ROLES: Final = ("architect", "coder", "executor", "critic", "deployer")
 SHOWN: Final = frozenset({"cpu", "memory", "disk"})
 
@@ -78,7 +80,11 @@ class Members(Struct):
         old = [key for key, beat in self.beats.items() if now_ms - beat.stamp_ms > _kept_ms(beat.event)]
         for key in old:
             del self.beats[key]
-        return bool(old)
+        here = {host for host, _ in self.beats}
+        down = [name for name, look in self.looks.items() if name not in here and now_ms - look.at_ms > HOST_GONE_MS]
+        for name in down:
+            del self.looks[name]
+        return bool(old or down)
 
     def workers(self, now_ms: int) -> list[Worker]:
         """Return the workers by host and id."""

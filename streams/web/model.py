@@ -215,8 +215,8 @@ class Model:
             match message.event:
                 case ProbeReported() as probe:
                     seen.append(self._members.probed(probe))
-                case OutcomeReported() as outcome:
-                    self.asked.took(outcome)
+                case OutcomeReported() as outcome if self.asked.took(outcome):
+                    self._changed("tasks")
         if any(seen):
             self._changed("hosts")
 

@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct, field
 
+from streams.core.choosing import worth_doing
 from streams.core.events import Command, Decision
 from streams.web.bounded import put
 from streams.web.states import Approval, Escalation, Healing, Incident, Vote
@@ -34,6 +35,7 @@ STATUS_AFTER: Final[Mapping[str, str]] = {
 """As the view ``incidents`` has it, without what closes one."""
 ENDING: Final = frozenset({"incident_closed", "incident_merged"})
 DONE_WELL: Final = "done ok"
+IN_VAIN: Final = frozenset({"failed", "came_back"})
 
 
 class Cases(Struct):
@@ -49,8 +51,8 @@ class Cases(Struct):
     """Incident to its escalation."""
     verdicts: dict[str, Decision] = field(default_factory=dict)
     """By incident: the last ``advice_settled``."""
-    weighed: dict[str, str] = field(default_factory=dict)
-    """By incident: the best action of the last choice that was not barred."""
+    weighed: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """By incident: the actions of the last choice that no gate bars and that are worth their risk, the best first."""
     answered: dict[str, str] = field(default_factory=dict)
     """What came of approvals that were asked for, by the id of the request."""
 
@@ -89,9 +91,8 @@ class Cases(Struct):
             self.incidents[decision.incident] = _later(known, decision)
 
     def _weigh(self, decision: Decision) -> None:
-        allowed = [one for one in decision.options if not one.barred and one.strategy != "escalate"]
-        if allowed:
-            put(self.weighed, decision.incident, allowed[0].action, INCIDENTS_MAX)
+        if worth := worth_doing(decision.options):
+            put(self.weighed, decision.incident, tuple(one.action for one in worth), INCIDENTS_MAX)
 
     def _escalation(self, decision: Decision) -> bool:
         match decision.kind:
@@ -133,12 +134,19 @@ class Cases(Struct):
             votes=self.votes.get(decision.incident, ()),
             consensus=verdict.reason if verdict else "",
             confidence=verdict.confidence if verdict else None,
-            recommended_action=_settled(verdict) or self.weighed.get(decision.incident, ""),
+            recommended_action=self._recommended(decision.incident),
             silenced_by=decision.refers_to,
             created_ms=decision.append_ms,
             latest_ms=decision.append_ms,
             resolved_ms=0,
         )
+
+    def _recommended(self, incident: str) -> str:
+        """Return what was agreed on, else what is best by the rules, of what was not tried in vain; ``""``: nothing."""
+        vain = {one.action for one in self.healings.values() if one.incident == incident and one.status in IN_VAIN}
+        agreed = _settled(self.verdicts.get(incident))
+        known = (agreed, *self.weighed.get(incident, ()))
+        return next((action for action in known if action and action not in vain), "")
 
     def _healing(self, decision: Decision) -> bool:
         if decision.kind == "commanded" and decision.command is not None:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import ipaddress
 import socket
 import time
-from collections.abc import Generator
 from typing import Final
 
 import uvicorn
 
-from streams.core.errors import InputError
 from streams.ingest.redact import Redactor
+from streams.ports import PolledLog
 from streams.runtime.address import web_address_file, write_whole
 from streams.runtime.kafka import KafkaLog
+from streams.runtime.listening import Server, listen, url_of
 from streams.runtime.readiness import ready
 from streams.runtime.redaction_key import redaction_key
 from streams.settings import Settings
@@ -31,7 +29,6 @@ from streams.web.tokens import TokenFile, check_tokens
 
 PORT: Final = 8_000
 """What is chosen if it is free (SEED_TABLES, section 4)."""
-BACKLOG: Final = 512
 CONNECTIONS_MAX: Final = 1_000
 KEEP_ALIVE_S: Final = 20
 STOP_S: Final = 2
@@ -45,10 +42,10 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     Raises ``InputError`` when the address can't be had, or tokens are needed and there are none.
     """
     check_tokens(settings)
-    listening = listen(settings)
+    listening = listen("web", settings.web_host, settings.web_port, PORT)
     try:
         async with KafkaLog(settings) as log:
-            deps, following = _assembled(settings, log, stop)
+            deps, following = assembled(settings, log, stop)
             await following.open()
             said = web_address_file(settings.data_dir)
             said.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -58,45 +55,8 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         listening.close()
 
 
-def listen(settings: Settings) -> socket.socket:
-    """Return a socket that listens at the address of the settings.
-
-    Port 0 is ``PORT`` if it is free, else any. Raises ``InputError`` when it can't be had.
-    """
-    for port in (settings.web_port,) if settings.web_port else (PORT, 0):
-        try:
-            return _bound(settings.web_host, port)
-        except OSError as error:
-            failed = error
-    where = f"{settings.web_host}:{settings.web_port or PORT}"
-    raise InputError(f"the web can't be served at {where}: {failed.strerror}; set LOGMEND_WEB_HOST, LOGMEND_WEB_PORT")
-
-
-def _bound(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # with its protocol: asyncio switches Nagle's algorithm off for sockets that name TCP, else an answer takes 40 ms
-    made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        made.bind((host, port))
-        made.listen(BACKLOG)
-        made.settimeout(0)
-    except OSError:
-        made.close()
-        raise
-    return made
-
-
-def url_of(listening: socket.socket) -> str:
-    """Return where a browser on this machine finds what listens there."""
-    host, port = listening.getsockname()[:2]
-    address = ipaddress.ip_address(host)
-    if address.is_unspecified:
-        host = "127.0.0.1" if address.version == 4 else "::1"
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def _assembled(settings: Settings, log: KafkaLog, stop: asyncio.Event) -> tuple[Deps, Following]:
+def assembled(settings: Settings, log: PolledLog, stop: asyncio.Event) -> tuple[Deps, Following]:
+    """Return what the application works with, over a log, and what keeps it up to date."""
     clock = BrokerClock(lambda: int(time.time() * 1000), time.monotonic)
     redactor = Redactor(redaction_key(settings))
     deps = Deps(
@@ -114,7 +74,7 @@ def _assembled(settings: Settings, log: KafkaLog, stop: asyncio.Event) -> tuple[
 
 async def _run(deps: Deps, following: Following, listening: socket.socket, stop: asyncio.Event) -> None:
     """Do everything at once; what fails first ends the process, and is raised."""
-    server = _Server(
+    server = Server(
         uvicorn.Config(
             create_app(deps),
             lifespan="off",
@@ -144,12 +104,3 @@ async def _run(deps: Deps, following: Following, listening: socket.socket, stop:
         raise errors.exceptions[0] from errors
     finally:
         deps.history.close()
-
-
-class _Server(uvicorn.Server):
-    """Leaves signals to the process."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None, None, None]:
-        """Capture none."""
-        yield

@@ -119,6 +119,12 @@ class Escalation(Struct, frozen=True, kw_only=True):
     latest_ms: int
     resolved_ms: int
 
+    @property
+    def sure(self) -> float | None:
+        """How sure advisors are of what is recommended, in 0..1; None where it is the rules' recommendation."""
+        theirs = self.consensus.endswith(f": {self.recommended_action}")
+        return self.confidence if self.recommended_action and theirs else None
+
 
 class Approval(Struct, frozen=True, kw_only=True):
     """A command that waits for a person's yes: ``id`` is the decision's, ``command_sha256`` says which very command.

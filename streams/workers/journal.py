@@ -15,7 +15,6 @@ lost is read, told, or run, once more.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import sqlite3
 from collections.abc import Iterable, Sequence
@@ -25,9 +24,9 @@ from typing import Final, NamedTuple, Self
 import msgspec
 
 from streams.codec import encode
-from streams.core.errors import InputError
 from streams.core.events import Command, OutcomeReported
 from streams.core.reports import FindingReported, SpecialistReported
+from streams.runtime.journals import open_alone
 
 RECEIVED: Final = "received"
 STARTED: Final = "started"
@@ -89,20 +88,11 @@ class Journal:
 
     @classmethod
     def open(cls, directory: Path) -> Self:
-        """Open or make the journal; ``InputError`` when another pool of this host has it."""
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock = os.open(directory / "journal.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            os.close(lock)
-            raise InputError(f"another pool works in {directory}: end it, or set another data_dir") from error
-        connection = sqlite3.connect(directory / "journal.sqlite", isolation_level=None)
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
+        """Open or make the journal. Raises as ``open_alone``."""
+        busy = f"another pool works in {directory}: end it, or set another data_dir"
+        connection, lock = open_alone(directory, _TABLES, busy)
         connection.execute("PRAGMA wal_autocheckpoint = 0")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        connection.executescript(_TABLES)
         return cls(connection, lock)
 
     def close(self) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from streams.advise.dossier import Dossier, Symptom, Template, Trouble, choices, type_of
+from streams.advise.dossier import Dossier, Symptom, Template, Trouble, type_of
+from streams.core.choosing import worth_doing
 from streams.core.events import Decision, Option
 
 START_MS = 1_800_000_000_000
@@ -72,7 +73,8 @@ def question(**fields: Any) -> Decision:
 def dossier(asked: Decision | None = None, **fields: Any) -> Dossier:
     """Return what is known of a question, by default nothing."""
     asked = asked or question()
-    return Dossier(**{"question": asked, "service_type": type_of(asked), "options": choices(asked), **fields})
+    known = {"question": asked, "service_type": type_of(asked), "options": worth_doing(asked.options)}
+    return Dossier(**{**known, **fields})
 
 
 def template(text: str, service: str = "shop") -> Template:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from streams import telemetry
+from streams.advise import asking
 from streams.advise.asking import ATTEMPTS, OVERHEAD_TOKENS, PAUSE_SECONDS, PAUSE_SECONDS_MAX, Asker
 from streams.advise.breaker import OPEN_SECONDS, OPEN_SECONDS_MAX, Breaker, BreakerOpenError
 from streams.advise.budget import Budget, OverBudgetError
@@ -191,6 +192,19 @@ async def test_a_trial_that_is_given_up_is_followed_by_another(tmp_path: Path) -
         task.cancel()
         await asyncio.wait({task})
         assert scene.asker._breaker.is_open is False
+
+
+@pytest.mark.parametrize(("fair_s", "left_alone"), [(0.2, True), (30.0, False)])
+async def test_a_short_deadline_says_nothing_of_the_provider(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fair_s: float, *, left_alone: bool
+) -> None:
+    """Who is in a hurry doesn't have it left alone for those who have time."""
+    monkeypatch.setattr(asking, "FAIR_SECONDS", fair_s)
+    async with _scene(tmp_path) as scene:
+        for number in range(3):
+            scene.server.says.append(scene.server.hang)
+            assert isinstance(await scene.error(_other(number), deadline_s=0.3), TimedOutError)
+        assert scene.asker._breaker.is_open is left_alone
 
 
 @pytest.mark.parametrize("deadline_s", [-1.0, 0.0, 0.1])

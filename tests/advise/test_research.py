@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from streams.advise.answers import Opinion
-from streams.advise.dossier import Dossier, Fix, Past, Tried, choices
+from streams.advise.dossier import Dossier, Fix, Past, Tried
 from streams.advise.past import Present, Step, past_of
 from streams.advise.research import Research, conclude, relations_of, signs_of
 from streams.catalogue.advisors import advisors
 from streams.catalogue.patterns import patterns
 from streams.catalogue.runbooks import runbook, runbooks
+from streams.core.choosing import worth_doing
 from streams.core.config import Inventory
 from streams.core.events import Decision
 from streams.core.fleet import Fleet
@@ -291,4 +292,4 @@ def test_there_is_a_runbook_for_each_pattern() -> None:
 
 def test_choices_are_worth_something() -> None:
     """What is barred, a person's help, and what promises less than it costs are no choices; the best come first."""
-    assert [one.action for one in choices(question())] == ["process.restart", "process.rollback_config"]
+    assert [one.action for one in worth_doing(question().options)] == ["process.restart", "process.rollback_config"]

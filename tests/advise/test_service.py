@@ -14,10 +14,11 @@ from typing import Any
 import httpx2 as httpx
 import pytest
 
+from streams.advise import asking as asking_once
 from streams.advise.asking import Asker, asker_of
 from streams.advise.deciding import Decider
-from streams.advise.service import BODY_BYTES_MAX, create_app, listen, serving, url_of
-from streams.core.errors import InputError
+from streams.advise.service import BODY_BYTES_MAX, create_app, serving
+from streams.runtime.listening import url_of
 from streams.settings import Settings
 from tests.advise import serving as models
 from tests.advise.serving import Said, Server
@@ -146,6 +147,24 @@ async def test_the_rules_answer_in_time(tmp_path: Path) -> None:
     assert (answer.json()["source"], asked) == ("rules", 1)
 
 
+async def test_a_model_that_hangs_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three deadlines that pass one after the other say that it is down, and the fourth question waits for nothing."""
+    monkeypatch.setattr(asking_once, "FAIR_SECONDS", 0.25)
+    over = threading.Event()
+
+    def hang(_handler: BaseHTTPRequestHandler) -> None:
+        over.wait()
+
+    async with with_model(tmp_path, hang, hang, hang) as (client, server):
+        for severity in ("info", "warning", "error", "critical"):
+            question = {**RESTART, "severity": severity, "deadline_ms": 300}
+            assert (await client.post("/decide", json=question, timeout=30)).json()["source"] == "rules"
+        health = (await client.get("/health")).json()
+        asked = len(server.asked)
+        over.set()
+    assert (health["model_available"], asked) == (False, 3)
+
+
 JSON = {"content-type": "application/json"}
 
 
@@ -208,14 +227,3 @@ async def test_the_interface_describes_itself() -> None:
     assert set(told["paths"]) == {"/health", "/decide"}
     mapping = told["paths"]["/decide"]["post"]["requestBody"]["content"]["application/json"]["schema"]["discriminator"]
     assert len(mapping["mapping"]) == 6
-
-
-def test_a_port_that_is_taken_is_named() -> None:
-    """A port of one's own choice must be free; without one any will do."""
-    with listen("127.0.0.1", 0) as first:
-        first.listen()
-        port = first.getsockname()[1]
-        with pytest.raises(InputError, match=rf"127\.0\.0\.1:{port}: .*LOGMEND_ADVISE_PORT"):
-            listen("127.0.0.1", port)
-        with listen("127.0.0.1", 0) as second:
-            assert second.getsockname()[1] != port

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -114,6 +115,36 @@ def test_the_pool_is_healed(world: World) -> None:
     """Healing is asked for, and its outcome is told by the host that did it."""
     assert run("heal", "--reason", "slow").stdout.endswith("done ok alive\n")
     assert of_kind(world.decisions, "heal_asked")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "said", "status"),
+    [
+        ({"code": "healed"}, "the pool: done ok healed", 0),
+        ({"ok": False, "code": "not_healed"}, "the pool: done failed not_healed", 1),
+        (None, "h1: under way", 0),
+    ],
+)
+def test_a_pool_that_is_not_healed_is_an_error(
+    world: World, monkeypatch: pytest.MonkeyPatch, outcome: dict[str, Any] | None, said: str, status: int
+) -> None:
+    """Exit status 1 when a worker's successor is silent too; what is not over yet is said to be under way."""
+
+    async def asked(_settings: Settings, words: Said, _until: frozenset[str]) -> Decision:
+        (decision,) = world.say(words.event)
+        return world.outcome(decision.id, **outcome)[0] if outcome else decision
+
+    monkeypatch.setattr(requests, "_asked", asked)
+    assert run("heal", status=status).stdout == f"{said}\n"
+
+
+def test_who_heals_a_pool_that_nobody_heard_of_learns_how_one_is_heard(world: World) -> None:
+    """A refusal says what to look at and what to do."""
+    world.wait(700)
+    said = run("heal", status=1).output
+    assert "no pool was heard of lately" in said
+    assert "is logmend workers running?" in said
+    assert "logmend task submit --host" in said
 
 
 def test_nothing_is_open_before_anything_was_recorded(world: World) -> None:

@@ -8,6 +8,7 @@ from streams.core.commands import command_sha256
 from streams.core.config import Inventory, Policy
 from streams.core.events import Decision
 from streams.core.requests import ROLES, HealRequested
+from streams.core.tasks import HEARD_MS, Tasks
 from streams.workers import roles
 from tests.core.asking import mute, task
 from tests.core.world import World, kinds, of_kind, spec
@@ -171,3 +172,12 @@ def test_healing_asks_every_pool() -> None:
 def test_roles_are_those_of_the_pool() -> None:
     """What a person may name is what a pool has."""
     assert set(ROLES) == set(roles.ROLES)
+
+
+def test_hosts_come_and_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where as many hosts are known as can be, one that was silent for ten minutes makes room for a new one."""
+    monkeypatch.setattr("streams.core.tasks.HOSTS_MAX", 2)
+    tasks = Tasks()
+    for now_ms, host in ((0, "h1"), (1, "h2"), (2, "h3"), (HEARD_MS, "h4")):
+        tasks.heard(host, now_ms)
+    assert tasks.hosts == {"h2": 1, "h4": HEARD_MS}

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from streams.core.events import Decision
 from streams.notify.cases import CASES_MAX, Cases
-from streams.notify.notice import Notice, Tried, Vote
-from tests.notify.deciding import INCIDENT, approval, course, decided, escalated, silence
+from streams.notify.notice import Message, Notice, Tried, Vote
+from streams.notify.wording import page_of
+from tests.advise.cases import option
+from tests.notify.deciding import INCIDENT, approval, command, course, decided, escalated, silence
+
+END = (escalated(9),)
 
 
 def told(*decisions: Decision) -> list[Notice]:
@@ -33,8 +37,34 @@ def test_an_escalation_is_told_with_what_was_tried_and_advised() -> None:
         Vote(advisor="proven_fix", said="abstained, timed_out", confidence=0.0),
     )
     assert (first.consensus, first.confidence) == ("2 of 3: process.rollback_config", 0.7)
-    assert (first.recommended, first.phase, first.lines) == ("process.rollback_config", 3, 3)
+    assert (first.recommended, first.phase, first.lines) == ("", 3, 3)
     assert (second.kind, second.id, second.about, second.number) == ("resolved", "1-11-0", "1-10-0", 10)
+
+
+def test_what_was_tried_in_vain_is_not_recommended() -> None:
+    """Neither what failed nor what a team of specialists is called by, but the best of the rest."""
+    weighed = (option("process.start", 0.3), option("process.restart", 0.9), option("process.degrade", 0.4))
+    ways = (option("a+b", 0.9, strategy="parallel"),)
+    tried = decided(2, "commanded", command=command("process.restart"), options=weighed)
+    for came in (
+        decided(3, "command_ended", "done failed exit_1", refers_to="1-2-0"),
+        decided(3, "verification_failed", refers_to="1-2-0"),
+        decided(3, "command_overdue", refers_to="1-2-0"),
+    ):
+        (notice,) = told(decided(1, "planned", options=ways), tried, came, decided(4, "planned", options=ways), *END)
+        assert notice.recommended == "process.degrade"
+    (notice,) = told(decided(1, "planned", options=weighed), *END)
+    assert notice.recommended == "process.restart"
+
+
+def test_what_advisors_agree_on_comes_first_unless_it_failed() -> None:
+    """A later question on which they don't agree takes the recommendation back."""
+    weighed = decided(1, "withheld", options=(option("process.restart", 0.9), option("process.start", 0.3)))
+    agreed = decided(2, "advice_settled", "2 of 3: process.start", confidence=0.7)
+    (notice,) = told(weighed, agreed, *END)
+    assert notice.recommended == "process.start"
+    (notice,) = told(weighed, agreed, decided(3, "advice_settled", "none agreed"), *END)
+    assert notice.recommended == "process.restart"
 
 
 def test_what_ends_by_itself_is_followed_up_once() -> None:
@@ -72,6 +102,22 @@ def test_a_request_for_approval_says_what_would_be_done() -> None:
         (("port", "8080"),),
         0.6,
     )
+
+
+def test_a_request_for_approval_has_an_end() -> None:
+    """Who was asked is told that it was answered, that its time is over, or that nothing is to be done any more."""
+    for end in (
+        decided(2, "commanded", "approved by eva", refers_to="1-1-0", command=command("process.stop")),
+        decided(2, "approval_denied", "nobody answered in time", refers_to="1-1-0"),
+        decided(2, "incident_closed", "quiet"),
+    ):
+        asked, over = told(approval(1), end, decided(3, "incident_closed"))
+        assert (over.kind, over.id, over.about, over.number) == ("approval_closed", "1-2-0", asked.id, asked.number)
+        assert over.reason == end.reason
+        page = page_of(Message(id=over.id, notices=(over,)), "https://logmend.example.org")
+        assert (page.title, page.lead) == ("waits for no yes any more: process_crash on shop", end.reason)
+        assert "Would be done, once a person agrees" not in {one.title for one in page.sections}
+        assert page.links == (("Why", "https://logmend.example.org/why/1-2-0"),)
 
 
 def test_what_is_answered_does_not_wait() -> None:

@@ -143,7 +143,11 @@ def test_counts_are_read_beside_a_working_process(journal: Journal, tmp_path: Pa
 
 
 def test_a_damaged_journal_is_named(tmp_path: Path) -> None:
-    """Whoever only looks gets one line."""
+    """Whoever only looks gets one line, and so does the process, which leaves the file alone."""
     (tmp_path / "journal.sqlite").write_bytes(b"no database at all" * 100)
     with pytest.raises(InputError, match=r"journal\.sqlite can't be read"):
         counts(tmp_path)
+    for _ in range(2):  # the first try holds no lock
+        with pytest.raises(InputError, match=r"journal\.sqlite can't be used: .*; restore it, or move it away$"):
+            Journal.open(tmp_path, BURST)
+    assert (tmp_path / "journal.sqlite").read_bytes() == b"no database at all" * 100

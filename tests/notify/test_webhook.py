@@ -11,14 +11,15 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from streams.core.errors import InputError
 from streams.notify import addresses, webhook
 from streams.notify.addresses import Address, client, may_reach
-from streams.notify.notice import Message, NotToldError
-from streams.notify.webhook import WebhookChannel, secrets_of, signed
+from streams.notify.notice import Kind, Message, NotToldError
+from streams.notify.webhook import TYPES, WebhookChannel, secrets_of, signed
 from tests.notify.corpus import HOSTILE
 from tests.notify.deciding import message, notice
 from tests.notify.serving import Site, Tls, redirect, serving
@@ -218,3 +219,9 @@ def test_a_weak_secret_is_refused(tmp_path: Path, text: str) -> None:
     path.write_text(text)
     with pytest.raises(InputError, match="wanted whsec_"):
         secrets_of(path)
+
+
+def test_every_kind_of_notice_has_a_type_of_its_own() -> None:
+    """Whoever is called can tell them apart."""
+    assert set(TYPES) == set(get_args(Kind))
+    assert len(set(TYPES.values())) == len(TYPES)

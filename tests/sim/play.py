@@ -1,4 +1,4 @@
-"""One run: a seed chooses the faults, half a minute of trouble passes, then everything must come to rest and add up."""
+"""One run: a seed chooses faults and how long they last, the trouble passes, then all must come to rest and add up."""
 
 from __future__ import annotations
 
@@ -48,7 +48,9 @@ from tests.sim.scene import (
 )
 from tests.sim.watch import Watch
 
-TROUBLE_MS = 20_000
+TROUBLE_MS_MIN = 2_000
+TROUBLE_MS_MAX = 20_000
+"""The shorter of two draws: what breaks mostly breaks in a short run too, and more of them are played in a time."""
 CALM_MS = 60_000
 LAST_REBALANCE_MS = 3_000
 """Later than any restart, so that everybody is there."""
@@ -117,6 +119,7 @@ class Play:
 
     def __init__(self, seed: int, engines: Engines, *, trace: bool) -> None:
         self.world = world = World(seed, trace=trace)
+        self.trouble_ms = min(world.between(TROUBLE_MS_MIN, TROUBLE_MS_MAX) for _ in range(2))
         luck = world.random.choice
         faults = Faults(
             append_fails=luck((0.0, 0.002, 0.01)),
@@ -192,10 +195,10 @@ class Play:
         for group in self.groups:
             group.rebalance()
         self._schedule()
-        world.run(TROUBLE_MS)
+        world.run(self.trouble_ms)
         self._calm_down()
         quiet = 0
-        while quiet < QUIET_LOOKS and world.now_ms < TROUBLE_MS + CALM_MS and not world.violations:
+        while quiet < QUIET_LOOKS and world.now_ms < self.trouble_ms + CALM_MS and not world.violations:
             world.run(world.now_ms + LOOK_MS)
             quiet = quiet + 1 if self._at_rest() else 0
         if quiet < QUIET_LOOKS and not world.violations:
@@ -218,14 +221,14 @@ class Play:
     def _schedule(self) -> None:
         """Draw when producers speak, services break, groups rebalance, and the odd things happen."""
         world = self.world
-        at = partial(world.between, 0, TROUBLE_MS)
-        for _ in range(world.between(20, 60)):
+        at = partial(world.between, 0, self.trouble_ms)
+        for _ in range(self._share(world.between(20, 60))):
             world.after(at(), self._speak)
-        for _ in range(world.between(5, 20)):
+        for _ in range(self._share(world.between(5, 20))):
             world.after(at(), self._measure)
         for _ in range(world.between(2, 6)):
             world.after(at() // 2, self._break)
-        for _ in range(world.between(0, 8)):
+        for _ in range(self._share(world.between(0, 8))):
             world.after(at(), self.groups[max(world.between(-1, 2), 0)].rebalance)
         for _ in range(world.between(0, 6)):
             world.after(at(), self._probe)
@@ -240,6 +243,10 @@ class Play:
         ):
             if world.luck(share):
                 world.after(at(), action)
+
+    def _share(self, count: int) -> int:
+        """Return how many of ``count`` events of the longest run fall to one as long as this."""
+        return count * self.trouble_ms // TROUBLE_MS_MAX
 
     def _speak(self) -> None:
         for _ in range(self.world.between(1, 5)):
@@ -294,7 +301,7 @@ class Play:
 
     def _unrest(self) -> list[str]:
         """Return what is still under way."""
-        if self.world.now_ms <= TROUBLE_MS + LAST_REBALANCE_MS:
+        if self.world.now_ms <= self.trouble_ms + LAST_REBALANCE_MS:
             return ["the last rebalance"]
         read = {where: position for host in self.hosts for where, position in host.positions.items()}
         late = [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,17 +12,11 @@ import httpx2
 
 from analytics.writer import EventLogWriter
 from streams.codec import decode
-from streams.ingest.redact import Redactor
 from streams.ports import TopicPartition
 from streams.settings import Settings
-from streams.web.app import Deps, create_app
-from streams.web.auth import Gatekeeper
-from streams.web.clock import BrokerClock
-from streams.web.following import Following
-from streams.web.history import History
-from streams.web.letters import Letters
+from streams.web.app import create_app
 from streams.web.model import Model
-from streams.web.saying import Voice
+from streams.web.serving import assembled
 from streams.web.tokens import ROLES, TokenFile
 from tests.web.fleet import Fleet
 
@@ -43,18 +36,7 @@ class Rig:
         inbox = fleet.topics.inbox_people
         self._inbox = TopicPartition(inbox, 0)
         self._begun = len(fleet.log.records.get(self._inbox, []))
-        model = Model(BrokerClock(lambda: int(time.time() * 1000), time.monotonic), fleet.topics.inbox_people)
-        redactor = Redactor()
-        self.deps = Deps(
-            settings=self.settings,
-            model=model,
-            history=History(directory / "log"),
-            voice=Voice(fleet.log, fleet.topics, redactor),
-            gate=Gatekeeper(self.tokens, self.settings.web_host, time.monotonic),
-            letters=Letters(fleet.log, fleet.topics, redactor),
-            redact=redactor.text,
-            stopping=asyncio.Event(),
-        )
+        self.deps, self.following = assembled(self.settings, fleet.log, asyncio.Event())
         self.app = create_app(self.deps)
         self.client = self.as_client()
 
@@ -101,9 +83,8 @@ async def served(fleet: Fleet, directory: Path, *, archived: bool = True, **sett
     rig = Rig(fleet, directory, **settings)
     if archived:
         await rig.archive()
-    following = Following(fleet.log, fleet.topics, rig.model, rig.deps.history)
     async with asyncio.TaskGroup() as group:
-        work = [group.create_task(one) for one in (following.run(), rig.deps.voice.run(), rig.hear())]
+        work = [group.create_task(one) for one in (rig.following.run(), rig.deps.voice.run(), rig.hear())]
         assert await rig.model.until(lambda: rig.model.up_to_date, PATIENCE_S)
         try:
             yield rig

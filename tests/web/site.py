@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,16 +12,10 @@ from typing import Any, Final, TypeVar
 import uvicorn
 
 from analytics.writer import EventLogWriter
-from streams.ingest.redact import Redactor
 from streams.settings import Settings
-from streams.web.app import Deps, create_app
-from streams.web.auth import Gatekeeper
-from streams.web.clock import BrokerClock
-from streams.web.following import Following
-from streams.web.history import History
-from streams.web.letters import Letters
+from streams.web.app import create_app
 from streams.web.model import Model
-from streams.web.saying import Voice
+from streams.web.serving import assembled
 from streams.web.tokens import TokenFile
 from tests.web.fleet import Fleet
 
@@ -98,22 +91,8 @@ class Site:
             self._loop.close()
 
     async def _serve(self) -> None:
-        settings, topics = self._settings, self.fleet.topics
         await self._archived()
-        model = Model(BrokerClock(lambda: int(time.time() * 1000), time.monotonic), topics.inbox_people)
-        history = History(self.directory / "log")
-        voice = Voice(self.fleet.log, topics, Redactor())
-        gate = Gatekeeper(self.tokens, settings.web_host, time.monotonic)
-        deps = Deps(
-            settings=settings,
-            model=model,
-            history=history,
-            voice=voice,
-            gate=gate,
-            letters=Letters(self.fleet.log, topics, Redactor()),
-            redact=Redactor().text,
-            stopping=self._stopping,
-        )
+        deps, following = assembled(self._settings, self.fleet.log, self._stopping)
         config = uvicorn.Config(
             create_app(deps), host="127.0.0.1", port=0, log_level="error", lifespan="off", timeout_graceful_shutdown=1
         )
@@ -121,14 +100,14 @@ class Site:
         beside = [
             asyncio.ensure_future(work)
             for work in (
-                Following(self.fleet.log, topics, model, history).run(),
-                voice.run(),
+                following.run(),
+                deps.voice.run(),
                 self._hear(),
                 self._beat(),
             )
         ]
         serving = asyncio.ensure_future(self._server.serve())
-        ready = asyncio.ensure_future(self._until_ready(model))
+        ready = asyncio.ensure_future(self._until_ready(deps.model))
         await asyncio.wait((ready, *beside, serving), return_when=asyncio.FIRST_COMPLETED)
         self._ready.set()
         await asyncio.wait((*beside, serving), return_when=asyncio.FIRST_COMPLETED)
@@ -137,7 +116,7 @@ class Site:
         for done in await asyncio.gather(*beside, return_exceptions=True):
             if isinstance(done, Exception):
                 raise done
-        history.close()
+        deps.history.close()
 
     async def _until_ready(self, model: Model) -> None:
         """Return when everything is read, and pages are served."""

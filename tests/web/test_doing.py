@@ -235,6 +235,7 @@ async def test_a_task_is_done(rig: Rig) -> None:
     rig.fleet.outcome(given.command)
     found = (await waiting).json()
     assert (found["status"], found["result"]) == ("completed", {"agent_type": "critic", "result": "done ok exit_0"})
+    assert await rig.model.until(lambda: rig.model.asked.tasks[made["task_id"]].worker == "w1", 5)
     assert (await rig.client.get(path)).json()["worker_id"] == "w1"
 
 
@@ -259,6 +260,7 @@ async def test_what_a_task_says_is_kept_apart(rig: Rig) -> None:
     await rig.client.post("/api/cluster/task/submit", json=body)
     (task,) = rig.said()
     assert isinstance(task, TaskSubmitted)
+    assert await rig.model.until(lambda: bool(of_kind(rig, "task_given")), 5)
     record = rig.fleet.log.records[TopicPartition(rig.fleet.topics.evidence, 0)][-1]
     text: Any = decode(record.value or b"")
     assert (text.topic, text.offset) == (rig.fleet.topics.inbox_people, rig.fleet.next_offset(text.topic) - 1)
@@ -307,6 +309,14 @@ async def test_healing_names_whom_it_replaced(rig: Rig) -> None:
     found = (await healing).json()
     assert (found["healed_workers"], found["count"]) == (["critic_001"], 1)
     assert found["message"] == "1 workers were replaced, 9 answered"
+
+
+async def test_who_heals_pools_that_nobody_heard_of_learns_how_one_is_heard(rig: Rig) -> None:
+    """A refusal says what to look at and what to do."""
+    rig.fleet.fold._state.tasks.hosts.clear()
+    answer = await rig.client.post("/api/cluster/heal", json={"by": "ada"})
+    assert answer.status_code == 409
+    assert answer.json()["detail"].startswith("no pool was heard of lately: is logmend workers running?")
 
 
 async def test_what_nobody_decides_on_is_recorded_all_the_same(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

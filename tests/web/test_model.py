@@ -11,9 +11,12 @@ import pytest
 
 from analytics.views import EventLog
 from analytics.writer import EventLogWriter
+from streams.core.beside import Heartbeat
+from streams.core.events import ProbeReported
 from streams.web import open_incidents
 from streams.web.bounded import put
 from streams.web.clock import BrokerClock
+from streams.web.members import GONE_MS, HOST_GONE_MS, Members
 from streams.web.model import Model
 from tests.analytics import history
 from tests.web.fleet import Fleet, populated
@@ -166,6 +169,23 @@ def test_old_records_do_not_set_the_clock(full: Fleet) -> None:
     model.caught_up()
     model.decided(full.decisions[1], 4_711_000_000_000)
     assert model.now_ms >= 4_711_000_000_000
+
+
+def test_a_host_that_is_gone_is_forgotten() -> None:
+    """A host without workers is shown for a day after its agent's last word, and one that never had an agent not."""
+    members, beat_ms = Members(), 1_780_000_000_000
+    for host in ("h1", "h2"):
+        beat = Heartbeat(
+            worker="critic_001", role="critic", host=host, pid=1, state="idle", tasks=0, errors=0, started_ms=0, at_ms=0
+        )
+        members.beat(beat, beat_ms)
+    at = {"at_ms": beat_ms, "latency_ms": 0}
+    members.probed(ProbeReported(host="h1", service="h1", kind="host_cpu", ok=True, code="", **at))
+    seen = []
+    for now_ms in (beat_ms + GONE_MS, beat_ms + GONE_MS + 1, beat_ms + HOST_GONE_MS, beat_ms + HOST_GONE_MS + 1):
+        members.forget(now_ms)
+        seen.append([one.name for one in members.hosts(now_ms)])
+    assert seen == [["h1", "h2"], ["h1"], ["h1"], []]
 
 
 async def test_silence_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
