@@ -22,7 +22,8 @@ from streams.settings import Settings
 from streams.topics import Topic
 
 REPLICAS_MAX: Final = 3
-STAMPED_BY: Final = "message.timestamp.type"
+BY_PRODUCER: Final = {"message.timestamp.type": "CreateTime", "message.timestamp.after.max.ms": str(2**63 - 1)}
+"""Of a topic that takes its producer's stamps, also those that lie ahead of the broker's clock."""
 EXISTS: Final = 36
 """Kafka's error code TOPIC_ALREADY_EXISTS."""
 LEADERS_S: Final = 15.0
@@ -119,7 +120,7 @@ class Admin:
         replicas, rows = await self._replicas(), []
         for topic in self._settings.topics.all():
             if topic.name in names:
-                config = {**_config(topic, replicas), **({STAMPED_BY: "CreateTime"} if by_producer else {})}
+                config = {**_config(topic, replicas), **(BY_PRODUCER if by_producer else {})}
                 rows.append(ConfigResource(ConfigResourceType.TOPIC, topic.name, config))
         for response in await self._client.alter_configs(rows):
             for code, reason, _, name in response.resources:
