@@ -1,7 +1,7 @@
 -- One row an escalation. `status`: pending, acknowledged, resolved by a person, auto_resolved (its symptom went away, or it was a part of
 -- another incident). `ai_consensus` is how many advisors agreed in the last question about it; `decision` is the id to answer it by.
--- `recommended_action` is what advisors settled on, else the best by the rules, of what was not tried in vain. `ai_attempts_count` are the
--- actions tried before; `silenced_by` is the mute because of which nobody was told.
+-- `recommended_action` is what advisors settled on, else the best by the rules, of what was not tried in vain; manual:
+-- nothing of the kind is left. `ai_attempts_count` are the actions tried before; `silenced_by` is the mute because of which nobody was told.
 CREATE VIEW escalations AS
 WITH steps AS (
     SELECT seq, id, kind, reason, incident, service, pattern, severity, confidence, refers_to, kafka_append_ms
@@ -93,10 +93,10 @@ SELECT
     coalesce(replace(nullif(regexp_extract(before.advice, '^[23] of 3'), ''), ' of ', '/'), 'none') AS ai_consensus,
     before.confidence AS ai_confidence,
     concat_ws('; ', asked.reason, before.advice) AS ai_diagnosis,
-    [
+    coalesce([
         one FOR one IN [regexp_extract(before.advice, '^. of .: (.+)$', 1)] || coalesce(weighed.worth, [])
         IF one <> '' AND NOT list_contains(coalesce(vain.actions, []), one)
-    ][1] AS recommended_action,
+    ][1], 'manual') AS recommended_action,
     CASE
         WHEN answers.resolved_at IS NOT NULL THEN 'resolved'
         WHEN folded.closed_ms IS NOT NULL THEN 'auto_resolved'

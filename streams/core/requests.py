@@ -8,7 +8,8 @@ from streams.core.base import Event
 
 STEPS: Final = ("acknowledged", "assigned", "noted", "resolved")
 """Seen by somebody; somebody's to do; something was written down; done."""
-METHODS: Final = ("manual", "false_alarm", "wont_fix", "external")
+BY_HAND: Final = "manual"
+METHODS: Final = (BY_HAND, "false_alarm", "wont_fix", "external")
 """How an escalation is resolved, beside by an action of the catalogue: by hand, nothing was wrong, it stays as it is,
 somebody else's system did it."""
 ROLES: Final = ("architect", "coder", "critic", "deployer", "executor")

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from streams.core.choosing import worth_doing
 from streams.core.events import Decision
+from streams.core.requests import BY_HAND
 from streams.notify.notice import APPROVALS, Kind, Notice, Tried, Vote
 
 CASES_MAX: Final = 5_000
@@ -57,9 +58,9 @@ class Case(Struct, kw_only=True):
 
     @property
     def recommended(self) -> str:
-        """What was agreed on, else what is best by the rules, of what was not tried in vain; ``""``: nothing."""
+        """What was agreed on, else what is best by the rules, of what was not tried in vain; else to do it by hand."""
         vain = {one.action for one in self.tried if one.outcome.startswith(IN_VAIN)}
-        return next((one for one in (self.agreed, *self.worth) if one and one not in vain), "")
+        return next((one for one in (self.agreed, *self.worth) if one and one not in vain), BY_HAND)
 
 
 class Cases:

@@ -10,6 +10,7 @@ from msgspec import Struct, field
 
 from streams.core.choosing import worth_doing
 from streams.core.events import Command, Decision
+from streams.core.requests import BY_HAND
 from streams.web.bounded import put
 from streams.web.states import Approval, Escalation, Healing, Incident, Vote
 
@@ -142,11 +143,11 @@ class Cases(Struct):
         )
 
     def _recommended(self, incident: str) -> str:
-        """Return what was agreed on, else what is best by the rules, of what was not tried in vain; ``""``: nothing."""
+        """Return what was agreed on, else what is best by the rules, of what was not tried in vain; else: by hand."""
         vain = {one.action for one in self.healings.values() if one.incident == incident and one.status in IN_VAIN}
         agreed = _settled(self.verdicts.get(incident))
         known = (agreed, *self.weighed.get(incident, ()))
-        return next((action for action in known if action and action not in vain), "")
+        return next((action for action in known if action and action not in vain), BY_HAND)
 
     def _healing(self, decision: Decision) -> bool:
         if decision.kind == "commanded" and decision.command is not None:

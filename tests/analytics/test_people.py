@@ -7,7 +7,7 @@ from pathlib import Path
 from uuid import UUID
 
 from analytics.views import EventLog
-from streams.core.requests import MuteLifted, MuteSet
+from streams.core.requests import BY_HAND, MuteLifted, MuteSet
 from tests.analytics.archive import archive
 from tests.analytics.people import begun, give, give_up, lived
 
@@ -28,7 +28,7 @@ async def test_an_escalation_is_a_row(tmp_path: Path) -> None:
     assert (cart["issue_service"], cart["issue_type"], cart["issue_source"]) == ("cart", "process_crash", "logs")
     assert cart["issue_message"].startswith("cart broke: process_crash")
     assert (mail["status"], mail["resolved_at"], mail["ai_consensus"]) == ("pending", None, "none")
-    assert mail["recommended_action"]
+    assert mail["recommended_action"] == BY_HAND
     assert cart["issue_hash"] != mail["issue_hash"]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from streams.core.events import Decision
+from streams.core.requests import BY_HAND
 from streams.notify.cases import CASES_MAX, Cases
 from streams.notify.notice import Message, Notice, Tried, Vote
 from streams.notify.wording import page_of
@@ -37,7 +38,7 @@ def test_an_escalation_is_told_with_what_was_tried_and_advised() -> None:
         Vote(advisor="proven_fix", said="abstained, timed_out", confidence=0.0),
     )
     assert (first.consensus, first.confidence) == ("2 of 3: process.rollback_config", 0.7)
-    assert (first.recommended, first.phase, first.lines) == ("", 3, 3)
+    assert (first.recommended, first.phase, first.lines) == (BY_HAND, 3, 3)
     assert (second.kind, second.id, second.about, second.number) == ("resolved", "1-11-0", "1-10-0", 10)
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from analytics.views import EventLog
 from streams.core.advice import ADVISORS, AdvisorsReported
 from streams.web.states import Escalation
 from tests.analytics.history import History
@@ -56,6 +59,16 @@ def test_advisors_vouch_for_their_own_only() -> None:
     assert found.consensus.startswith("2 of 3: ")
     assert found.recommended_action not in {"", found.consensus.partition(": ")[2]}
     assert found.sure is None
+
+
+@pytest.mark.parametrize("advised", [False, True])
+async def test_the_log_recommends_what_the_page_does(tmp_path: Path, *, advised: bool) -> None:
+    """The view says the same as the page that was there when it happened."""
+    fleet, found = escalated(advised=advised)
+    async with served(fleet, tmp_path):
+        with EventLog(tmp_path / "log") as log:
+            ((recommended,),) = log.query("SELECT recommended_action FROM escalations").rows()
+    assert recommended == found.recommended_action
 
 
 async def test_nobody_says_by_default_that_the_recommendation_helped(tmp_path: Path) -> None:
