@@ -46,6 +46,8 @@ check: $(READY)  ## style, types, the walls between the rooms, schemas, patterns
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m schemas.check
+	$(BIN)/python -m streams.documents --check
+	$(BIN)/python -m analytics.dictionary | diff - docs/data-dictionary.md
 	$(BIN)/logmend rules lint
 	$(BIN)/logmend rules test
 
@@ -68,6 +70,9 @@ bench: $(READY)  ## lines a second through one detect process, counts checked; w
 	@$(BIN)/python -m benchmarks.prediction
 	@$(BIN)/python -m benchmarks.choices
 	@$(BIN)/python -m benchmarks.fold
+	@$(BIN)/python -m benchmarks.live
+	@$(BIN)/python -m benchmarks.backtest
+	@$(BIN)/python -m benchmarks.queries
 
 lock: $(READY)  ## resolve pyproject.toml again: requirements.lock, and deploy/runtime.lock without what developers need
 	$(BIN)/python -c 'import tomllib; \

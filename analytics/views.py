@@ -7,7 +7,7 @@ one manifest: one moment of the log. ``sql/`` holds one view a file; all their t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from importlib.resources import files
 from itertools import count

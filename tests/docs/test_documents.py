@@ -26,7 +26,7 @@ from streams.documents.topics import acls
 from streams.runtime import dead_letters
 from streams.settings import PREFIX, Settings
 from streams.topics import Topics
-from tests.docs.vendored import faults, schema
+from tests.docs.others import faults, schema
 
 ASYNCAPI: dict[str, Any] = json.loads((ROOT / "docs" / "asyncapi.json").read_text())
 BILL: dict[str, Any] = json.loads((ROOT / "deploy" / "sbom.cdx.json").read_text())

@@ -21,7 +21,7 @@ from streams.documents.topics import acls
 from streams.settings import PREFIX, Settings
 from streams.topics import Topics
 from tests.docs.guide import ROOT, Block, blocks
-from tests.docs.vendored import faults, schema
+from tests.docs.others import faults, schema
 
 PAGES = sorted(path.stem for path in (ROOT / "docs").glob("*.md"))
 GENERATED = {"settings", "topics", "data-dictionary"}

@@ -114,9 +114,9 @@ class DispatchFromTheEnd(DispatchEngine):
         end = (await self._log.bounds(self._decisions))[1]
         return dict.fromkeys(partitions, end)
 
-    def _command_in(self, record: Record) -> object:  # type: ignore[override] # same, without the proof
+    def _sending(self, record: Record) -> object:  # type: ignore[override] # same, without the proof
         self._unknown = True
-        return super()._command_in(record)
+        return super()._sending(record)
 
 
 MUTANTS: Final = {
