@@ -179,7 +179,7 @@ def coverage(logs: Sequence[tuple[Truth, Effect]]) -> dict[str, Coverage]:
 
 def is_trusted(said: Effect) -> bool:
     """Tell whether an estimate is given without a warning of its intervals."""
-    return not any(flag.startswith(("too few", "no estimate")) for flag in said.flags)
+    return not any(flag.startswith(("too few", "one-sided", "no estimate")) for flag in said.flags)
 
 
 def main() -> None:

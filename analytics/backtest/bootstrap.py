@@ -36,7 +36,7 @@ class Interval(Struct, frozen=True, kw_only=True):
 class Ratio(NamedTuple):
     """The figure over / under - less_over / less_under, of sums by column; without ``less_over`` the first part alone.
 
-    It lies in ``least`` .. 1, and so do the ends of its interval.
+    What it estimates lies in ``least`` .. 1; an estimate that does not is moved there, and so are its interval's ends.
     """
 
     over: str
@@ -108,7 +108,8 @@ def _interval(figure: Ratio, exact: Sums, again: list[dict[str, float]]) -> Inte
     off = sorted(_off(figure, value, sums) for sums in again)
     error = figure.error(exact)
     half = off[min(int(LEVEL * len(off)), len(off) - 1)] * error if error else 0.0
-    return Interval(value=value, low=max(value - half, figure.least), high=min(value + half, 1.0))
+    low, value, high = (min(max(one, figure.least), 1.0) for one in (value - half, value, value + half))
+    return Interval(value=value, low=low, high=high)
 
 
 def _off(figure: Ratio, value: float, sums: Sums) -> float:

@@ -118,10 +118,12 @@ def estimate(draws: Sequence[Draw], *, seed: int = 1) -> Effect:
         estimates=_estimates(terms, seed) if sum(weights) > 0.0 else {},
         flags=(),
     )
-    return _flagged(found)
+    otherwise = (one for one, far in zip(terms, apart, strict=True) if far >= MOVED_MIN)
+    return _flagged(found, {one.draw.reward for one in otherwise if one.weight > 0.0})
 
 
-def _flagged(found: Effect) -> Effect:
+def _flagged(found: Effect, rewards: set[int]) -> Effect:
+    """Return what was found with its flags; ``rewards`` are those of the moved draws that weigh anything."""
     flags = []
     if found.unsupported:
         flags.append(
@@ -134,6 +136,12 @@ def _flagged(found: Effect) -> Effect:
         flags.append(
             f"too few: the {found.moved or found.counted} draws in which the candidate chooses otherwise are worth "
             f"{found.worth:.0f} of its own, and {EFFECTIVE_MIN:.0f} are needed: don't trust the intervals"
+        )
+    if len(rewards) == 1:
+        helped, fails = ("helped", "fails") if 1 in rewards else ("did not help", "helps")
+        flags.append(
+            f"one-sided: where the candidate chooses otherwise, every draw that it could have made {helped}: the "
+            f"intervals don't know how often such a choice {fails}"
         )
     if found.draws and not found.counted:
         flags.append("no estimate: no draw is left that the log can say something about")

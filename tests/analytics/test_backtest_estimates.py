@@ -93,7 +93,31 @@ def test_always_the_better_action_is_worth_its_share() -> None:
     assert [found.estimates[name].share.value for name in ("ips", "snips")] == pytest.approx([1.0, 1.0])
     assert found.estimates["dr"].share.value == pytest.approx(1.0, abs=0.02)
     assert found.estimates["ips"].effect.value == pytest.approx(0.375)
-    assert (found.flags, found.changed, found.moved) == ((), 200, 200)
+    assert (found.changed, found.moved) == (200, 200)
+    (flag,) = found.flags
+    assert flag.startswith(
+        "one-sided: where the candidate chooses otherwise, every draw that it could have made helped"
+    )
+
+
+def test_shares_and_their_intervals_lie_within_0_and_1() -> None:
+    """Where heavy weights came more often than they should, a share is still one at most, and within its interval."""
+    logged = {A: 0.9, B: 0.1}
+    found = estimate([draw(at, B if at % 4 == 0 else A, int(at != 4), {B: 1.0}, logged) for at in range(400)])
+    assert found.weight_max * 0.25 > 2.0
+    for one in found.estimates.values():
+        assert 0.0 <= one.share.low <= one.share.value <= one.share.high <= 1.0
+        assert -1.0 <= one.effect.low <= one.effect.value <= one.effect.high <= 1.0
+
+
+@pytest.mark.parametrize(("helped", "word"), [(1, "helped"), (0, "did not help")])
+def test_outcomes_all_alike_are_warned_of(helped: int, word: str) -> None:
+    """Where all that the candidate would choose came to the same, resampling finds nothing else, and that is said."""
+    alike = [draw(at, A if at % 2 else B, helped if at % 2 else at % 4 // 2, {A: 1.0}) for at in range(200)]
+    (flag,) = estimate(alike).flags
+    assert f"every draw that it could have made {word}: the intervals don't know" in flag
+    mixed = [*alike, draw(900, A, 1 - helped, {A: 1.0})]
+    assert estimate(mixed).flags == ()
 
 
 def test_the_formulas_by_hand() -> None:
