@@ -3,8 +3,9 @@
 An event is a precursor of a cause when it was recorded within ``WINDOW`` before the cause opened. By chance an opening
 has it with the share of the time that lies within ``WINDOW`` after such an event; of all openings, as many as seen or
 more have it with the binomial tail of that share. Openings within ``WINDOW`` of the one before are no trial of their
-own and left out. What is told has a tail below ``CHANCE_MAX`` divided by the number of pairs that were looked at (C.
-Bonferroni), so in one report of twenty something is told that is none. It precedes: that it causes, nobody says.
+own and left out. What is told has a tail below ``CHANCE_MAX`` divided by the number of pairs of a cause and an event,
+also of those that never met (C. Bonferroni), so in at most one report of twenty something is told that is none. It
+precedes: that it causes, nobody says.
 """
 
 from __future__ import annotations
@@ -112,18 +113,19 @@ def _precursors(
         .join(_by_chance(events, span), on="key")
         .sort("cause", "key")
     )
+    looked_at = trials["cause"].n_unique() * events["key"].n_unique()
     found: dict[str, list[Precursor]] = {}
     for row in pairs.iter_rows(named=True):
-        told = _judged(row, pairs.height)
+        told = _judged(row, looked_at)
         if told is not None:
             found.setdefault(row["cause"], []).append(told)
     return {cause: sorted(told, key=lambda one: one.chance) for cause, told in found.items()}
 
 
-def _judged(row: dict[str, Any], pairs: int) -> Precursor | None:
-    """Return what is told of a pair of cause and event; None where chance would do."""
+def _judged(row: dict[str, Any], looked_at: int) -> Precursor | None:
+    """Return what is told of a pair of cause and event, one of so many; None where chance would do."""
     chance = chance_of(row["seen"], row["of"], row["share"])
-    if row["seen"] < SEEN_MIN or chance > CHANCE_MAX / pairs:
+    if row["seen"] < SEEN_MIN or chance > CHANCE_MAX / looked_at:
         return None
     return Precursor(what=row["key"], seen=row["seen"], expected=row["of"] * row["share"], chance=chance)
 

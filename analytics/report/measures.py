@@ -167,7 +167,7 @@ def over_time(tasks: pl.DataFrame, lessons: pl.DataFrame, span: tuple[datetime, 
 def _edges(begin: datetime, end: datetime) -> Sequence[datetime]:
     """Return where the parts of a span begin: at round times, the first at or before the span's."""
     long = (end - begin).total_seconds()
-    step = next((step for step in STEPS if long / step < BUCKETS_MAX), STEPS[-1])
+    step = next((step for step in STEPS if long / step <= BUCKETS_MAX - 1), STEPS[-1])  # the first may begin before it
     first = datetime.min + timedelta(seconds=(begin - datetime.min).total_seconds() // step * step)  # noqa: DTZ901 - as above
     count = max(1, math.ceil((end - first).total_seconds() / step))
     return [first + timedelta(seconds=step * place) for place in range(count)]

@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics.report.measures import BUCKETS_MAX
+from analytics.report.before import causes
+from analytics.report.measures import BUCKETS_MAX, over_time
 from analytics.report.rates import chance_of, rate
 from analytics.report.reading import report
 from analytics.report.told import Report
@@ -22,6 +24,16 @@ from tests.analytics.history import History, wander
 from tests.analytics.trouble import BEGUN, ROUNDS, returning, troubled
 
 END = BEGUN + timedelta(days=1)
+NO_TASKS = pl.DataFrame(schema={"detected_at": pl.Datetime, "fix_successful": pl.Boolean})
+NO_LESSONS = pl.DataFrame(
+    schema={
+        "pattern": pl.String,
+        "service_type": pl.String,
+        "action": pl.String,
+        "success": pl.Boolean,
+        "learnt_at": pl.Datetime,
+    }
+)
 MAKERS = {
     "troubled": troubled,
     "returning": returning,
@@ -133,14 +145,46 @@ async def test_what_is_healed_escalated_and_falsely_fired_is_told(tmp_path: Path
 async def test_what_precedes_a_cause_is_told_and_what_happens_anyway_is_not(tmp_path: Path) -> None:
     """A policy before each of six crashes stands out; incidents all the time do not, though they precede some too."""
     found = await told(returning(), tmp_path)
-    causes = {(one.pattern, one.service): one for one in found.causes}
-    crash, lock = causes["process_crash", "cart"], causes["database_lock", "mail"]
+    known = {(one.pattern, one.service): one for one in found.causes}
+    crash, lock = known["process_crash", "cart"], known["database_lock", "mail"]
     assert [(one.what, one.seen) for one in crash.before] == [("applied policy", ROUNDS)]
     assert crash.openings == crash.incidents == ROUNDS
     assert crash.before[0].expected < 1.5
     assert crash.before[0].chance < 1e-3
     assert lock.before == ()
     assert lock.incidents == 4 * ROUNDS
+
+
+def rare(others: int) -> tuple[pl.DataFrame, pl.DataFrame, tuple[datetime, datetime]]:
+    """Return twenty crashes of a week, two of them minutes after a new template, and other templates at other times."""
+    at = [BEGUN + timedelta(hours=8 * place + 4) for place in range(20)]
+    tasks = pl.DataFrame(
+        {"id": range(1_000, 1_020), "service": "cart", "pattern": "crash", "opened_at": at, "closed_at": at}
+    )
+    near = [at[3] - timedelta(minutes=2), at[11] - timedelta(minutes=3)]
+    far = [BEGUN + timedelta(minutes=place) for place in range(others)]
+    what = ["seen"] * 2 + [f"other {place}" for place in range(others)]
+    events = pl.DataFrame({"seq": range(len(what)), "what": what, "at": near + far}).with_columns(
+        kind=pl.lit("template_new"), service=pl.lit("")
+    )
+    return tasks, events, (BEGUN, BEGUN + timedelta(days=7))
+
+
+@pytest.mark.parametrize(("others", "told"), [(0, ["new template seen"]), (200, [])])
+def test_what_could_have_preceded_counts_among_what_was_looked_at(others: int, told: list[str]) -> None:
+    """Among two hundred events that might have come before a cause, one that did so twice by chance is no precursor."""
+    (cause,) = causes(*rare(others))
+    assert [one.what for one in cause.before] == told
+
+
+@pytest.mark.parametrize("hours", [1, 13, 47.95, 143.9, 287.9, 1_000])
+def test_a_span_has_no_more_parts_than_fit(hours: float) -> None:
+    """However a span lies to the round times, it has 48 parts at most, and they reach to its end."""
+    for late in range(0, 3_600, 299):
+        begin = BEGUN + timedelta(seconds=late)
+        parts = over_time(NO_TASKS, NO_LESSONS, (begin, begin + timedelta(hours=hours)))
+        assert len(parts) <= BUCKETS_MAX
+        assert parts[0].begin_at <= begin
 
 
 async def test_a_cause_is_not_its_own_precursor(tmp_path: Path) -> None:
