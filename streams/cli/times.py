@@ -15,14 +15,14 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def since(_context: click.Context, _parameter: click.Parameter, text: str) -> int:
-    """Return the time that ``2h`` or an ISO time stands for, in milliseconds; 0 for the beginning."""
+    """Return the time that ``2h`` or an ISO time stands for, in milliseconds; 0 for the beginning: no log is older."""
     if not text:
         return 0
     if found := re.fullmatch(r"(\d{1,6})([smhd])", text):
-        return int(time.time() * 1000) - int(found[1]) * _UNITS_MS[found[2]]
+        return max(0, int(time.time() * 1000) - int(found[1]) * _UNITS_MS[found[2]])
     try:
         moment = datetime.fromisoformat(text)
-        return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+        return max(0, int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000))
     except (ValueError, OverflowError) as error:
         raise click.BadParameter(f"{text!r} is neither like 30m, 2h or 3d nor an ISO time") from error
 

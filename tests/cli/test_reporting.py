@@ -85,6 +85,12 @@ def test_an_empty_log_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, s
     assert said in Path("report.html").read_text()
 
 
+@pytest.mark.parametrize("since", ["999999d", "0001-01-01", "1970-01-01"])
+def test_the_whole_log_is_told(since: str) -> None:
+    """However far back it is asked for, a report begins with the log."""
+    assert run("report", "--since", since).stdout.startswith("From the beginning to ")
+
+
 def test_a_span_without_anything_is_said() -> None:
     """Where nothing happened lately, the newest decision is named, and how to look farther back."""
     text = run("report", "--since", "2100-01-01").stdout
