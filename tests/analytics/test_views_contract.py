@@ -11,7 +11,7 @@ from analytics.views import VIEWS, EventLog
 from streams.core.config import Policy, canonical, sha256
 from streams.core.events import ConfigApplied
 from tests.analytics.archive import archive
-from tests.analytics.consulting import consult
+from tests.analytics.consulting import consult, fail, opine, report
 from tests.analytics.crew import work_together
 from tests.analytics.history import History, story
 from tests.analytics.people import answer, begun, give_up
@@ -202,6 +202,23 @@ async def test_votes_and_costs_agree_with_the_opinions(tmp_path: Path) -> None:
     assert [(question, answers) for question, answers, _ in voted if answers] == given
     assert voted[0][2] == "process.start"
     assert spent == owed
+
+
+async def test_only_what_was_answered_without_a_model_is_saved(tmp_path: Path) -> None:
+    """Research and memory spare a request; what a model was asked for in vain, or was not answered at all, does not."""
+    history = History()
+    history.begin()
+    consult(history)  # with one opinion of a model whose budget is used up
+    report(history)
+    fail(history, "mail")
+    opine(history, "root_cause", "process.restart", 0.3, source="research")
+    opine(history, "proven_fix", "process.restart", 0.9, source="cache")
+    opine(history, "unusual_causes", "", 0.0, code="timed_out", source="none")
+    await archive(history, tmp_path)
+    with EventLog(tmp_path) as log:
+        told = log.query("SELECT sum(saved)::BIGINT FROM cost").item()
+        vain = log.query("SELECT count(*) FROM agent_consultations WHERE source = 'none'").item()
+    assert (told, vain) == (2, 2)
 
 
 async def test_the_timeline_is_whole_and_in_order(tmp_path: Path) -> None:
