@@ -36,8 +36,8 @@ def whole(path: Path, *, force: bool) -> Iterator[Path]:
 
 
 def _refuse(path: Path, *, force: bool) -> None:
-    if path.is_dir():
-        raise InputError(f"{path} is a directory: give the name of a file in it")
+    if path.exists() and not path.is_file():  # a directory, or what a renamed file would take the place of: /dev/stdout
+        raise InputError(f"{path} is no file: give the name of one")
     if path.exists() and not force:
         raise InputError(f"{path} is there already: --force replaces it")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -149,11 +150,15 @@ def test_what_replaces_a_file_does_so_when_it_is_done(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.parametrize(("name", "said"), [("no/such/out", "No such file"), (".", "is a directory")])
+@pytest.mark.parametrize(
+    ("name", "said"), [("no/such/out", "No such file"), (".", "is no file"), ("pipe", "is no file")]
+)
 def test_where_nothing_can_be_written_is_said(log: EventLog, tmp_path: Path, name: str, said: str) -> None:
-    """A directory that is not there, or one in the file's place, is named in one line."""
+    """A directory that is not there, or something that is no file in its place, is named in one line, and stays."""
+    os.mkfifo(tmp_path / "pipe")
     with pytest.raises(InputError, match=said):
         export_file(log, "SELECT 1", "json", tmp_path / name, force=True)
+    assert (tmp_path / "pipe").is_fifo()
 
 
 def test_a_segment_that_was_merged_away_is_asked_for_again(
