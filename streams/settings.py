@@ -167,8 +167,8 @@ class Settings(BaseSettings):
     canary_seconds: int = Field(
         default=3_600,
         ge=0,
-        le=86_400,
-        description="how often logmend host sends a line that must become a decision, to 86400; 0 sends none",
+        le=7_200,  # the alert LogmendCanarySilent waits for a little longer
+        description="how often logmend host sends a line that must become a decision, to 7200; 0 sends none",
     )
     host_cpu_percent_max: float = Field(
         default=90.0, ge=0, le=100, description="above this the host's processors are too busy, 0 to 100"

@@ -10,8 +10,10 @@ from typing import Any, Final
 
 import pytest
 import yaml
+from annotated_types import Le
 
 from streams.runtime.supervisor import ROLES
+from streams.settings import Settings
 
 PROMETHEUS: Final = Path(__file__).parents[2] / "deploy" / "prometheus"
 TESTS: Final = sorted((PROMETHEUS / "tests").glob("*.yml"))
@@ -75,6 +77,14 @@ def test_every_kind_of_process_is_missed() -> None:
     absent = {rule["labels"]["process"]: rule["expr"] for rule in RULES if "process" in rule["labels"]}
     assert set(absent) == KINDS
     assert all(f'absent(up{{job="{kind}"}} == 1)' in expression for kind, expression in absent.items())
+
+
+def test_the_canary_is_not_missed_before_it_is_due() -> None:
+    """However seldom it may be told to sing, it does so before the alert takes it for silent."""
+    (rule,) = (one for one in RULES if one["alert"] == "LogmendCanarySilent")
+    (patience,) = map(int, re.findall(r"> (\d{3,})", rule["expr"]))
+    (bound,) = (one for one in Settings.model_fields["canary_seconds"].metadata if isinstance(one, Le))
+    assert patience >= int(str(bound.le)) + 60
 
 
 def test_no_rule_is_there_twice() -> None:
