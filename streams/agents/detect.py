@@ -113,6 +113,7 @@ class DetectEngine:
         terms = await self._take(partitions)
         for where in partitions:
             self._held[where] = _Held(terms[where], await self._start(where, terms[where]))
+            telemetry.lines_read(where.topic, 0)
         return {where: held.position for where, held in self._held.items()}
 
     async def _begin_epoch(self) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from streams import telemetry
 from streams.agents.detect import DetectEngine
 from streams.core.config import RuleSet
 from streams.ingest.slicer import Cut, Slicer
@@ -31,6 +32,15 @@ def quoting(rules: RuleSet) -> Slicer:
     return Quoting(slicer_for(rules).matcher, TOPICS)
 
 
+def test_a_source_is_counted_from_when_it_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That detect reads is shown before the first line comes: none for an hour is not nobody who reads."""
+    told: list[tuple[str, int]] = []
+    monkeypatch.setattr(telemetry, "lines_read", lambda source, lines, _size=0: told.append((source, lines)))
+    alone = Alone()
+    alone.run(DetectEngine(alone.log, TOPICS, slicer_for, "one", lambda: "nonce").load([LOGS]))
+    assert told == [("logs", 0)]
+
+
 def test_a_failure_quotes_no_line(caplog: pytest.LogCaptureFixture) -> None:
     """Our own log and the reject have the error's kind and place, and not what the line says."""
     alone = Alone()
@@ -41,7 +51,7 @@ def test_a_failure_quotes_no_line(caplog: pytest.LogCaptureFixture) -> None:
         alone.run(detect.process([(LOGS, alone.records(LOGS))]))
     said = [getattr(record, "fields", {}) for record in caplog.records]
     assert [one["problem"] for one in said if one.get("where") == "slicer"] == [
-        "logs/0/0: UnicodeDecodeError at test_detect_says.py:26"
+        "logs/0/0: UnicodeDecodeError at test_detect_says.py:27"
     ]
     assert SECRET not in caplog.text + str(said)
     assert SECRET.encode() not in b"".join(alone.values(TOPICS.facts))
