@@ -16,6 +16,7 @@ import click
 import pytest
 import yaml
 
+from analytics import views
 from streams.cli import ENTRIES, main
 from streams.documents.topics import acls
 from streams.settings import PREFIX, Settings
@@ -207,6 +208,16 @@ def test_what_runs_in_kubernetes_is_ours_and_without_privileges() -> None:
             labels = one["spec"]["template"]["metadata"]["labels"]
             assert one["spec"]["selector"]["matchLabels"].items() <= labels.items()
             assert labels["part-of"] == "logmend"
+
+
+def test_who_reads_the_event_log_in_kubernetes_has_room_for_a_question() -> None:
+    """A question may take a gigabyte beside the process itself: it is refused then, and the container not killed."""
+    (one,) = (one for one in manifest() if one["metadata"]["name"] == "logmend-eventlog")
+    assert views._SETTINGS["memory_limit"] == "1GB"
+    for container in one["spec"]["template"]["spec"]["containers"]:
+        limit = container["resources"]["limits"]["memory"]
+        assert limit.endswith("Gi"), limit
+        assert float(limit.removesuffix("Gi")) >= 1.5
 
 
 def test_kubectl_commands_name_what_the_example_has() -> None:

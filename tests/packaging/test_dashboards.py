@@ -106,6 +106,12 @@ def test_every_series_that_is_asked_for_is_exported(where: str, expression: str)
     assert set(METRIC.findall(expression)) <= exported()
 
 
+@pytest.mark.parametrize(("where", "expression"), list(expressions()))
+def test_nobody_counts_nothing(where: str, expression: str) -> None:
+    """A panel shows a zero where a process answers that would have counted, not where none is there to count."""
+    assert "vector(" not in expression or "ALERTS" in expression
+
+
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="needs promtool, of Debian's prometheus")
 def test_prometheus_understands_every_query(tmp_path: Path) -> None:
     """What panels ask for is PromQL."""
