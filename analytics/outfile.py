@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from streams.core.errors import InputError
+
+_NO_LINKS: Final = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS}
+"""What file systems without links say to one: FAT, shares, some of those in user space."""
 
 
 @contextmanager
@@ -48,7 +53,9 @@ def _place(part: Path, path: Path) -> None:
         path.hardlink_to(part)
     except FileExistsError:
         raise InputError(f"{path} is there already: --force replaces it") from None
-    except PermissionError:  # a file system without links, such as FAT
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
         _refuse(path, force=False)
         part.rename(path)
 
