@@ -49,6 +49,12 @@ def test_what_happened_is_counted() -> None:
     assert _value("logmend_lines_total", source="counted") == before + 3
 
 
+def test_a_models_first_answer_is_an_increase() -> None:
+    """Whoever counts answers sees none beside the first requests in vain, so that the first one makes a difference."""
+    telemetry.model_asked("slow", "timed_out", 0)
+    assert telemetry.REGISTRY.get_sample_value("logmend_model_requests_total", {"provider": "slow", "code": ""}) == 0.0
+
+
 def test_a_label_from_outside_is_bounded() -> None:
     """However many reasons come, the label takes a limited number and the rest count as other."""
     for number in range(2 * telemetry.LABEL_VALUES_MAX):

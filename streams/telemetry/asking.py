@@ -32,6 +32,7 @@ def opinion_given(advisor: str, source: str, code: str, seconds: float) -> None:
 
 def model_asked(provider: str, code: str, cost_microusd: int) -> None:
     """Count a request to a model: ``code`` is "" for an answer; the cost is in millionths of a dollar."""
+    _model_requests.labels(provider, "")  # so that the first answer is an increase
     _model_requests.labels(provider, code).inc()
     _model_cost.labels(provider).inc(cost_microusd / 1_000_000)
 
