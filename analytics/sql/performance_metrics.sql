@@ -1,6 +1,6 @@
 -- How well each acting party did, one row each time that the outcome of an action told: strategies, workers that carried it
 -- out, specialists that led to it, advisors that advised it (`party` says which of these `agent_name` is). The figures are of all its
--- outcomes up to that one; success is verified.
+-- outcomes up to that one; success is verified. Workers are those of a host, which number theirs alike: `host` is NULL for others.
 CREATE VIEW performance_metrics AS
 WITH learnt AS (
     SELECT seq, refers_to, kafka_append_ms, figures, figure(figures, 'learnt_success') = 1.0 AS success
@@ -21,6 +21,7 @@ acted AS (
         learnt.success,
         done.strategy,
         outcomes.worker,
+        outcomes.host,
         coalesce(nullif(regexp_extract(done.reason, 'passed on to ([a-z-]+)-[0-9]+:', 1), ''), leaders.specialist) AS specialist
     FROM learnt
     JOIN segments.decisions AS done ON done.id = learnt.refers_to AND done.kind IN ('commanded', 'escalation_resolved')
@@ -29,18 +30,18 @@ acted AS (
     LEFT JOIN outcomes ON outcomes.command = done.id
 ),
 parties AS (
-    SELECT 'strategy' AS party, strategy AS agent_name, seq, kafka_append_ms, success FROM acted
+    SELECT 'strategy' AS party, strategy AS agent_name, NULL AS host, seq, kafka_append_ms, success FROM acted
     UNION ALL
-    SELECT 'worker', worker, seq, kafka_append_ms, success FROM acted
+    SELECT 'worker', worker, host, seq, kafka_append_ms, success FROM acted
     UNION ALL
-    SELECT 'specialist', specialist, seq, kafka_append_ms, success FROM acted
+    SELECT 'specialist', specialist, NULL, seq, kafka_append_ms, success FROM acted
     UNION ALL
-    SELECT 'advisor', substr(trust.name, 7), seq, kafka_append_ms, success
+    SELECT 'advisor', substr(trust.name, 7), NULL, seq, kafka_append_ms, success
     FROM (SELECT *, unnest(figures) AS trust FROM learnt)
     WHERE starts_with(trust.name, 'trust_')
 ),
 numbered AS (
-    SELECT *, row_number() OVER (PARTITION BY party, agent_name ORDER BY seq) AS number FROM parties WHERE agent_name <> ''
+    SELECT *, row_number() OVER (PARTITION BY party, agent_name, host ORDER BY seq) AS number FROM parties WHERE agent_name <> ''
 )
 SELECT
     row_number() OVER (ORDER BY seq, party, agent_name) AS id,
@@ -50,6 +51,7 @@ SELECT
     number - coalesce(max(number) FILTER (success) OVER past, 0) AS consecutive_failures,
     utc(max(kafka_append_ms) FILTER (success) OVER past) AS last_success,
     appended(kafka_append_ms) AS created_at,
-    party
+    party,
+    host
 FROM numbered
-WINDOW past AS (PARTITION BY party, agent_name ORDER BY seq ROWS UNBOUNDED PRECEDING);
+WINDOW past AS (PARTITION BY party, agent_name, host ORDER BY seq ROWS UNBOUNDED PRECEDING);

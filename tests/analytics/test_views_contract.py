@@ -6,14 +6,15 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from msgspec.structs import replace
 
 from analytics.views import VIEWS, EventLog
-from streams.core.config import Policy, canonical, sha256
+from streams.core.config import Inventory, Policy, canonical, sha256
 from streams.core.events import ConfigApplied
 from tests.analytics.archive import archive
 from tests.analytics.consulting import consult, fail, opine, report
 from tests.analytics.crew import work_together
-from tests.analytics.history import History, story
+from tests.analytics.history import History, spec, story
 from tests.analytics.people import answer, begun, give_up
 
 CONTRACT: Final = {
@@ -149,6 +150,22 @@ async def test_parties_are_measured_by_what_came_of_it(tmp_path: Path) -> None:
     assert (first["success_rate"], first["consecutive_failures"], first["last_success"]) == (0.0, 1, None)
     assert (second["success_rate"], second["consecutive_failures"]) == (0.5, 0)
     assert second["last_success"] == second["created_at"]
+
+
+async def test_workers_of_one_name_are_as_many_as_their_hosts(tmp_path: Path) -> None:
+    """Pools number their workers alike: what one of them did says nothing of its namesake on another host."""
+    history = History()
+    history.begin()
+    body = canonical(Inventory(services=(spec("shop"), replace(spec("cart"), host="h2"))))
+    history.say(ConfigApplied(kind="inventory", sha256=sha256(body), author="ann", body=body))
+    history.heal("shop")
+    history.heal("cart")
+    await archive(history, tmp_path)
+    with EventLog(tmp_path) as log:
+        rows = log.query(
+            "SELECT host, agent_name, total_attempts FROM performance_metrics WHERE party = 'worker' ORDER BY id"
+        ).rows()
+    assert rows == [("h1", "w1", 1), ("h2", "w1", 1)]
 
 
 async def test_a_false_alarm_is_counted(tmp_path: Path) -> None:
