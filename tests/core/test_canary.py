@@ -35,6 +35,23 @@ def test_the_canary_leaves_no_trace_in_what_is_observed() -> None:
     assert not world.fold.timer_open
 
 
+def test_figures_under_its_name_are_those_of_no_service() -> None:
+    """Metrics are anybody's to send, too: none of that name is followed, assessed or told of."""
+    world = a_world("api")
+    before = seen(world)
+    for _ in range(5):
+        assert world.sample(SERVICE, cpu=99.0, error_rate=100.0) == []
+        world.ms += 60_000
+    assert seen(world) == before
+
+
+def test_a_canary_from_the_future_is_of_now() -> None:
+    """A stamp that lies ahead would have the canary heard for as long as that, whatever has stopped meanwhile."""
+    world = a_world("api")
+    (decided,) = world.detect(SERVICE, "out_of_memory", at_ms=world.ms + 86_400_000)
+    assert decided.at_ms == world.fold.canary_at_ms == world.ms
+
+
 def seen(world: World) -> bytes:
     """Return all that the fold remembers, but for places, times and numbers of decisions."""
     state = world.fold._state
