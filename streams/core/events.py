@@ -5,146 +5,67 @@ version); ``tests/schemas`` holds the two equal. Conventions of the wire:
 
 * ``*_ms`` are milliseconds since 1970 UTC. ``at_ms`` is event time, ``now_ms`` is smoothed append time, ``append_ms``
   is the broker's stamp on a record.
-* Enumerations are lower-case strings from the tables below. An absent string is ``""``, never ``None``.
+* Enumerations are lower-case strings from the tables of ``seen``. An absent string is ``""``, never ``None``.
 * Hashes are lower-case hex SHA-256. No free text of a line is here: that is ``beside.Evidence``, which no fold reads.
 """
 
 from __future__ import annotations
-
-from typing import Final
 
 from streams.core.advice import AdviceEvent
 from streams.core.base import Event
 from streams.core.epochs import EpochChanged
 from streams.core.reports import FindingReported, SpecialistReported
 from streams.core.requests import Request
-
-SEVERITIES: Final = ("info", "warning", "error", "critical", "fatal")
-CATEGORIES: Final = (
-    "network",
-    "database",
-    "security",
-    "memory",
-    "disk",
-    "process",
-    "configuration",
-    "dependency",
-    "service",
-    "container",
-    "performance",
-    "resource",
+from streams.core.seen import (
+    CATEGORIES,
+    CAUSES_MAX,
+    HEALTH_METRICS,
+    MODES,
+    SAMPLE_KINDS,
+    SEVERITIES,
+    STRATEGIES,
+    Coordinate,
+    Detection,
+    LineAt,
+    Reject,
+    Sample,
+    Tally,
 )
-STRATEGIES: Final = (
-    "retry",
-    "fallback",
-    "rollback",
-    "isolate",
-    "restart",
-    "scale_down",
-    "scale_up",
-    "graceful_degradation",
-    "escalate",
-)
-HEALTH_METRICS: Final = (
-    "cpu",
-    "memory",
-    "disk",
-    "network",
-    "error_rate",
-    "response_time",
-    "throughput",
-    "availability",
-    "temperature",
-    "power",
-    "cache_hit_rate",
-    "queue_depth",
-)
-SAMPLE_KINDS: Final = ("gauge", "total", "delta")
-"""A value at a moment; a counter that grows until its producer starts anew; how much one grew since the last time."""
-MODES: Final = ("observe", "approve", "auto")
 
-CAUSES_MAX: Final = 3
-"""A detection, an incident and a decision name at most this many lines; the count says how many there were."""
-
-
-class LineAt(Event, frozen=True):
-    """Where a line stands inside its slice's source partition: record ``offset`` and the line's ``index`` in it."""
-
-    offset: int
-    index: int
-
-
-class Coordinate(Event, frozen=True):
-    """A line's identity everywhere: (topic, partition, offset, index)."""
-
-    topic: str
-    partition: int
-    offset: int
-    index: int
-
-
-class Detection(Event, frozen=True):
-    """Equal matches of one slice: same service, host, pattern, severity and template, ``count`` times.
-
-    ``lines`` are the first ``CAUSES_MAX`` of them. ``template`` is ``""`` for a pattern; ``pattern`` is ``""`` for a
-    line that looks like an error and matches none. ``confidence`` is in 0..1.
-    """
-
-    service: str
-    service_rule: str
-    host: str
-    pattern: str
-    category: str
-    severity: str
-    template: str
-    confidence: float
-    count: int
-    at_first_ms: int
-    at_last_ms: int
-    lines: tuple[LineAt, ...]
-    trace: str = ""
-    """W3C traceparent of the first of them that came with one."""
-
-
-class Tally(Event, frozen=True):
-    """How many lines of a service, severity, pattern and template fell into the second that begins at ``at_ms``."""
-
-    at_ms: int
-    service: str
-    severity: str
-    pattern: str
-    template: str
-    count: int
-
-
-class Sample(Event, frozen=True):
-    """Values of one service, host, ``metric``, ``kind`` and ``series`` in the second that begins at ``at_ms``.
-
-    ``metric`` is one of ``HEALTH_METRICS``, in the unit that ``catalogue/metrics.toml`` gives it; all numbers are
-    finite and rounded to 1e-9. ``series`` is the id of the rule that mapped the source's name, and for totals a hash
-    of the source series behind a ``#``, so that each can be differenced by itself. ``last`` is the latest value; of a
-    total, only ``last`` says something.
-    """
-
-    at_ms: int
-    service: str
-    host: str
-    metric: str
-    kind: str
-    series: str
-    count: int
-    sum: float
-    min: float
-    max: float
-    last: float
-
-
-class Reject(Event, frozen=True):
-    """A record, or line ``index`` of it, that no decoder took. The record itself is in the dead-letter topic."""
-
-    offset: int
-    index: int
-    reason: str
+__all__ = [
+    "CATEGORIES",
+    "CAUSES_MAX",
+    "HEALTH_METRICS",
+    "MODES",
+    "SAMPLE_KINDS",
+    "SEVERITIES",
+    "STRATEGIES",
+    "ActionHalted",
+    "ActionResumed",
+    "ApprovalGiven",
+    "Argument",
+    "Command",
+    "ConfigApplied",
+    "Coordinate",
+    "Decision",
+    "Detection",
+    "Fact",
+    "Figure",
+    "Gate",
+    "InboxEvent",
+    "LineAt",
+    "LinesLost",
+    "Message",
+    "Option",
+    "OutcomeReported",
+    "ProbeReported",
+    "Reject",
+    "Sample",
+    "Slice",
+    "Tally",
+    "Ticked",
+    "Took",
+]
 
 
 class OutcomeReported(Event, frozen=True):
