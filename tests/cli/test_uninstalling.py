@@ -23,7 +23,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("LOGMEND_DATA_DIR", str(home))
     for name in ("log/segments", "kafka/data", "run", "pool/checkpoints"):
         (home / name).mkdir(parents=True)
-    for name in ("log/manifest.json", "redaction.key", "notes.txt", "pool/journal.lock"):
+    for name in ("log/manifest.json", "redaction.key", "notes.txt", "pool/journal.lock", "kafka/ports.json"):
         (home / name).write_text("x")
     return home
 
@@ -90,3 +90,47 @@ def test_a_link_is_removed_and_not_what_it_leads_to(home: Path, tmp_path: Path) 
     (home / "log").symlink_to(elsewhere)
     uninstall("--yes")
     assert (elsewhere / "manifest.json").exists()
+
+
+def test_files_of_others_in_directories_of_the_same_name_stay(home: Path) -> None:
+    """Whoever names /var, /opt or a project as data directory keeps log, kafka, run and web that were there before."""
+    theirs = ("log/syslog", "log/app/today.log", "run/sshd.pid", "web/index.html", "kafka/LICENSE", "lab/notes.md")
+    for name in theirs:
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / name).write_text("theirs")
+    uninstall("--yes")
+    assert all((home / name).exists() for name in theirs)
+    assert not (home / "log" / "segments").exists()
+    assert not (home / "kafka" / "data").exists()
+
+
+def test_a_kafka_of_somebody_elses_stays(home: Path) -> None:
+    """A directory named kafka with data in it is ours only with the file that our broker remembers its ports in."""
+    (home / "kafka" / "ports.json").unlink()
+    assert "left: kafka, notes.txt" in uninstall("--yes").stdout
+    assert (home / "kafka" / "data").exists()
+
+
+def test_what_the_lab_made_goes(home: Path) -> None:
+    """Its services and notes are Logmend's, too."""
+    (home / "lab" / "shop-db").mkdir(parents=True)
+    (home / "lab" / "injections.jsonl").write_text("")
+    uninstall("--yes")
+    assert left(home) == {"notes.txt"}
+
+
+def test_a_data_directory_behind_a_link_is_emptied(home: Path, tmp_path: Path) -> None:
+    """The link stays: it is not known who made it."""
+    (home / "notes.txt").unlink()
+    home.rename(tmp_path / "elsewhere")
+    home.symlink_to(tmp_path / "elsewhere")
+    uninstall("--yes")
+    assert left(home) == set()
+
+
+def test_it_is_refused_while_a_candidate_is_compared(home: Path) -> None:
+    """Shadow mode holds its file."""
+    (home / "shadow").mkdir()
+    with (home / "shadow" / "shadow.lock").open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert "who holds shadow/shadow.lock" in uninstall("--yes", status=1).stderr
