@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from analytics.budget import MEASURE_MS, WARNING_SHARE, Budget, oldest, without_evidence
 from analytics.compact import EVIDENCE_LEVEL_MAX, LEVEL_MAX, merge, plan, replaced
 from analytics.cutting import raw_of, segment_of
-from analytics.erasure import Request, asked, erase, refuse
+from analytics.erasure import Erasing, Request, asked, refuse
 from analytics.files import DiskFiles, Files
 from analytics.manifest import STREAMS, Gap, Segment, Stream
 from analytics.readers import (
@@ -121,6 +121,7 @@ class EventLogWriter:
         self._merged: dict[str, tuple[Segment, ...]] = {}
         """Each stream's segments when there was nothing left to merge in them."""
         self._digests: dict[str, dict[int, str]] = {}
+        self._erasing: dict[str, Erasing] = {}
 
     def __enter__(self) -> Self:
         """Take the directory and remove what was never committed; a full disk is met again, and reported, by ``run``.
@@ -310,16 +311,18 @@ class EventLogWriter:
         return known[seq]
 
     def _erase(self, requests: Sequence[tuple[Path, Request]]) -> None:
-        """Erase the text that somebody asked to erase; all that was recorded before is archived by now."""
-        for path, request in requests:
+        """Go on with the first erasure that somebody asked for; all that was recorded before is archived by now."""
+        for path, request in requests[:1]:
+            erasing = self._erasing.setdefault(request.id, Erasing(self._store, request))
             self._dirty = True
             try:
-                erase(self._store, request, self._clock_ms())
+                if erasing.step(self._clock_ms()):
+                    path.unlink()
             except InvariantError as error:
                 refuse(path, f"{error}. Run logmend verify")
-                self._observer.failed(f"nothing was erased: {error}. Run logmend verify")
-            else:
-                path.unlink()
+                self._observer.failed(f"not all was erased: {error}. Run logmend verify")
+            if not path.exists():
+                del self._erasing[request.id]
             self._dirty = False
 
     def _look_after(self) -> None:

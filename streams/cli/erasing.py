@@ -123,9 +123,13 @@ async def _carried_out(settings: Settings, log: KafkaLog, directory: Path, reque
     while (done := erasure.state_of(directory, load(directory), request.id)) is None:
         if not is_written(directory):
             with EventLogWriter(log, settings.topics, directory, evidence_days=settings.evidence_days) as writer:
-                await writer.step()
+                while erasure.state_of(directory, load(directory), request.id) is None:
+                    await writer.step()
         elif asyncio.get_running_loop().time() > deadline:
-            raise InputError(f"asked for, but not done within {WAIT_S:.0f} s: look at the log of logmend eventlog")
+            raise InputError(
+                f"asked for, but not done within {WAIT_S:.0f} s: logmend eventlog goes on with it, or says in its log "
+                "why not; Kafka's copy is still there, so run this again when it is done"
+            )
         else:
             await asyncio.sleep(LOOK_S)
     return done

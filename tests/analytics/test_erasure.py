@@ -154,18 +154,63 @@ async def test_text_that_waits_in_kafka_is_erased_too(tmp_path: Path) -> None:
     assert not any(text.startswith("shop broke") for text in texts(tmp_path))
 
 
-async def test_a_damaged_segment_is_reported_and_nothing_is_erased(tmp_path: Path) -> None:
+async def test_a_damaged_segment_is_reported_and_stays_as_it_is(tmp_path: Path) -> None:
     """Who asked is told, and so is the writer's observer; the request is not tried for ever."""
     history, hearing = story(), Hearing()
     await archive(history, tmp_path)
     (file, *_) = load(tmp_path).files("evidence")
     (tmp_path / SEGMENTS / file.name).write_bytes(b"nothing")
     await erased(history, tmp_path, hearing=hearing)
-    with pytest.raises(InputError, match=r"nothing was erased: .* is damaged"):
+    with pytest.raises(InputError, match=r"not all of it was erased: .* is damaged"):
         erasure.state_of(tmp_path, load(tmp_path), "r1")
-    assert any("nothing was erased" in failure for failure in hearing.failures)
+    assert any("not all was erased" in failure for failure in hearing.failures)
     assert load(tmp_path).erasures == ()
     assert erasure.asked(tmp_path) == []
+
+
+async def test_a_long_erasure_goes_on_segment_by_segment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither memory nor the watchdog's patience limits how much is erased: each step commits what it did."""
+    monkeypatch.setattr(erasure, "STEP_BYTES", 1)
+    history, left = story(), []
+    with EventLogWriter(history.log, history.topics, tmp_path, clock_ms=Clock(), evidence_days=3650) as writer:
+        await in_segments(history, writer)
+        erasure.ask(tmp_path, DiskFiles(), SHOP)
+        while erasure.state_of(tmp_path, load(tmp_path), "r1") is None:
+            await writer.step()
+            left.append(sum(text.startswith("shop") for text in texts(tmp_path)))
+    assert left == [3, 2, 1, 0]
+    (record,) = load(tmp_path).erasures
+    assert record.texts == 5
+
+
+async def test_an_erasure_that_was_killed_is_done_by_who_comes_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It begins again, leaves what is done as it is, and the record counts all of it."""
+    monkeypatch.setattr(erasure, "STEP_BYTES", 1)
+    history, clock = story(), Clock()
+    with EventLogWriter(history.log, history.topics, tmp_path, clock_ms=clock, evidence_days=3650) as writer:
+        await in_segments(history, writer)
+        erasure.ask(tmp_path, DiskFiles(), SHOP)
+        await writer.step()
+        await writer.step()
+    done = load(tmp_path).files("evidence")[:2]
+    clock.now_ms += 86_400_000
+    with EventLogWriter(history.log, history.topics, tmp_path, clock_ms=clock, evidence_days=3650) as writer:
+        while erasure.state_of(tmp_path, load(tmp_path), "r1") is None:
+            await writer.step()
+    assert load(tmp_path).files("evidence")[:2] == done
+    assert load(tmp_path).erasures[0].texts == 5
+    assert not any(text.startswith("shop") for text in texts(tmp_path))
+    assert (await verify(tmp_path, history.log)).findings == ()
+
+
+async def in_segments(history: History, writer: EventLogWriter) -> None:
+    """Archive a history, and three more lines of the service, in segments of their own."""
+    await writer.flush()
+    for number in range(3):
+        history.evidence("shop", "process_crash", "critical", LineAt(offset=90 + number, index=0))
+        await writer.flush()
 
 
 async def test_a_manifest_without_erasures_has_the_bytes_it_always_had(tmp_path: Path) -> None:
