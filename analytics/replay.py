@@ -102,10 +102,10 @@ class _Replay:
         if manifest.version == 0:
             raise InputError(f"there is no event log in {directory}")
         self._facts = scan(directory, manifest, "facts", ["kafka_append_ms", "kafka_value"])
-        self._recorded = Lookahead(
-            scan(directory, manifest, "decisions", ["facts_offset", "kind", "reason", "kafka_value"])
-        )
-        self._past, self._earlier = _past(scan(directory, manifest, "decisions", ["epoch", "kafka_value"]))
+        self._decisions = scan(directory, manifest, "decisions", ["facts_offset", "kind", "reason", "kafka_value"])
+        self._recorded = Lookahead(iter(()))
+        self._older = scan(directory, manifest, "decisions", ["epoch", "kafka_value"])
+        self._past, self._earlier = Past(), Counter[int]()
         self._differences: list[Difference] = []
         self._counts = dict.fromkeys(("facts", "decisions", "differing", "chained", "tail"), 0)
         self._offset = -1
@@ -120,6 +120,8 @@ class _Replay:
 
     def through(self, fold: Fold) -> None:
         """Fold every fact, and compare what each leads to."""
+        self._recorded = Lookahead(self._decisions)
+        self._take_past()
         for fact in self._facts:
             self._offset = fact["kafka_offset"]
             self._counts["facts"] += 1
@@ -129,6 +131,14 @@ class _Replay:
             else:
                 self._compare(recorded, _computed(fold, fact, recorded))
         self._compare(self._recorded.up_to(1 << 63), [])
+
+    def _take_past(self) -> None:
+        """Take in what older epochs decided, and count it by epoch."""
+        for row in self._older:
+            if row["epoch"] >= own_epoch():
+                break
+            self._past.take(decode_decision(row["kafka_value"]))
+            self._earlier[row["epoch"]] += 1
 
     def _compare(self, recorded: Sequence[Row], computed: Sequence[Decision]) -> None:
         self._counts["decisions"] += len(recorded)
@@ -179,17 +189,6 @@ class Lookahead:
             found.append(self._next)
             self._next = next(self._rows, None)
         return found
-
-
-def _past(rows: Iterator[Row]) -> tuple[Past, Counter[int]]:
-    """Return what older epochs decided, and how many decisions that are of each."""
-    past, counts = Past(), Counter[int]()
-    for row in rows:
-        if row["epoch"] >= own_epoch():
-            break
-        past.take(decode_decision(row["kafka_value"]))
-        counts[row["epoch"]] += 1
-    return past, counts
 
 
 def _decoded(fact: Row) -> Fact | None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
+import pyarrow.parquet as pq
 import pytest
 
 from analytics import compact
@@ -134,12 +135,25 @@ async def test_no_log_is_not_identical(tmp_path: Path) -> None:
         replay(tmp_path / "nowhere", new_fold)
 
 
-async def test_a_missing_file_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("table", ["facts", "decisions"])
+async def test_a_missing_file_is_named(tmp_path: Path, table: str) -> None:
     """A segment that is gone ends a replay with its name and what to do."""
     await archive(story(), tmp_path)
-    name = load(tmp_path).files("facts")[0].name
+    name = load(tmp_path).files(table)[0].name
     (tmp_path / SEGMENTS / name).unlink()
     assert replay(tmp_path, new_fold).problem == f"{name} is missing or damaged: run logmend verify"
+
+
+async def test_a_broken_past_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of older epochs the chain is checked: where it breaks, replay says so and ends."""
+    history = story()
+    await archive(history, tmp_path)
+    file = load(tmp_path).files("decisions")[0]
+    path = tmp_path / SEGMENTS / file.name
+    table = pq.read_table(path)
+    pq.write_table(table.slice(1), path)
+    monkeypatch.setattr("streams.core.fold.EPOCH", 2)
+    assert "does not continue the chain" in replay(tmp_path, new_fold).problem
 
 
 async def test_another_epoch_is_named(tmp_path: Path) -> None:
