@@ -8,6 +8,7 @@ erased since, or has outlived its retention, does not come back.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
@@ -17,6 +18,7 @@ import duckdb
 from analytics.manifest import FileEntry, Manifest
 from streams.core.errors import InputError
 
+_OFFSET: Final = re.compile(r"[0-9]{1,18}")
 AsOf = datetime | int
 """A time (UTC when it has no zone) or an offset of the facts."""
 _RAW: Final = ("facts", "decisions", "commands", "evidence")
@@ -57,7 +59,7 @@ WHOLE: Final = Cut()
 
 def parse(text: str) -> AsOf:
     """Return the moment that a text names, an offset of the facts or an ISO 8601 time; else ``InputError``."""
-    if text.isascii() and text.isdigit():
+    if _OFFSET.fullmatch(text):
         return int(text)
     try:
         return datetime.fromisoformat(text)
