@@ -50,6 +50,7 @@ def test_a_user_is_proved_by_scram_over_tls(tmp_path: Path) -> None:
         ({"kafka_ca_file": "/ca.pem"}, "LOGMEND_KAFKA_TLS is not true"),
         ({"kafka_tls": True, "kafka_ca_file": "/no/ca.pem"}, "can't be used: No such file"),
         ({"kafka_tls": True, "kafka_key_file": "/key.pem"}, "needs LOGMEND_KAFKA_CERTIFICATE_FILE"),
+        ({"kafka_password_file": "/p"}, "LOGMEND_KAFKA_USER is not set"),
         ({"kafka_user": "detect"}, "needs LOGMEND_KAFKA_PASSWORD_FILE"),
         ({"kafka_user": "detect", "kafka_password_file": "/no/password"}, "/no/password: can't be read"),
         (

@@ -18,6 +18,7 @@ from streams.cli.output import json_option, print_json, print_table
 from streams.core.errors import InputError
 from streams.explaining import PREFIX, settings_file
 from streams.notify.channels import described
+from streams.runtime.security import check as security
 from streams.runtime.security import client
 from streams.settings import Settings
 from streams.web.tokens import check_tokens
@@ -101,8 +102,7 @@ def _used(settings: Settings) -> Iterator[Used]:
 
 def _contradictions(settings: Settings) -> Iterator[str]:
     """Yield what does not fit together."""
-    judges = (*JUDGES, client) if settings.brokers else JUDGES
-    for judge in judges:
+    for judge in (*JUDGES, client if settings.brokers else security):
         try:
             judge(settings)
         except InputError as error:

@@ -16,7 +16,7 @@ def client(settings: Settings) -> dict[str, Any]:
 
     Raises ``InputError`` when no broker is known, a file can't be read or settings contradict each other.
     """
-    _check(settings)
+    check(settings)
     known: dict[str, Any] = {"bootstrap_servers": bootstrap(settings)}
     if settings.kafka_tls:
         known["ssl_context"] = _context(settings)
@@ -30,8 +30,8 @@ def client(settings: Settings) -> dict[str, Any]:
     return known | {"security_protocol": f"SASL_{transport}" if settings.kafka_user else transport}
 
 
-def _check(settings: Settings) -> None:
-    """Refuse what would be in force for nothing, or tell a password to anybody who listens."""
+def check(settings: Settings) -> None:
+    """Refuse what would be in force for nothing, or tell a password to anybody who listens: raises ``InputError``."""
     if (settings.kafka_tls or settings.kafka_user) and not settings.brokers:
         raise InputError("LOGMEND_KAFKA_TLS and LOGMEND_KAFKA_USER are for brokers of your own: set LOGMEND_BROKERS")
     files = (settings.kafka_ca_file, settings.kafka_certificate_file, settings.kafka_key_file)
@@ -39,6 +39,8 @@ def _check(settings: Settings) -> None:
         raise InputError("there are certificates for Kafka, and LOGMEND_KAFKA_TLS is not true")
     if settings.kafka_key_file and not settings.kafka_certificate_file:
         raise InputError("LOGMEND_KAFKA_KEY_FILE needs LOGMEND_KAFKA_CERTIFICATE_FILE")
+    if settings.kafka_password_file and not settings.kafka_user:
+        raise InputError("there is a password for Kafka, and LOGMEND_KAFKA_USER is not set")
     if settings.kafka_user and not settings.kafka_password_file:
         raise InputError("LOGMEND_KAFKA_USER needs LOGMEND_KAFKA_PASSWORD_FILE")
     if settings.kafka_user and settings.kafka_mechanism == "PLAIN" and not settings.kafka_tls:

@@ -82,3 +82,9 @@ def test_settings_that_contradict_each_other_are_a_fault(monkeypatch: pytest.Mon
     """What the web would refuse at its start is told here."""
     monkeypatch.setenv("LOGMEND_WEB_HOST", "0.0.0.0")
     assert "token" in check(status=1).stderr
+
+
+def test_tls_that_no_broker_is_spoken_to_by_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What would be refused at the start, because only the embedded broker is known, is told here."""
+    monkeypatch.setenv("LOGMEND_KAFKA_TLS", "true")
+    assert "set LOGMEND_BROKERS" in check(status=1).stderr
