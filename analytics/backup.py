@@ -16,7 +16,7 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import IO, Final, NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -29,6 +29,9 @@ BACKUP: Final = "backup.json"
 LOG: Final = "log"
 FORMAT: Final = 1
 TRIES_MAX: Final = 10
+SECRET: Final = 0o600
+SHARED: Final = 0o666
+"""Modes of new files; of the second the process's umask takes away what it is to take."""
 _CHUNK_BYTES: Final = 1 << 20
 
 
@@ -68,12 +71,12 @@ def make(log: Path, target: Path, others: Mapping[str, Path], *, at_ms: int, rel
     """
     _refuse_full(target)
     try:
+        target.mkdir(parents=True, exist_ok=True, mode=0o700)
         (target / LOG / SEGMENTS).mkdir(parents=True, mode=0o700)
         manifest = _copy_log(log, target / LOG)
         for name, path in others.items():
             (target / name).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            _write(target / name, path.read_bytes())
-            (target / name).chmod(0o600)
+            _write(target / name, path.read_bytes(), SECRET)
         files = tuple(_copied(target, path) for path in sorted(target.rglob("*")) if path.is_file())
         _check(files, manifest)
         ends = {name: stream.position for name, stream in manifest.streams.items()}
@@ -95,15 +98,17 @@ def put_back(source: Path, target: Path) -> Backup:
         if _copied(source, source / one.path) != one:
             raise InputError(f"{source / one.path} is not as it was backed up: its SHA-256 is another")
     try:
-        for one in backup.files:
+        for one in in_order(backup.files):
             (target / one.path).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            shutil.copyfile(source / one.path, target / one.path)
-            if not one.path.startswith(f"{LOG}/"):
-                (target / one.path).chmod(0o600)
-            _sync(target / one.path)
+            _copy_to(source / one.path, target / one.path, SHARED if one.path.startswith(f"{LOG}/") else SECRET)
     except OSError as error:
         raise InputError(f"{error.filename or target}: {error.strerror}") from error
     return backup
+
+
+def in_order(files: Iterable[Copied]) -> list[Copied]:
+    """Return files in the order in which they are put back: the manifest, which makes the others a log, is the last."""
+    return sorted(files, key=lambda one: (one.path == f"{LOG}/{MANIFEST}", one.path))
 
 
 def read(source: Path) -> Backup:
@@ -125,7 +130,7 @@ def read(source: Path) -> Backup:
 
 
 def records(directory: Path, manifest: Manifest, name: str) -> Iterator[Archived]:
-    """Yield a stream's archived records as Kafka had them, in order. Raises as ``scan``."""
+    """Yield a stream's archived records as Kafka had them, in order, but for traces of commands. Raises as ``scan``."""
     columns = ["kafka_append_ms", "kafka_key", "kafka_value"]
     if name == "commands":
         columns.append("decisions_offset")
@@ -167,8 +172,14 @@ def _copy(source: Path, target: Path) -> None:
     with contextlib.suppress(OSError):
         os.link(source, target)
         return
-    shutil.copyfile(source, target)
-    _sync(target)
+    _copy_to(source, target, SHARED)
+
+
+def _copy_to(source: Path, target: Path, mode: int) -> None:
+    with source.open("rb") as known, _new(target, mode) as file:
+        shutil.copyfileobj(known, file, _CHUNK_BYTES)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _copied(root: Path, path: Path) -> Copied:
@@ -198,11 +209,13 @@ def _refuse_full(directory: Path) -> None:
         raise InputError(f"{directory} is not an empty directory: nothing was written")
 
 
-def _write(path: Path, data: bytes) -> None:
-    path.write_bytes(data)
-    _sync(path)
-
-
-def _sync(path: Path) -> None:
-    with path.open("rb") as file:
+def _write(path: Path, data: bytes, mode: int = SHARED) -> None:
+    with _new(path, mode) as file:
+        file.write(data)
+        file.flush()
         os.fsync(file.fileno())
+
+
+def _new(path: Path, mode: int) -> IO[bytes]:
+    """Make a file that may be read by whom it is for, and by nobody else while it is written."""
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode), "wb")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +16,8 @@ from analytics import backup as backups
 from analytics.backup import Backup
 from analytics.manifest import Manifest, load
 from analytics.verify import Report, verify
+from streams.agents.rehearsing import rehearse
+from streams.catalogue import strategies
 from streams.cli.home import log_directory
 from streams.cli.output import json_option, print_json, printable
 from streams.cli.steering import author_option, named, reason_option
@@ -23,16 +25,16 @@ from streams.cli.topics import accepted
 from streams.codec import encode
 from streams.core.epochs import EpochChanged
 from streams.core.errors import InputError
-from streams.core.fold import check_epoch, check_not_newer, is_own, own_epoch
+from streams.core.fold import Fold, check_epoch, check_not_newer, is_own, own_epoch
 from streams.explaining import settings_file
 from streams.ports import Outgoing, TopicPartition
 from streams.runtime.address import bootstrap
-from streams.runtime.admin import create_topics
+from streams.runtime.admin import BY_BROKER, STAMPS, Admin, create_topics
 from streams.runtime.broker import EmbeddedBroker
 from streams.runtime.broker_config import LOGS_BYTES_MAX
 from streams.runtime.kafka import KafkaLog
 from streams.runtime.redaction_key import FILE_NAME as KEY_FILE
-from streams.runtime.refill import Filling, Stored, refill
+from streams.runtime.refill import Filling, Stored, are_empty, refill
 from streams.runtime.view import FactsView
 from streams.settings import FILE_DEFAULT, Settings
 
@@ -55,15 +57,19 @@ def release() -> str:
 @contextlib.asynccontextmanager
 async def reachable(settings: Settings) -> AsyncIterator[Settings]:
     """Yield settings whose broker answers: the one that is set or runs, else the embedded one, for as long as this."""
-    try:
-        yield settings.model_copy(update={"brokers": bootstrap(settings)})
-    except InputError:
-        if settings.brokers:
-            raise
-    else:
+    if known := _known(settings):
+        yield settings.model_copy(update={"brokers": known})
         return
     async with EmbeddedBroker(settings) as broker:
         yield settings.model_copy(update={"brokers": broker.address})
+
+
+def _known(settings: Settings) -> str:
+    """Return where brokers are, ``""`` when none is set and none runs."""
+    try:
+        return bootstrap(settings)
+    except InputError:
+        return ""
 
 
 @click.command()
@@ -74,7 +80,8 @@ def upgrade(reason: str, author: str, as_json: bool) -> None:  # noqa: FBT001 - 
     r"""Let this release decide from here on: the fleet's epoch becomes this release's, on record. There is no way back.
 
     Make a backup, stop what runs of the older release, install this one everywhere, and run this once. What the older
-    one decided stays as it is; what it had left undecided, and all that follows, is decided by this release.
+    one decided stays as it is; what it had left undecided, and all that follows, is decided by this release. Before
+    that it is tried out on all that is recorded, and nothing is changed if this release fails on any of it.
 
     \b
     Example:
@@ -100,6 +107,7 @@ async def _upgraded(settings: Settings, author: str, reason: str) -> tuple[int, 
         was = view.directory.epoch
         check_not_newer(was, view.directory.release)
         if not is_own(was):
+            await rehearse(log, reached.topics, Fold.new(strategies()))
             change = EpochChanged(epoch=own_epoch(), previous=was, release=release(), author=author, reason=reason)
             await log.append([Outgoing(reached.topics.facts, encode(change), b"")])
             await view.refresh()
@@ -164,10 +172,11 @@ async def _restored(settings: Settings) -> str:
     log_dir = log_directory(settings)
     async with reachable(settings) as reached:
         await create_topics(reached, logs_bytes_max=0 if settings.brokers else LOGS_BYTES_MAX)
-        if not await _are_empty(reached):
+        fillings = _fillings(reached, log_dir, load(log_dir))
+        if not await _are_empty(reached, fillings):
             _check_whole(await verify(log_dir))
             return "Kafka had the topics: they stay as they are"
-        await refill(reached, _fillings(reached, log_dir, load(log_dir)))
+        await refill(reached, fillings)
         async with KafkaLog(reached) as log:
             _check_whole(await verify(log_dir, log))
         moved = [f"{topic}/{row[0]}" for topic in reached.topics.sources for row in await accepted(reached, topic)]
@@ -180,15 +189,12 @@ def _check_whole(report: Report) -> None:
         raise InputError(f"restored, but not whole: {first.file or 'log'}: {first.message}; run logmend verify")
 
 
-async def _are_empty(settings: Settings) -> bool:
-    """Tell whether the log's topics hold nothing at all; ``InputError`` when some do and some don't."""
-    names = settings.topics
-    async with KafkaLog(settings) as log:
-        ends = {name: (await log.bounds(TopicPartition(name, 0)))[1] for name in (names.facts, names.decisions)}
-    if all(ends.values()) or not any(ends.values()):
-        return not any(ends.values())
-    empty = next(name for name, end in ends.items() if not end)
-    raise InputError(f"{empty} is empty and others of the fleet are not: delete them all, or none, and restore again")
+async def _are_empty(settings: Settings, fillings: Sequence[Filling]) -> bool:
+    """Tell whether the log's topics are to be filled; ``InputError`` when a killed restore left them half full."""
+    async with KafkaLog(settings) as log, Admin(settings) as admin:
+        ends = {one.topic: (await log.bounds(TopicPartition(one.topic, 0)))[1] for one in fillings}
+        stamps = {state.wanted.name: state.config.get(STAMPS) for state in await admin.describe()}
+    return are_empty(fillings, ends, [name for name in ends if stamps.get(name) != BY_BROKER])
 
 
 def _fillings(settings: Settings, log_dir: Path, manifest: Manifest) -> list[Filling]:

@@ -22,7 +22,9 @@ from streams.settings import Settings
 from streams.topics import Topic
 
 REPLICAS_MAX: Final = 3
-BY_PRODUCER: Final = {"message.timestamp.type": "CreateTime", "message.timestamp.after.max.ms": str(2**63 - 1)}
+STAMPS: Final = "message.timestamp.type"
+BY_BROKER: Final = "LogAppendTime"
+BY_PRODUCER: Final = {STAMPS: "CreateTime", "message.timestamp.after.max.ms": str(2**63 - 1)}
 """Of a topic that takes its producer's stamps, also those that lie ahead of the broker's clock."""
 EXISTS: Final = 36
 """Kafka's error code TOPIC_ALREADY_EXISTS."""

@@ -6,7 +6,7 @@ topics are told to keep the producer's stamps while they are filled, and to set 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from streams.core.errors import InputError
@@ -51,6 +51,23 @@ def dense(records: Iterable[Stored], end: int) -> Iterator[Stored]:
         yield record
         last = record
     yield from (last._replace(offset=offset) for offset in range(last.offset + 1, end))
+
+
+def are_empty(fillings: Sequence[Filling], ends: Mapping[str, int], stamped_by_producer: Collection[str]) -> bool:
+    """Tell by their ends whether topics hold nothing, and so are to be filled.
+
+    Raises ``InputError`` when they hold something, and less than they are to hold, or still take the stamps of whoever
+    fills them: a restore was killed, and what would be appended to them now is not what follows.
+    """
+    if not any(ends[one.topic] for one in fillings):
+        return True
+    wrong = [
+        f"{one.topic} ends at {ends[one.topic]} and not at {one.end}" for one in fillings if ends[one.topic] < one.end
+    ]
+    wrong += [f"{name} has the stamps of a restore that did not end" for name in stamped_by_producer]
+    if wrong:
+        raise InputError(f"{wrong[0]}: delete all topics of the fleet, empty the data directory, and restore again")
+    return False
 
 
 async def refill(settings: Settings, fillings: Sequence[Filling]) -> None:

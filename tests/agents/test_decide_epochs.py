@@ -5,14 +5,17 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from streams.agents.decide import DecideEngine
+from streams.agents.rehearsing import rehearse
 from streams.codec import encode
 from streams.core.chain import sha256_of
 from streams.core.epochs import EpochChanged
-from streams.core.errors import InvariantError, OtherEpochError
+from streams.core.errors import InputError, InvariantError, OtherEpochError
 from streams.core.events import Ticked
+from streams.core.fold import Fold
 from streams.ports import Outgoing
 from tests.agents.test_decide import Stage, some
-from tests.sim.scene import TOPICS
+from tests.sim.scene import CATALOGUE, POISON, TOPICS, fold_for
 
 CHANGE = EpochChanged(epoch=2, previous=1, release="0.9.0", author="ada", reason="test")
 
@@ -128,3 +131,19 @@ def test_a_past_that_is_no_chain_stops_the_newer_release(monkeypatch: pytest.Mon
     upgraded(monkeypatch)
     with pytest.raises(InvariantError, match="does not continue the chain"):
         stage.work(stage.owner("two"))
+
+
+def test_what_this_release_fails_on_is_known_before_the_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is no way back, so all is relived before: a fact that the fold fails on is named, nothing written."""
+    stage = Stage()
+    stage.story.normal(POISON)
+    stage.story.detect("api", "process_crash")
+    stage.tell()
+    healthy = DecideEngine(stage.log, TOPICS, [], lambda _: Fold.new(CATALOGUE), "one", lambda: stage.world.now_ms)
+    stage.work(healthy)
+    upgraded(monkeypatch)
+    before = stage.values(TOPICS.facts)
+    with pytest.raises(InputError, match=r"fails on fact \d+, .*ZeroDivisionError.* go on with the older one"):
+        stage.run(rehearse(stage.log, TOPICS, fold_for(None)))
+    stage.run(rehearse(stage.log, TOPICS, Fold.new(CATALOGUE)))
+    assert stage.values(TOPICS.facts) == before

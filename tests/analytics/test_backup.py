@@ -14,7 +14,7 @@ from streams.catalogue import strategies
 from streams.core.errors import InputError
 from streams.core.fold import Fold
 from streams.ports import TopicPartition
-from streams.runtime.refill import Stored, dense
+from streams.runtime.refill import Filling, Stored, are_empty, dense
 from tests.analytics.archive import archive
 from tests.analytics.history import History, story
 
@@ -94,3 +94,41 @@ def test_an_offset_that_is_left_out_repeats_what_stood_before_it() -> None:
     assert [record.offset for record in filled] == [0, 1, 2, 3, 4]
     assert [record.value for record in filled] == [b"", b"one", b"one", b"two", b"two"]
     assert [record.append_ms for record in filled] == [0, 11, 11, 33, 33]
+
+
+WANTED = (Filling("facts", 9), Filling("decisions", 5), Filling("commands", 3), Filling("evidence", 0))
+
+
+def test_only_topics_without_anything_are_filled() -> None:
+    """Topics that hold all of the backup, or more, stay as they are."""
+    assert are_empty(WANTED, {"facts": 0, "decisions": 0, "commands": 0, "evidence": 0}, [])
+    assert not are_empty(WANTED, {"facts": 9, "decisions": 6, "commands": 3, "evidence": 0}, [])
+
+
+@pytest.mark.parametrize("ends", [(9, 4, 0, 0), (9, 5, 0, 0), (3, 0, 0, 0), (0, 5, 3, 0)])
+def test_topics_that_a_killed_restore_left_are_refused(ends: tuple[int, ...]) -> None:
+    """With less than the backup in them every command would be sent again, or facts would take others' offsets."""
+    with pytest.raises(InputError, match="delete all topics of the fleet"):
+        are_empty(WANTED, dict(zip(("facts", "decisions", "commands", "evidence"), ends, strict=True)), [])
+
+
+def test_topics_that_still_take_their_producers_stamps_are_refused() -> None:
+    """A restore that was killed behind the last record left them so; the fold would take its time from anybody."""
+    with pytest.raises(InputError, match="facts has the stamps of a restore"):
+        are_empty(WANTED, {"facts": 9, "decisions": 5, "commands": 3, "evidence": 0}, ["facts"])
+
+
+async def test_a_restore_that_is_killed_leaves_no_manifest_without_its_files(tmp_path: Path) -> None:
+    """The manifest makes files an event log, so it is put back last: one that names what is missing is never there."""
+    _, copy = await backed_up(tmp_path)
+    order = [one.path for one in backup.in_order(backup.read(copy).files)]
+    assert order[-1] == "log/manifest.json"
+
+
+async def test_secrets_are_nobody_elses_at_any_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the copy of a key nor what is put back is readable by others for a moment, and nor is the backup."""
+    monkeypatch.setattr(Path, "chmod", lambda *_: pytest.fail("readable until then"))
+    _, copy = await backed_up(tmp_path)
+    backup.put_back(copy, home := tmp_path / "home")
+    assert {path.stat().st_mode & 0o777 for path in (copy / "web" / "key", home / "web" / "key")} == {0o600}
+    assert copy.stat().st_mode & 0o777 == 0o700
