@@ -215,7 +215,7 @@ def _decode(snapshot: bytes) -> State:
     except msgspec.MsgspecError as error:
         raise InputError(f"not a snapshot: {error}") from error
     if found.epoch < EPOCH:
-        raise OlderEpochError(f"saved state of epoch {found.epoch}; ours is {EPOCH}")
+        raise OlderEpochError(f"saved state of epoch {found.epoch}; ours is {EPOCH}: decide saves its own in minutes")
     raise OtherVersionError(
         f"saved state of version {found.version}, epoch {found.epoch}; ours is {SNAPSHOT_VERSION}, {EPOCH}: "
         "name another data directory (LOGMEND_DATA_DIR), or move this one away; nothing is deleted"

@@ -21,7 +21,7 @@ from streams.core.events import ConfigApplied, Decision
 from streams.shadow.divergence import SUBJECTS_MAX, Difference
 
 DIFFERENCES_MAX: Final = 100_000
-"""Of one run; the oldest leave first, and stay in the counts. About 300 MB."""
+"""Of all runs together; the oldest leave first, and stay in the counts. About 300 MB."""
 
 _TABLES: Final = """
 CREATE TABLE IF NOT EXISTS runs (

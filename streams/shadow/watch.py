@@ -14,7 +14,7 @@ from typing import Final, Protocol, TypeVar
 
 from streams import telemetry
 from streams.codec import decode_fact
-from streams.core.errors import InputError, InvariantError, OtherEpochError, OtherVersionError
+from streams.core.errors import InputError, InvariantError, OlderEpochError, OtherEpochError, OtherVersionError
 from streams.core.events import ConfigApplied, Fact
 from streams.core.fold import Fold
 from streams.core.saved import unpack
@@ -119,12 +119,19 @@ class Watch:
             return wanted
 
     async def _restored(self, wanted: int) -> Fold:
-        """Return the log's fold at or before an offset; if there is none, the oldest one after it."""
+        """Return the log's fold at or before an offset; if there is none, the oldest one after it.
+
+        Raises ``OlderEpochError`` while only an older epoch has left one: by our rules its facts give another state.
+        """
         earliest, _ = await self._log.bounds(self._where)
         later = None
         for data in await self._snapshots():
             try:
                 fold = Fold.restore(unpack(data).fold, self._catalogue)
+            except OlderEpochError:
+                if later is not None:
+                    return later
+                raise
             except OtherVersionError:
                 raise
             except InputError as error:

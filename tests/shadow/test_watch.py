@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import asdict, replace
 
 from streams.core.config import Policy
-from streams.core.errors import InputError, InvariantError
+from streams.core.errors import InputError, InvariantError, OlderEpochError
 from streams.core.events import Decision, Fact
 from streams.core.fold import Fold
 from streams.shadow import watch as watch_module
@@ -104,6 +104,16 @@ def test_without_a_snapshot_deleted_facts_are_an_error(scene: Scene) -> None:
     scene.log.delete_below(FACTS, 3)
     with pytest.raises(InvariantError, match="no snapshot reaches there"):
         scene.watch(PASSIVE)
+
+
+def test_what_an_older_epoch_left_is_not_begun_with(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Folded by our rules from the beginning, the facts give another state than the log's: it waits for decide's."""
+    world = settled()
+    scene.append(world)
+    scene.save(world)
+    monkeypatch.setattr("streams.core.fold.EPOCH", 2)
+    with pytest.raises(OlderEpochError, match="of epoch 1; ours is 2"):
+        scene.watch(PASSIVE, crashed(world, "web"))
 
 
 def test_another_candidate_begins_another_run(scene: Scene) -> None:
