@@ -53,7 +53,9 @@ def weighed(frame: pl.DataFrame, of: int | None = None) -> tuple[Named, ...]:
     """Return names with their counts (columns ``name, count``), the largest first; shares of all, or ``of``."""
     whole = int(frame["count"].sum()) if of is None else of
     rows = frame.sort(["count", "name"], descending=[True, False]).iter_rows(named=True)
-    return tuple(Named(name=row["name"], count=row["count"], share=row["count"] / max(whole, 1)) for row in rows)
+    return tuple(
+        Named(name=row["name"], count=row["count"], share=row["count"] / whole if whole else None) for row in rows
+    )
 
 
 def growth(patterns: pl.DataFrame) -> Growth:
@@ -141,7 +143,7 @@ def over_time(tasks: pl.DataFrame, lessons: pl.DataFrame, span: tuple[datetime, 
     """
     edges = _edges(*span)
     states = tasks.select(at="detected_at", fixed=pl.col("fix_successful")).filter(pl.col("at") >= edges[0])
-    ends = lessons.filter(pl.col("learnt_at") >= edges[0])
+    ends = lessons.filter(pl.col("learnt_at") >= span[0])
     first_helped = (
         lessons.filter("success").group_by("pattern", "service_type", "action").agg(pl.col("learnt_at").min())
     )

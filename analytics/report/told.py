@@ -22,11 +22,11 @@ class Rate(Struct, frozen=True, kw_only=True):
 
 
 class Named(Struct, frozen=True, kw_only=True):
-    """Something with a name, how often it was counted, and its share of all that were."""
+    """Something with a name, how often it was counted, and its share of all that were; None: there were none."""
 
     name: str
     count: int
-    share: float
+    share: float | None
 
 
 class Bucket(Struct, frozen=True, kw_only=True):

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analytics.report.before import causes
-from analytics.report.measures import BUCKETS_MAX, over_time
+from analytics.report.measures import BUCKETS_MAX, named, over_time
 from analytics.report.rates import chance_of, rate
 from analytics.report.reading import report
 from analytics.report.told import Report
@@ -106,7 +106,7 @@ def test_the_parts_add_up(read: tuple[EventLog, Report]) -> None:
     known = [one.fixes_known for one in buckets]
     assert known == sorted(known)
     for rows in (found.categories, found.category_lines, found.services, found.phases, found.repair_times):
-        assert not rows or math.fsum(one.share for one in rows) == pytest.approx(1.0)
+        assert not rows or math.fsum(one.share or 0.0 for one in rows) == pytest.approx(1.0)
     assert sum(one.count for one in found.categories) == found.incidents
 
 
@@ -175,6 +175,24 @@ def test_what_could_have_preceded_counts_among_what_was_looked_at(others: int, t
     """Among two hundred events that might have come before a cause, one that did so twice by chance is no precursor."""
     (cause,) = causes(*rare(others))
     assert [one.what for one in cause.before] == told
+
+
+def test_outcomes_before_the_span_are_not_in_its_first_part() -> None:
+    """The first part begins at a round time; what was learnt before the span is known in it, and not counted."""
+    begin = BEGUN + timedelta(minutes=7, seconds=30)
+    at = [begin - timedelta(seconds=20), begin + timedelta(seconds=20)]
+    lessons = pl.DataFrame(
+        {"pattern": "crash", "service_type": "process", "action": ["a", "b"], "success": True, "learnt_at": at}
+    )
+    parts = over_time(NO_TASKS, lessons, (begin, begin + timedelta(hours=13)))
+    assert parts[0].begin_at < at[0]
+    assert (sum(one.successes for one in parts), parts[0].fixes_known) == (1, 2)
+
+
+def test_escalations_of_no_incident_are_no_share() -> None:
+    """Where people were asked about incidents from before the span only, they count, and are a share of nothing."""
+    (one,) = named(pl.DataFrame({"status": ["pending"] * 3}), "status", 0)
+    assert (one.name, one.count, one.share) == ("pending", 3, None)
 
 
 @pytest.mark.parametrize("hours", [1, 13, 47.95, 143.9, 287.9, 1_000])
