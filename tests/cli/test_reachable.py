@@ -20,7 +20,7 @@ async def test_what_goes_wrong_beside_a_running_broker_is_told_as_it_is(
     monkeypatch.setattr(lifecycle, "EmbeddedBroker", lambda _: pytest.fail("another broker is started"))
     (tmp_path / "run").mkdir()
     write_address(tmp_path, "127.0.0.1:9", os.getpid())
-    with pytest.raises(InputError, match="refused at 127.0.0.1:9"):
+    with pytest.raises(InputError, match=r"refused at 127\.0\.0\.1:9"):
         await refused(Settings(data_dir=tmp_path))
 
 
