@@ -14,7 +14,7 @@ from streams.core.commands import command_sha256
 from streams.core.config import Inventory, canonical
 from streams.core.errors import InputError
 from streams.core.events import Command
-from streams.workers.errands import Errand, errand_of, is_errand
+from streams.workers.errand import Errand, errand_of, is_errand
 from streams.workers.healing import Heal, heal_of
 from streams.workers.members import Release, Spawn, release_of, spawn_of
 from streams.workers.orders import Order, RefusedError, order_of

@@ -26,7 +26,8 @@ from streams.workers.appends import Appends
 from streams.workers.checks import ExpiredError, Moment, check
 from streams.workers.clock import now_ms
 from streams.workers.crew import Crew, Timing
-from streams.workers.errands import Errand, Errands, is_errand
+from streams.workers.errand import Errand, is_errand
+from streams.workers.errands import Errands
 from streams.workers.frames import Ended, Run
 from streams.workers.healing import Heal, heal
 from streams.workers.intake import Intake

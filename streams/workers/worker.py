@@ -24,7 +24,7 @@ from streams.core.commands import command_sha256
 from streams.core.events import Command
 from streams.workers import limits, sandbox
 from streams.workers.clock import now_ms
-from streams.workers.errands import answer, is_errand
+from streams.workers.errand import answer, is_errand
 from streams.workers.frames import Become, Ended, Frames, Hold, Leave, Ping, Pong, Request, Run, pack
 from streams.workers.orders import Order, RefusedError, order_of
 from streams.workers.results import Result

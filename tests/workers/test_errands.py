@@ -12,7 +12,7 @@ import pytest
 from streams.core.events import Command
 from streams.core.requests import ROLES
 from streams.workers.checks import ExpiredError, check
-from streams.workers.errands import Errand
+from streams.workers.errand import Errand
 from streams.workers.frames import Ended
 from streams.workers.healing import Heal
 from streams.workers.orders import RefusedError
