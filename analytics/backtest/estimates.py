@@ -73,7 +73,8 @@ class Effect(Struct, frozen=True, kw_only=True):
     """Draws in which the candidate would not have acted, or a person is asked by one of both only."""
     unsupported: int
     """Draws in which the candidate prefers what the log would have chosen less than ``EXPECTED_MIN`` times there."""
-    logged_share: float
+    logged_share: float | None
+    """None when no draw counts."""
     moved: int
     """Of the changed: where the candidate chooses otherwise, by ``MOVED_MIN``."""
     effective: float
@@ -111,7 +112,7 @@ def estimate(draws: Sequence[Draw], *, seed: int = 1) -> Effect:
         moved=len(moved),
         not_chosen=len(draws) - len(chosen),
         unsupported=len(chosen) - len(counted),
-        logged_share=sum(draw.reward for draw in counted) / len(counted) if counted else 0.0,
+        logged_share=sum(draw.reward for draw in counted) / len(counted) if counted else None,
         effective=effective(weights),
         worth=worth(moved or counted),
         weight_max=max(weights, default=0.0),

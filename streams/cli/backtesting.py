@@ -81,10 +81,14 @@ def _said(one: Said | None) -> str:
 
 
 def _tell_effect(effect: Effect, unsettled: int) -> None:
-    click.echo(
-        f"verified success: {effect.logged_share:.1%} of {effect.counted} choices that count, of {effect.draws} "
-        f"with a known outcome ({unsettled} without); the candidate's differ in {effect.changed}"
-    )
+    known = f"of {effect.draws} with a known outcome ({unsettled} without)"
+    if effect.logged_share is None:
+        click.echo(f"verified success: no choice counts, {known}")
+    else:
+        click.echo(
+            f"verified success: {effect.logged_share:.1%} of {effect.counted} choices that count, {known}; "
+            f"the candidate's differ in {effect.changed}"
+        )
     if effect.changed and effect.estimates:
         click.echo(
             f"effective sample size {effect.effective:.0f}; the {effect.moved} in which it chooses otherwise are worth "

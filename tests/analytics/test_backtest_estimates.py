@@ -17,6 +17,7 @@ from analytics.backtest.rules import Rules
 from analytics.backtest.run import Candidate, backtest
 from benchmarks.backtest import BAR, Truth, contexts, coverage, is_trusted, log_of, one_log
 from streams.catalogue import strategies
+from streams.cli.backtesting import _tell_effect
 from streams.core.config import Policy
 from streams.core.events import ApprovalGiven
 from streams.core.fold import Fold
@@ -155,8 +156,15 @@ def test_what_the_log_never_could_choose_is_left_out_and_said() -> None:
 def test_a_candidate_that_does_not_act_has_no_estimate() -> None:
     """Where the candidate holds back in all draws, there is no estimate, and it is said."""
     found = estimate([draw(at, A, 1, {}) for at in range(5)])
-    assert (found.not_chosen, found.counted, found.estimates) == (5, 0, {})
+    assert (found.not_chosen, found.counted, found.estimates, found.logged_share) == (5, 0, {}, None)
     assert any(flag.startswith("no estimate") for flag in found.flags)
+
+
+def test_a_share_of_nothing_is_not_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """Where no choice counts, the log's own share is not known, and no number stands for it."""
+    _tell_effect(estimate([draw(at, A, 1, {}) for at in range(5)]), 2)
+    (line, *_) = capsys.readouterr().out.splitlines()
+    assert line == "verified success: no choice counts, of 5 with a known outcome (2 without)"
 
 
 def test_few_explored_draws_are_warned_of() -> None:
