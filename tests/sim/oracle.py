@@ -129,8 +129,16 @@ def _sources(recording: Recording, accepted: list[Slice | LinesLost]) -> Iterato
             if not at and recording.earliest.get(where, 0) < begin and recording.between(where, 0, begin):
                 yield f"(a) {where}: offsets below {begin} are in no slice"
             at = end
-        if records and at != records[-1].offset + 1:
+        if records and at not in _ends_of_account(records[-1].offset + 1, recording.earliest.get(where, 0)):
             yield f"(a) {where}: accounted for up to {at} of {records[-1].offset + 1}"
+
+
+def _ends_of_account(end: int, earliest: int) -> set[int]:
+    """Return up to where a source may be accounted for.
+
+    Where retention took all that there was, it is also up to what was lost, or nowhere if nobody had begun to read.
+    """
+    return {end, 0, earliest} if earliest >= end else {end}
 
 
 def _said(recording: Recording, accepted: list[Slice | LinesLost]) -> Iterator[str]:
