@@ -10,7 +10,7 @@ import pytest
 
 from analytics import erasure, manifest
 from analytics.erasure import Request
-from analytics.files import DiskFiles
+from analytics.files import DiskFiles, Files
 from analytics.manifest import SEGMENTS, Manifest, load, unseal
 from analytics.replay import replay
 from analytics.verify import verify
@@ -25,6 +25,7 @@ from streams.core.events import LineAt
 from streams.core.fold import Fold
 from streams.core.requests import EscalationAnswered, TaskSubmitted
 from tests.analytics.archive import Clock, Hearing, archive
+from tests.analytics.crashing import DyingFiles
 from tests.analytics.history import History, story
 
 NOTE = "(erased on 2027-01-15 by ada: ticket 7)"
@@ -203,6 +204,36 @@ async def test_an_erasure_that_was_killed_is_done_by_who_comes_next(
     assert load(tmp_path).erasures[0].texts == 5
     assert not any(text.startswith("shop") for text in texts(tmp_path))
     assert (await verify(tmp_path, history.log)).findings == ()
+
+
+@pytest.mark.parametrize(("how", "forgets"), [("before", False), ("half", True), ("after", False)])
+async def test_an_erasure_may_die_anywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str, *, forgets: bool
+) -> None:
+    """Wherever process or machine dies, who comes next erases the rest, the log is whole, and no file has the text."""
+    monkeypatch.setattr(erasure, "STEP_BYTES", 1)
+    history, log = story(), tmp_path / "log"
+    disk = DyingFiles(log, tmp_path / "graves", how, forgets=forgets)
+    with EventLogWriter(history.log, history.topics, log, clock_ms=Clock(), evidence_days=3650) as writer:
+        await in_segments(history, writer)
+        erasure.ask(log, DiskFiles(), SHOP)
+    await finished(history, log, disk)
+    assert len(disk.deaths) > 30, "the erasure is too short to die often"
+    for grave in disk.deaths:
+        await finished(history, grave, DiskFiles())
+        assert load(grave).erasures[0].texts == 5
+        assert (await verify(grave, history.log)).findings == ()
+        stored = [pq.read_table(path) for path in (grave / SEGMENTS).glob("evidence-*")]
+        assert not any(b"shop broke" in value for table in stored for value in table.column("kafka_value").to_pylist())
+
+
+async def finished(history: History, directory: Path, files: Files) -> None:
+    """Have a writer carry out what was asked for."""
+    with EventLogWriter(
+        history.log, history.topics, directory, files=files, clock_ms=Clock(), evidence_days=3650
+    ) as writer:
+        while erasure.state_of(directory, load(directory), "r1") is None:
+            await writer.step()
 
 
 async def in_segments(history: History, writer: EventLogWriter) -> None:
