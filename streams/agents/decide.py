@@ -103,6 +103,7 @@ class DecideEngine:
         self._halt_told = False
         self._heard_ms = self._clock_ms()
         self._kept = [_Kept(self._heard_ms, self._fold.directory.facts_offset) for _ in self._snapshots]
+        self._measure()
         return {self._facts: self._fold.directory.facts_offset}
 
     async def process(self, batch: Sequence[tuple[TopicPartition, Sequence[Record]]]) -> None:
