@@ -18,8 +18,6 @@ from streams.core.verdict import AGREED
 from streams.core.vitals import Vital
 
 FORESIGHT: Final = Foresight()
-RUNNING_KINDS: Final = frozenset({"process", "systemd", "container"})
-"""Probes that say whether a service runs; a port or an address may be closed while it does."""
 NOTHING_TO_START: Final = "nothing_to_start"
 MINUTE_MS: Final = 60_000
 PERCENT: Final = 100.0
@@ -52,7 +50,7 @@ def _nothing_to_start(turn: Turn, spec: ServiceSpec, actions: Sequence[str]) -> 
     """
     service = turn.state.services.live.get(spec.name)
     known = service.probe_failures if service is not None else {}
-    if any(known.get(kind, 1) == 0 for kind in RUNNING_KINDS):
+    if any(known.get(kind, 1) == 0 for kind in LIVENESS_KINDS):
         return {action: NOTHING_TO_START for action in actions if action.endswith(".start")}
     return {}
 

@@ -12,10 +12,17 @@ from tests.core.world import World, of_kind, spec
 
 @pytest.mark.parametrize(
     ("kind", "ok", "barred"),
-    [("process", True, True), ("process", False, False), ("http", True, False), ("", True, False)],
+    [
+        ("process", True, True),
+        ("process", False, False),
+        ("http", True, True),
+        ("http", False, False),
+        ("disk", True, False),
+        ("", True, False),
+    ],
 )
 def test_a_service_that_runs_is_not_started(kind: str, *, ok: bool, barred: bool) -> None:
-    """A start is barred while a probe says that the process is there, and not when it is gone or nobody says."""
+    """A start is barred while a probe of its liveness is green, and not when it is red or nobody says."""
     world = World()
     world.apply("policy", Policy(exploration_rate=0.0, coordination=False, prediction=False))
     world.apply("inventory", Inventory(services=(spec("api", probes=(ProbeSpec(kind="process"),)),)))
