@@ -43,6 +43,7 @@ def policy() -> Policy:
         command_ttl_ms=20_000,
         action_timeout_ms=3_000,
         quiet_close_ms=5_000,
+        approval_ttl_ms=5_000,
         grouping_wait_ms=100,
         exploration_rate=0.0,
     )
