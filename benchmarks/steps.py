@@ -34,6 +34,7 @@ from streams.ingest.gather import Gatherer, Source
 from streams.ingest.json_lines import JsonReader, Read
 from streams.ingest.lines import LineTaker
 from streams.ingest.redact import Redactor
+from streams.ingest.runs import Runs
 from streams.ingest.slicer import Slicer
 from streams.ingest.stamps import of_text
 from streams.ingest.zones import Zones
@@ -203,7 +204,8 @@ def _closing(fetches: Sequence[Sequence[Record]], redactor: Redactor) -> Step:
     holding, gatherer_of = Source(topic="logs", partition=0, term=1, rules_sha256=""), []
     for fetch in fetches:
         gatherer = Gatherer(holding, redactor, 0)
-        taker = LineTaker(RULES, JsonReader(), gatherer, {}, Book(), Zones().of_topic("logs"))
+        json = JsonReader()
+        taker = LineTaker(RULES, json, gatherer, {}, Book(), Zones().of_topic("logs"), Runs(json))
         for record in fetch:
             taker.take(record)
         gatherer_of.append((gatherer, dict(vars(gatherer))))

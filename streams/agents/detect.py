@@ -224,7 +224,7 @@ class DetectEngine:
             await self._prove_hole(where, position, begin)
         self._slice_read(where, records, position, work)
         self._held[where] = _Held(term, records[-1].offset + 1)
-        telemetry.lines_read(where.topic, 0, sum(len(record.value or b"") for record in records))
+        telemetry.lines_read(where.topic, 0, sum(map(len, filter(None, [record.value for record in records]))))
 
     async def _prove_hole(self, where: TopicPartition, start: int, end: int) -> None:
         """Raise unless offsets [start, end) hold no record: markers and compaction leave holes, a host must not."""
@@ -236,6 +236,9 @@ class DetectEngine:
 
     def _slice_read(self, where: TopicPartition, records: Sequence[Record], position: int, work: _Work) -> None:
         """Add slices for what was read, and a reject for each ``Unread`` between."""
+        if Unread not in set(map(type, records)):
+            self._slice(where, records, position, work)
+            return
         done = 0
         for index, record in enumerate(records):
             if not isinstance(record, Unread):

@@ -17,6 +17,7 @@ PORTION_BYTES: Final = 8 * 1024 * 1024
 """Lines of so many bytes take about half a second."""
 _COMPRESSED: Final = frozenset({b"\x1f\x8b", b"\x28\xb5"})
 """How gzip and zstd begin."""
+_COMPRESSED_FIRST: Final = frozenset(start[0] for start in _COMPRESSED)
 _COMPRESSED_BYTES_MIN: Final = 256 * 1024
 """A hundred bytes may hold as many lines as are read of one record, which take 0.05 s."""
 _COMPRESSED_FACTOR: Final = 20
@@ -29,9 +30,11 @@ def portions(batch: Batch, size_bytes: int = PORTION_BYTES) -> Iterator[Batch]:
     for where, records in batch:
         begin = 0
         for index, record in enumerate(records, start=1):
-            value = record.value or b""
+            value = record.value
+            if not value:
+                continue
             weight = len(value)
-            if value[:2] in _COMPRESSED:
+            if value[0] in _COMPRESSED_FIRST and value[:2] in _COMPRESSED:
                 weight = max(weight * _COMPRESSED_FACTOR, _COMPRESSED_BYTES_MIN)
             left_bytes -= weight
             if left_bytes <= 0:

@@ -31,7 +31,7 @@ _TIME_KEYS: Final = (
     *("__REALTIME_TIMESTAMP", "start_time", "created", "timereported", "ISODATE", "instant"),
     *("EventTime", "requestReceivedTimestamp"),
 )
-_LEVEL_KEYS: Final = (
+LEVEL_KEYS: Final = (
     *("level", "severity", "levelname", "log.level", "Level", "loglevel", "log_level", "lvl", "severity_text"),
     *("SeverityText", "Severity", "s", "PRIORITY", "priority", "syslogseverity"),
 )
@@ -76,7 +76,7 @@ def plan_of(keys: tuple[str, ...]) -> Plan:
     plan = Plan(
         texts=tuple(key for key in _TEXT_KEYS if key in present),
         times=tuple(key for key in _TIME_KEYS if key in present),
-        levels=tuple(key for key in (*_LEVEL_KEYS, "log", "severity_number", "SeverityNumber") if key in present),
+        levels=tuple(key for key in (*LEVEL_KEYS, "log", "severity_number", "SeverityNumber") if key in present),
         hosts=tuple(key for key in (*_HOST_KEYS, "kubernetes", "resource") if key in present),
         services=services,
         files=service_fields.files_of(present),

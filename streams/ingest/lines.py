@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from streams.core.errors import InputError
-from streams.ingest import text_lines, traces
+from streams.ingest import levels, text_lines, traces
 from streams.ingest.confluent import Book
 from streams.ingest.counting import Counting, Place
 from streams.ingest.formats import reasons
@@ -22,8 +22,9 @@ from streams.ingest.formats.wrapping import unwrapped
 from streams.ingest.gather import Gatherer
 from streams.ingest.groups import HeadOf, TextTaker
 from streams.ingest.json_lines import ENVELOPE, JsonReader, Read
-from streams.ingest.matcher import NOTHING, Matcher
-from streams.ingest.redact import cut
+from streams.ingest.matcher import NOTHING, Matcher, Verdict
+from streams.ingest.redact import RECORD_CHARACTERS_MAX, cut
+from streams.ingest.runs import Run, Runs, counted
 from streams.ingest.sniffing import Fallbacks, unreadable
 from streams.ingest.zones import TopicZones
 from streams.ports import Record
@@ -45,6 +46,7 @@ _SPLITS_MAX: Final = RECORD_LINES_MAX + CHECK_EVERY_LINES
 """8 MB of line feeds would be a list of 8 million; the last item is never reached."""
 _BLANK: Final = b" \t\r\n\x00"
 _CALM: Final = frozenset({"", "info"})
+_ERROR: Final = levels.RANK["error"]
 _NO_FIELDS: Final[dict[str, Any]] = {}
 
 
@@ -52,7 +54,7 @@ class LineTaker:
     """Reads the records of one cut.
 
     ``heads`` are the last heads of plain text by record key, from the cut before; ``book`` has the
-    known schemas; ``zones`` reads the topic's stamps.
+    known schemas; ``zones`` reads the topic's stamps; ``runs`` are remembered from cut to cut.
     """
 
     def __init__(
@@ -63,10 +65,13 @@ class LineTaker:
         heads: dict[bytes, HeadOf],
         book: Book,
         zones: TopicZones,
+        runs: Runs,
     ) -> None:
         self._gatherer: Final = gatherer
         self.counting: Final = Counting(matcher, gatherer, zones)
         self._scan: Final = matcher.scan
+        self._scan_all: Final = matcher.scan_all
+        self._runs: Final = runs
         self._json: Final = json
         self._read: Final = json.read
         self._decode: Final = json.decode_strictly
@@ -81,6 +86,33 @@ class LineTaker:
         self._next = 0
         """The index of the next line in the record under way; kept where lines come from what the record wraps."""
         self._depth = 0
+
+    def take_run(self, records: Sequence[Record]) -> int:
+        """Take the first of several records as far as they are a run of one shape; return how many those are."""
+        run = self._runs.read(records)
+        gatherer = self._gatherer
+        gatherer.at_max_ms = max(gatherer.at_max_ms, run.latest_ms)
+        gatherer.append_max_ms = max(gatherer.append_max_ms, run.appended_ms)
+        verdicts = dict(self._scan_all(run.texts))
+        loud = {index: NOTHING for index, level in enumerate(run.levels) if level not in _CALM} if run.leveled else {}
+        for index, verdict in sorted({**loud, **verdicts}.items()):
+            self._take_noticed(records[index], run, index, verdict)
+        tallies = gatherer.tallies
+        for (second_ms, service), count in counted(run.seconds).items():
+            key = (second_ms, service, "info", "", "")
+            tallies[key] = tallies.get(key, 0) + count
+        return len(run.texts)
+
+    def _take_noticed(self, record: Record, run: Run, index: int, verdict: Verdict) -> None:
+        """Take the record of a run in which something was seen; it is no longer counted among the others."""
+        named, run.seconds[index] = run.seconds[index], None
+        self._gatherer.headers = record.headers
+        self._gatherer.redactor.left_characters = RECORD_CHARACTERS_MAX
+        if named is None or run.hosted:
+            self.take(record)
+            return
+        read = (run.texts[index], named[1], "json", "", run.levels[index], run.times_ms[index])
+        self._notice(record, 0, read, verdict)
 
     def take(self, record: Record) -> str:
         """Take a record's lines; return why no decoder took it, or ``""``."""
@@ -242,11 +274,20 @@ class LineTaker:
             tallies = gatherer.tallies
             tallies[key] = tallies.get(key, 0) + 1
             return ""
+        self._notice(record, index, (text, service, rule, host, level, at_ms), verdict)
+        return ""
+
+    def _notice(self, record: Record, index: int, line: Read, verdict: Verdict) -> None:
+        """Count a line of which the scan or its level says something; its stamp is its time by now."""
+        text, service, rule, host, level, at_ms = line
         offset, at_index, shown = self._head_of(record.offset, index, service, text)
+        said = level or verdict.level
+        if not verdict.error_like and levels.RANK[said] < _ERROR:  # a line that a rule matches is like an error
+            self.counting.plain(service, said or "info", at_ms)
+            return
         place = Place(service, rule, host, offset, at_index, shown)
         frame = level in _CALM and b"\n" not in text and traces.continues(text)
         self.counting.seen(place, verdict, level, at_ms, template=not frame)
-        return ""
 
     def _service(self, named: tuple[str, str], said: str, record: Record) -> tuple[str, str]:
         """Return (service, rule): what a syslog line says, and a header, go before the name of a file."""

@@ -85,6 +85,21 @@ class Matcher:
         self._last = verdict = self._verdict() if self._hits else NOTHING
         return verdict
 
+    def scan_all(self, texts: Sequence[bytes]) -> list[tuple[int, Verdict]]:
+        """Return (index, verdict) of the lines in which something was seen: ``scan`` for many lines."""
+        scan, seen, hits = self._raw_scan, self._seen, self._hits
+        text, verdict = self._last_text, self._last
+        noticed = []
+        for index, line in enumerate(texts):
+            if line != text:
+                text = line
+                scan(text if len(text) <= LINE_BYTES_MAX else text[:LINE_BYTES_MAX], seen)
+                verdict = self._verdict() if hits else NOTHING
+            if verdict is not NOTHING:
+                noticed.append((index, verdict))
+        self._last_text, self._last = text, verdict
+        return noticed
+
     def _verdict(self) -> Verdict:
         """Return the verdict for what the scan found, which is remembered for the set of expressions."""
         key = tuple(self._hits)

@@ -26,6 +26,7 @@ from streams.ingest.lines import LineTaker
 from streams.ingest.matcher import Matcher
 from streams.ingest.metrics.taking import MetricTaker
 from streams.ingest.redact import RECORD_CHARACTERS_MAX, Redactor
+from streams.ingest.runs import RUN_RECORDS, WORTHWHILE, Runs
 from streams.ingest.zones import Zones
 from streams.ports import Record
 from streams.topics import Topics
@@ -68,6 +69,7 @@ class Slicer:
         self._redactor: Final = redactor or Redactor()
         self._book: Final = book or Book()
         self._json: Final = JsonReader()
+        self._runs: Final = Runs(self._json)
         self._zones = Zones()
         self._carried: Final[dict[tuple[str, int], tuple[int, dict[bytes, HeadOf]]]] = {}
 
@@ -101,14 +103,39 @@ class Slicer:
         # Taken out, so that a cut that fails leaves no heads of lines that come after those of the next attempt.
         carried_to, heads = self._carried.pop((source, partition), (-1, {}))
         heads = heads if carried_to == from_offset else {}
-        taker = LineTaker(self.matcher, self._json, gatherer, heads, self._book, zones)
-        dead = _take_all(taker.take, gatherer, fresh, CHECK_EVERY_BYTES)
+        taker = LineTaker(self.matcher, self._json, gatherer, heads, self._book, zones, self._runs)
+        dead = _take_lines(taker, self._runs, gatherer, fresh)
         self._carried[source, partition] = (fresh[-1].offset + 1, taker.text.heads)
         return _cut(gatherer, dead, taker.counting.stamps_replaced)
 
 
 def _repeats(records: Sequence[Record], from_offset: int) -> bool:
     return bool(records) and records[0].offset < from_offset
+
+
+def _take_lines(
+    taker: LineTaker, runs: Runs, gatherer: Gatherer, records: Sequence[Record]
+) -> list[tuple[Record, str]]:
+    """Take records of lines, in runs where they come in runs; return the records that no decoder took.
+
+    After a short run the next one is tried twice as many records later, and at once after a long one.
+    """
+    dead: list[tuple[Record, str]] = []
+    begin, patience, end = 0, 1, len(records)
+    while begin < end:
+        taken = taker.take_run(records[begin : begin + RUN_RECORDS])
+        begin += taken
+        if gatherer.full:
+            gatherer.close(records[begin - 1].offset + 1)
+        if taken == RUN_RECORDS or begin == end:
+            continue
+        patience = 1 if taken >= WORTHWHILE else min(2 * patience, RUN_RECORDS)
+        slow = records[begin : begin + patience]
+        dead += _take_each(taker.take, gatherer, slow, CHECK_EVERY_BYTES)
+        runs.learn(slow[-1])
+        begin += len(slow)
+    _close_rest(gatherer, records)
+    return dead
 
 
 def _take_all(
@@ -118,6 +145,15 @@ def _take_all(
 
     A short record of metrics may hold as many bytes of samples as a long one, so each of them is looked at.
     """
+    dead = _take_each(take, gatherer, records, check_every_bytes)
+    _close_rest(gatherer, records)
+    return dead
+
+
+def _take_each(
+    take: Callable[[Record], str], gatherer: Gatherer, records: Sequence[Record], check_every_bytes: int
+) -> list[tuple[Record, str]]:
+    """Take one record after the other; look at the size of the slice after so many bytes of them."""
     dead = []
     unchecked_bytes = 0
     redactor = gatherer.redactor
@@ -133,7 +169,6 @@ def _take_all(
             unchecked_bytes = 0
             if gatherer.full:
                 gatherer.close(record.offset + 1)
-    _close_rest(gatherer, records)
     return dead
 
 

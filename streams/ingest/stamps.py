@@ -34,7 +34,7 @@ HEAD_BYTES: Final = 96
 _YEARLESS_YEAR: Final = 1972
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
-_THOUSAND: Final = {f"{number:03}": number for number in range(1000)}
+THOUSAND: Final = {f"{number:03}": number for number in range(1000)}
 _DATE_SIGNS: Final = frozenset({b"-", b"/"})
 _ISO_SECOND: Final = re.compile(rb"(\d{4})[-/](\d\d)[-/](\d\d)[T ](\d\d):(\d\d):(\d\d)")
 _ISO_TAIL: Final = re.compile(FRACTION + rb"(?:\s?(?P<zone>" + ZONE + rb"))?")
@@ -78,8 +78,8 @@ def of_value(value: object) -> int:
 def of_text(text: str) -> int:
     """Return the stamp that stands alone in a string."""
     if len(text) == 24 and text[23] == "Z" and text[19] == ".":
-        base = _second(text[:19])
-        milliseconds = _THOUSAND.get(text[20:23])
+        base = second(text[:19])
+        milliseconds = THOUSAND.get(text[20:23])
         if base > WRONG and milliseconds is not None:
             return base + milliseconds
     if _DIGITS.fullmatch(text):
@@ -90,7 +90,7 @@ def of_text(text: str) -> int:
 
 
 @lru_cache(maxsize=4096)
-def _second(text: str) -> int:
+def second(text: str) -> int:
     """Return the milliseconds of ``YYYY-MM-DDTHH:MM:SS`` in UTC; 0 when it is none, ``WRONG`` when it can't be true."""
     return _second_of(text.encode("utf-8", "replace"))
 
