@@ -15,6 +15,7 @@ import msgspec
 from fastavro import parse_schema, schemaless_reader, schemaless_writer
 
 import schemas
+from streams import tallies
 from streams.core.base import Event
 from streams.core.beside import Evidence, Heartbeat
 from streams.core.errors import InputError, InvariantError
@@ -59,8 +60,11 @@ reason becomes part of a slice, equal bytes must give equal slices, and those te
 
 
 class _Writer(NamedTuple):
+    """How an event is written; a slice in two parts, between which its tallies stand."""
+
     head: bytes
     schema: Any
+    behind_tallies: Any | None = None
 
 
 class _Reader(NamedTuple):
@@ -87,8 +91,18 @@ def _writers() -> dict[type[Event], _Writer]:
     for event in _EVENTS:
         name = schema_name(event)
         version = schemas.latest(name)
-        table[event] = _Writer(_MARKER + prints[name, version], _parsed(name, version))
+        table[event] = _Writer(_MARKER + prints[name, version], *_parts(name, version))
     return table
+
+
+def _parts(name: str, version: int) -> tuple[Any, ...]:
+    """Return the schema of an event; that of a slice as two, without the tallies between their fields."""
+    whole = schemas.load(name, version)
+    at = [field["name"] for field in whole["fields"]].index("tallies") if name == "slice" else 0
+    if not at:
+        return (_parsed(name, version),)
+    before, behind = whole["fields"][:at], whole["fields"][at + 1 :]
+    return parse_schema({**whole, "fields": before}), parse_schema({**whole, "fields": behind})
 
 
 def _readers() -> dict[bytes, _Reader]:
@@ -118,7 +132,11 @@ def encode(event: Event) -> bytes:
     out = BytesIO(writer.head)
     out.seek(_HEAD_BYTES)
     try:
-        schemaless_writer(out, writer.schema, _to_wire(event))
+        wire = _to_wire(event)
+        schemaless_writer(out, writer.schema, wire)
+        if isinstance(event, Slice):
+            out.write(tallies.encoded(event.tallies))
+            schemaless_writer(out, writer.behind_tallies, wire)
     except (TypeError, ValueError, OverflowError) as error:
         raise InvariantError(f"{type(event).__name__} does not fit its schema: {error}") from error
     if out.tell() > EVENT_BYTES_MAX:
@@ -128,8 +146,8 @@ def encode(event: Event) -> bytes:
 
 def _to_wire(event: Event) -> dict[str, Any]:
     """Return an event as fastavro takes it; a tuple in a union names the branch, which saves the search for it."""
-    if isinstance(event, Slice) and event.messages:
-        bare = _to_wire(msgspec.structs.replace(event, messages=()))
+    if isinstance(event, Slice) and (event.messages or event.tallies):  # tallies are written by themselves
+        bare = _to_wire(msgspec.structs.replace(event, messages=(), tallies=()))
         messages = [{"offset": m.offset, "append_ms": m.append_ms, "body": encode(m.event)} for m in event.messages]
         return {**bare, "messages": messages}
     wire: dict[str, Any] = msgspec.to_builtins(event, builtin_types=(bytes,))

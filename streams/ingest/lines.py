@@ -90,11 +90,13 @@ class LineTaker:
     def take_run(self, records: Sequence[Record]) -> int:
         """Take the first of several records as far as they are a run of one shape; return how many those are."""
         run = self._runs.read(records)
+        if not run.texts:
+            return 0
         gatherer = self._gatherer
         gatherer.at_max_ms = max(gatherer.at_max_ms, run.latest_ms)
         gatherer.append_max_ms = max(gatherer.append_max_ms, run.appended_ms)
         verdicts = dict(self._scan_all(run.texts))
-        loud = {index: NOTHING for index, level in enumerate(run.levels) if level not in _CALM} if run.leveled else {}
+        loud = {index: NOTHING for index, level in enumerate(run.levels) if level not in _CALM}
         for index, verdict in sorted({**loud, **verdicts}.items()):
             self._take_noticed(records[index], run, index, verdict)
         tallies = gatherer.tallies
@@ -111,7 +113,8 @@ class LineTaker:
         if named is None or run.hosted:
             self.take(record)
             return
-        read = (run.texts[index], named[1], "json", "", run.levels[index], run.times_ms[index])
+        level = run.levels[index] if run.levels else ""
+        read = (run.texts[index], named[1], "json", "", level, run.times_ms[index])
         self._notice(record, 0, read, verdict)
 
     def take(self, record: Record) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from operator import attrgetter
 from typing import Any, Final
 
 import msgspec
@@ -25,12 +24,13 @@ RUN_RECORDS: Final = 256
 WORTHWHILE: Final = 8
 """A run that is shorter costs more than it saves."""
 _SHAPES_MAX: Final = 2048
-_ODD_STARTS: Final = frozenset("{ ")
-"""A text that begins so is looked at more closely: JSON in JSON, the space that rsyslog leaves."""
+_ODD_STARTS: Final = frozenset({"", "{", " "})
+"""A text that begins so is looked at more closely: none, JSON in JSON, the space that rsyslog leaves."""
 _CALM: Final = frozenset({"", "info"})
 _OPENING_BRACE: Final = 0x7B
-_STAMP_CHARACTERS: Final = 24
-_append_time: Final = attrgetter("timestamp")
+_SECOND_ENDS: Final = len("2026-01-01T00:00:00")
+_MILLISECONDS: Final = {f".{number:03}Z": number for number in range(1000)}
+"""Milliseconds by how a stamp goes on behind its second."""
 
 
 class Shape(Struct, frozen=True):
@@ -45,10 +45,12 @@ class Shape(Struct, frozen=True):
 
 
 class Run(Struct, frozen=True):
-    """What the first records of several came to: (second in ms, service) of each, its text, level and time.
+    """What the first records of several came to: (second in ms, service), text, level and time of each.
 
-    ``latest_ms`` and ``appended_ms`` are the last event time and the last append time. ``leveled``: a field states the
-    level; ``hosted``: a field names the host, which only a line in which something is seen is asked for.
+    There are no ``levels`` where no field states one.
+
+    ``latest_ms`` and ``appended_ms`` are the last event time and the last append time. ``hosted``: a
+    field names the host, which only a line in which something is seen is asked for.
     """
 
     seconds: list[tuple[int, str] | None]
@@ -57,7 +59,6 @@ class Run(Struct, frozen=True):
     times_ms: list[int]
     latest_ms: int = 0
     appended_ms: int = 0
-    leveled: bool = False
     hosted: bool = False
 
 
@@ -92,40 +93,43 @@ class Runs:
         shape = self.shape
         if shape is None:
             return NO_RUN
+        lines = _decoded(shape, records)
         seconds: list[tuple[int, str] | None] = []
-        texts, said, times_ms = [], [], []
+        texts, times_ms = [], []
         begun, second_ms = "", 0
-        for record, line in zip(records, _decoded(shape, records), strict=False):
-            text, stamp, level = line.text, line.time, levels.of_value(line.level) if line.level else ""
-            if stamp[:19] != begun:
-                begun = stamp[:19]
-                second_ms = stamps.second(begun)
-            milliseconds = stamps.THOUSAND.get(stamp[20:23])
-            service = declared(line.service)
-            if (
-                not text
-                or text[0] in _ODD_STARTS
-                or text[-1] == "\n"
-                or milliseconds is None
-                or second_ms <= stamps.WRONG
-                or len(stamp) != _STAMP_CHARACTERS
-                or stamp[19] != "."
-                or stamp[23] != "Z"
-                or second_ms + milliseconds > record.timestamp + stamps.DAY_MS
-                or not service
-            ):
-                break
-            try:
+        try:
+            for line in lines:
+                text, stamp = line.text, line.time
+                if stamp[:_SECOND_ENDS] != begun:
+                    begun = stamp[:_SECOND_ENDS]
+                    second_ms = stamps.second(begun)
+                millisecond = _MILLISECONDS.get(stamp[_SECOND_ENDS:])
+                service = declared(line.service)
+                if millisecond is None or second_ms <= stamps.WRONG or not service:
+                    break
+                if text[:1] in _ODD_STARTS or text[-1] == "\n":
+                    break
                 texts.append(text.encode())
-            except UnicodeEncodeError:
-                break
-            seconds.append((second_ms, service))
-            said.append(level)
-            times_ms.append(second_ms + milliseconds)
-        if not texts:
+                times_ms.append(second_ms + millisecond)
+                seconds.append((second_ms, service))
+        except UnicodeEncodeError:  # a lone surrogate, which JSON can write
+            pass
+        taken = len(texts)
+        if not taken:
             return NO_RUN
-        appended_ms = max(map(_append_time, records[: len(texts)]))
-        return Run(seconds, texts, said, times_ms, max(times_ms), appended_ms, shape.leveled, shape.hosted)
+        appended_ms = [record.timestamp for record in records[:taken]]
+        latest_ms = max(times_ms)
+        if latest_ms > min(appended_ms) + stamps.DAY_MS:
+            return NO_RUN
+        return Run(
+            seconds=seconds,
+            texts=texts,
+            levels=[levels.of_value(line.level) for line in lines[:taken]] if shape.leveled else [],
+            times_ms=times_ms,
+            latest_ms=latest_ms,
+            appended_ms=max(appended_ms),
+            hosted=shape.hosted,
+        )
 
 
 def _decoded(shape: Shape, records: Sequence[Record]) -> list[Any]:
@@ -156,7 +160,7 @@ def shape_of(keys: tuple[str, ...]) -> Shape | None:
     if not _is_plain(plan):
         return None
     named = {plan.texts[0]: "text", plan.times[0]: "time", plan.service: "service"}
-    named |= {key: "level" for key in plan.levels}
+    named |= dict.fromkeys(plan.levels, "level")
     if len(named) != len(plan.levels) + 3 or len(set(keys)) != len(keys):
         return None
     fields = [

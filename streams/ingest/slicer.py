@@ -129,8 +129,10 @@ def _take_lines(
             gatherer.close(records[begin - 1].offset + 1)
         if taken == RUN_RECORDS or begin == end:
             continue
-        patience = 1 if taken >= WORTHWHILE else min(2 * patience, RUN_RECORDS)
+        if taken >= WORTHWHILE:
+            patience = 1
         slow = records[begin : begin + patience]
+        patience = min(2 * patience, RUN_RECORDS)
         dead += _take_each(taker.take, gatherer, slow, CHECK_EVERY_BYTES)
         runs.learn(slow[-1])
         begin += len(slow)

@@ -28,7 +28,6 @@ from typing import Any, Final
 import cramjam
 from aiokafka.consumer import fetcher
 from aiokafka.errors import CorruptRecordException
-
 from msgspec import Struct
 
 from streams.ports import Headers, Unread

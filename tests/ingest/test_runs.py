@@ -1,0 +1,133 @@
+"""Runs of records: what is taken as a whole comes to the same as record by record."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streams.core.events import Slice
+from streams.ingest import matcher
+from streams.ingest.runs import RUN_RECORDS, Runs, shape_of
+from streams.ingest.slicer import Cut, Slicer
+from streams.ports import Record
+from streams.topics import Topics
+from tests.ingest.given import Given
+
+APPENDED_MS = 1_790_000_000_000
+TEXTS = (
+    *("all is well", "all is well", "GET /health 200", "Out of memory: Killed process 7 (java)", "Traceback:", ""),
+    *(" indented", "\tat com.example.Main(Main.java:7)", "ends so\n", '{"message": "inner"}', "connection refused"),
+    *("ERROR something odd happened", "INFO started", "naïve \ud800", "\x00", "x" * 9_000),
+)
+TIMES = (
+    *("2026-09-21T12:53:20.000Z", "2026-09-21T12:53:20.999Z", "2026-09-21T12:53:21.5Z", "2026-09-21T12:53:20"),
+    *("2026-09-21 12:53:20.000Z", "2026-13-01T00:00:00.000Z", "2027-09-21T12:53:20.000Z", "1999-01-01T00:00:00.000Z"),
+    *("2026-09-21T12:53:20.000z", "", "1790000000", "2026-09-21T12:53:20.000Z "),
+)
+SERVICES = ("api", "web-7d4b9c6f5d-x2x7k", "", "-", "pass=hunter2secret", "db")
+LEVELS = ("info", "INFO", "warn", "error", "critical", "odd", "", "30", "50")
+VALUES = {
+    "message": st.sampled_from(TEXTS),
+    "ts": st.sampled_from(TIMES),
+    "service": st.sampled_from(SERVICES),
+    "level": st.sampled_from(LEVELS) | st.integers(0, 60) | st.none(),
+    "host": st.sampled_from(("node-1", "", "node-2")) | st.none(),
+    "error": st.sampled_from(("", "boom")),
+    "thread": st.sampled_from(("main", 7, None, {"a": [1, "é"]})),
+}
+
+
+@st.composite
+def values(draw: st.DrawFn) -> list[bytes]:
+    """Draw the values of records: mostly of a few shapes, one after the other, with others between."""
+    found: list[bytes] = []
+    for _ in range(draw(st.integers(1, 4))):
+        keys = draw(st.permutations(["message", "ts", "service"]))
+        keys += draw(st.lists(st.sampled_from(["level", "host", "error", "thread"]), unique=True, max_size=2))
+        for _ in range(draw(st.integers(1, 20))):
+            said = {key: draw(VALUES[key]) for key in keys}
+            if draw(st.integers(0, 9)) == 0:
+                said.pop(draw(st.sampled_from(keys)))
+            value = json.dumps(said).encode()
+            if draw(st.integers(0, 14)) == 0:
+                odd = (b"", b" " + value, value + b"\n", value[:-1], b"plain text", value[:-1] + b', "ts": "x"}')
+                value = draw(st.sampled_from(odd))
+            found.append(value)
+    return found
+
+
+def cut(records: Sequence[Record]) -> Cut:
+    """Return what a new slicer makes of records."""
+    return Slicer(matcher.shipped(), Topics()).cut("logs", 0, 1, records, 0)
+
+
+def one_by_one(records: Sequence[Record]) -> Cut:
+    """Return the same without runs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Runs, "learn", lambda *_: None)
+        return cut(records)
+
+
+def said(found: Cut) -> object:
+    """Return all that a cut says, but for where slices end and in which order they count."""
+    tallies: Counter[object] = Counter()
+    detections: Counter[object] = Counter()
+    for piece in found.slices:
+        for tally in piece.tallies:
+            tallies[tally.at_ms, tally.service, tally.severity, tally.pattern, tally.template] += tally.count
+        for one in piece.detections:
+            detections[one.service, one.service_rule, one.host, one.pattern, one.severity, one.template] += one.count
+    return tallies, detections, found.evidence, found.dead, found.lines, found.stamps_replaced, _bounds(found.slices)
+
+
+def _bounds(slices: Sequence[Slice]) -> object:
+    at_ms, append_ms = max(one.at_max_ms for one in slices), max(one.append_max_ms for one in slices)
+    return slices[0].from_offset, slices[-1].to_offset, at_ms, append_ms
+
+
+@given(values(), st.lists(st.sampled_from(((), (("traceparent", b"00-" + b"1" * 32 + b"-" + b"2" * 16 + b"-01"),)))))
+def test_runs_change_nothing_but_the_speed(found: list[bytes], headers: list[tuple[tuple[str, bytes], ...]]) -> None:
+    """Whatever records hold: counts, detections, evidence and dead letters are those of one record at a time."""
+    records = [
+        Given(
+            value,
+            offset=number,
+            timestamp=APPENDED_MS + number,
+            headers=headers[number] if number < len(headers) else (),
+        )
+        for number, value in enumerate(found)
+    ]
+    assert said(cut(records)) == said(one_by_one(records))
+
+
+def test_records_of_one_shape_are_taken_in_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Behind the first record of a shape, none is decoded to a dictionary."""
+    value = b'{"ts": "2026-09-21T12:53:20.000Z", "service": "api", "message": "all is well", "level": "info", "n": %d}'
+    records = [Given(value % number, offset=number, timestamp=APPENDED_MS) for number in range(3 * RUN_RECORDS)]
+    taken: list[int] = []
+    read = Runs.read
+    monkeypatch.setattr(Runs, "read", lambda self, some: taken.append(len((run := read(self, some)).texts)) or run)
+    assert cut(records).lines == len(records)
+    assert sum(taken) == len(records) - 1
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        ("message", "ts"),
+        ("message", "service"),
+        ("message", "ts", "service", "error"),
+        ("message", "ts", "service", "level", "severity"),
+        ("message", "ts", "service", "severity_number"),
+        ("message", "ts", "service", "method", "path", "status"),
+    ],
+)
+def test_what_takes_more_than_text_time_and_service_has_no_shape(keys: tuple[str, ...]) -> None:
+    """Details, several levels, numbers for levels and requests are left to who takes one record at a time."""
+    assert shape_of(keys) is None
+    assert shape_of(("message", "ts", "service")) is not None
