@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from streams.core.events import Slice
 from streams.ingest import matcher
-from streams.ingest.runs import RUN_RECORDS, Runs, shape_of
+from streams.ingest.runs import RUN_RECORDS, Run, Runs, shape_of
 from streams.ingest.slicer import Cut, Slicer
 from streams.ports import Record
 from streams.topics import Topics
@@ -111,7 +111,13 @@ def test_records_of_one_shape_are_taken_in_runs(monkeypatch: pytest.MonkeyPatch)
     records = [Given(value % number, offset=number, timestamp=APPENDED_MS) for number in range(3 * RUN_RECORDS)]
     taken: list[int] = []
     read = Runs.read
-    monkeypatch.setattr(Runs, "read", lambda self, some: taken.append(len((run := read(self, some)).texts)) or run)
+
+    def counting(runs: Runs, some: Sequence[Record]) -> Run:
+        run = read(runs, some)
+        taken.append(len(run.texts))
+        return run
+
+    monkeypatch.setattr(Runs, "read", counting)
     assert cut(records).lines == len(records)
     assert sum(taken) == len(records) - 1
 
