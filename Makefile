@@ -20,7 +20,7 @@ LABS := tests/lab
 PURE := $(addprefix tests/,advise analytics contract core docs fuzz ingest notify packaging scenarios schemas sim web chaos)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test tests-labs tests-others tests-pure check sim fuzz chaos bench lock clean
+.PHONY: help demo test tests-labs tests-others tests-pure check sim fuzz replay chaos bench lock clean
 
 help:  ## show this
 	@grep -hE '^[a-z]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -56,6 +56,9 @@ sim: $(READY)  ## SEEDS=10000 runs of the pipeline on a broker that crashes, rep
 
 fuzz: $(READY)  ## RECORDS=1000000 records that nobody should send: accounted for, decoded again, none slow
 	@$(BIN)/python -m tests.fuzz --records $(RECORDS)
+
+replay: $(READY)  ## a log recomputed to the same bytes under three hash seeds, and by any other Python that is here
+	@$(BIN)/python -m tests.replaying $(if $(DATA_DIR),--data-dir $(DATA_DIR))
 
 chaos: $(READY)  ## KILLS=25 processes of a real pipeline killed under load, one every EVERY=3 seconds, then the oracle
 	@$(BIN)/python -m tests.chaos --kills $(KILLS) --every $(EVERY)
