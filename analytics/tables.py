@@ -82,6 +82,9 @@ SCHEMAS: Final[dict[str, Any]] = {
     "rejects": pa.schema([*_DERIVED, *_columns(Reject)]),
     "samples": pa.schema([*_DERIVED, *_plain(from_offset=int), *_columns(Sample)]),
     "points": pa.schema([*_DERIVED, *_plain(from_offset=int, to_offset=int, points=int, unmapped=int)]),
+    "shed": pa.schema(
+        [*_DERIVED, *_plain(from_offset=int, to_offset=int, lines=int, shed_templates=int, shed_texts=int)]
+    ),
     "outcomes": pa.schema([*_SAID, *_columns(OutcomeReported)]),
     "probes": pa.schema([*_SAID, *_columns(ProbeReported)]),
     "specialist_reports": pa.schema([*_SAID, *_columns(SpecialistReported)]),

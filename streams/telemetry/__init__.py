@@ -41,6 +41,8 @@ from streams.telemetry.reading import (
     registry_down,
     rejected,
     schema_answered,
+    shed,
+    shedding,
     slice_appended,
 )
 from streams.telemetry.registry import LABEL_VALUES_MAX, REGISTRY, serve
@@ -127,6 +129,8 @@ __all__ = [
     "serve",
     "shadow_compared",
     "shadow_parted",
+    "shed",
+    "shedding",
     "slice_appended",
     "snapshot_damaged",
     "snapshot_saved",
