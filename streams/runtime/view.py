@@ -19,7 +19,8 @@ from streams.ports import Log, Poller, Record, SnapshotStore, TopicPartition
 from streams.runtime.snapshots import TopicSnapshots
 from streams.topics import Topics
 
-Heard = Callable[[Fact, Verdict], None]
+Heard = Callable[[Fact, Verdict, int], None]
+"""Told of a fact, whether it counts, and the broker's stamp in milliseconds."""
 
 
 class FactsView:
@@ -109,7 +110,7 @@ class FactsView:
         if verdict is not Verdict.ACCEPTED:
             telemetry.fact_dropped(verdict.value)
         if self._heard is not None:
-            self._heard(fact, verdict)
+            self._heard(fact, verdict, record.timestamp)
 
 
 async def newest_directory(store: SnapshotStore) -> Directory:
