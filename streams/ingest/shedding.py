@@ -15,6 +15,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from streams.core.events import Slice
+
 TEMPLATES: Final = 1
 TEXTS: Final = 2
 KEPT: Final = "critical"
@@ -25,6 +27,13 @@ GROWTH_MS: Final = 2_000
 """What lag must have grown by: it sways by the time of a fetch, also where a host's clock is ahead of the broker's."""
 JUMP_FACTOR: Final = 1.5
 """Lag grows no faster than time: what rises so much faster is a clock that was set, or a partition that was taken."""
+
+
+def rung_of(piece: Slice) -> int:
+    """Return the rung at which the same records give this slice again."""
+    if piece.shed_texts:
+        return TEXTS
+    return TEMPLATES if piece.shed_templates else 0
 
 
 class Pressure:

@@ -74,7 +74,7 @@ class Slicer:
         self._metrics: Final = frozenset(topics.metrics)
         self._redactor: Final = redactor or Redactor()
         self._book: Final = book or Book()
-        self._pressure: Final = pressure or Pressure()
+        self.pressure: Final = pressure or Pressure()
         self._json: Final = JsonReader()
         self._zones = Zones()
         self._carried: Final[dict[tuple[str, int], tuple[int, dict[bytes, HeadOf]]]] = {}
@@ -95,7 +95,7 @@ class Slicer:
             else records
         )
         holding = Source(topic=source, partition=partition, term=term, rules_sha256=self.matcher.rules_sha256)
-        gatherer = Gatherer(holding, self._redactor, from_offset, self._pressure.rung)
+        gatherer = Gatherer(holding, self._redactor, from_offset, self.pressure.rung)
         if not fresh:
             return Cut(slices=(), evidence=(), dead=(), lines=0, stamps_replaced=0)
         if source in self._inboxes:

@@ -12,7 +12,7 @@ from streams import codec
 from streams.core.beside import Evidence
 from streams.core.events import Slice
 from streams.ingest import matcher
-from streams.ingest.shedding import LOOK_MS, TEMPLATES, TEXTS, Pressure
+from streams.ingest.shedding import LOOK_MS, TEMPLATES, TEXTS, Pressure, rung_of
 from streams.ingest.slicer import Cut, Slicer
 from streams.topics import Topics
 from tests.ingest.given import cut, json, only, records, redactor
@@ -98,6 +98,13 @@ def test_templates_go_first_and_texts_after_them(
     assert len(result.evidence) == texts
     assert (piece.shed_templates, piece.shed_texts) == shed
     assert all(one.lines for one in piece.detections)
+
+
+@given(st.lists(SAID, min_size=1, max_size=12), st.sampled_from([0, TEMPLATES, TEXTS]))
+def test_a_slice_says_how_it_is_cut_again(said: list[bytes], rung: int) -> None:
+    """The same records at the rung that a slice tells give the same slice and the same evidence."""
+    result = cut(*records(*said), by=under(rung))
+    assert cut(*records(*said), by=under(rung_of(only(result)))) == result
 
 
 def rungs(*lags_s: float, limit_s: int = 60) -> list[int]:
