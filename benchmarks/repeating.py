@@ -55,6 +55,7 @@ def repeat(source: Path, directory: Path, decisions: int) -> None:
     """Write a log of at least so many decisions: that of ``source``, as often as it takes."""
     manifest = load(source)
     connection = duckdb.connect(config={"threads": 2, "memory_limit": "4GB", "preserve_insertion_order": "true"})
+    connection.execute("SET enable_progress_bar = false")
     for table in SCHEMAS:
         names = [str(source / SEGMENTS / file.name) for file in manifest.files(table)]
         if names:
