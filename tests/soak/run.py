@@ -145,7 +145,7 @@ class Soak:
         return Sample(self.now, self.lag(), self.whole.held())
 
     def lag(self) -> dict[str, float]:
-        """Return the records that no one has worked on, by stage."""
+        """Return the records that no one has worked on, by stage; -1.0 of one that does not answer."""
         return {name: self.whole.total(name, "logmend_lag_records") for name in ("detect", "decide", "dispatch")}
 
     async def _trouble(self) -> None:
@@ -221,7 +221,7 @@ async def soak(settings: Settings, plan: Plan) -> Report:
         sent = await speaking + await bulk.end()
         target.broken.clear()
         calm_seconds = await course.calm()
-        lag_after = sum(course.lag().values())
+        lag_after = sum(map(abs, course.lag().values()))
         async with KafkaLog(whole.settings) as log:
             lines, lost = await counted(log, whole.settings)
             audit = await verify(settings.data_dir / "log", log, now_ms=time.time_ns() // 1_000_000)

@@ -142,8 +142,9 @@ class Whole:
             yield metric, labels, float(value)
 
     def total(self, name: str, metric: str, label: str = "") -> float:
-        """Return the sum of a process's series of a metric whose labels hold a text; 0.0 when it does not answer."""
-        return sum(value for found, labels, value in self._metrics(name) if found == metric and label in labels)
+        """Return the sum of a process's series of a metric whose labels hold a text; -1.0 when it does not answer."""
+        every = list(self._metrics(name))
+        return sum(value for found, labels, value in every if found == metric and label in labels) if every else -1.0
 
     # ------------------------------------------------------------------------------------------------------- faults
 
