@@ -11,6 +11,7 @@ SEEDS ?= 10000
 KILLS ?= 25
 RECORDS ?= 1000000
 EVERY ?= 3
+MINUTES ?= 10
 COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-header --no-annotate \
 	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 
@@ -20,7 +21,7 @@ LABS := tests/lab
 PURE := $(addprefix tests/,advise analytics contract core docs fuzz ingest notify packaging scenarios schemas sim web chaos)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test tests-labs tests-others tests-pure check sim fuzz chaos bench lock clean
+.PHONY: help demo test tests-labs tests-others tests-pure check sim fuzz replay chaos soak bench lock clean
 
 help:  ## show this
 	@grep -hE '^[a-z]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -57,10 +58,18 @@ sim: $(READY)  ## SEEDS=10000 runs of the pipeline on a broker that crashes, rep
 fuzz: $(READY)  ## RECORDS=1000000 records that nobody should send: accounted for, decoded again, none slow
 	@$(BIN)/python -m tests.fuzz --records $(RECORDS)
 
+replay: $(READY)  ## a log recomputed to the same bytes under three hash seeds, and by any other Python that is here
+	@$(BIN)/python -m tests.replaying $(if $(DATA_DIR),--data-dir $(DATA_DIR))
+
 chaos: $(READY)  ## KILLS=25 processes of a real pipeline killed under load, one every EVERY=3 seconds, then the oracle
 	@$(BIN)/python -m tests.chaos --kills $(KILLS) --every $(EVERY)
 	@$(BIN)/python -m tests.chaos.recovery
 	@$(BIN)/python -m tests.chaos.workers
+
+soak: $(READY)  ## MINUTES=10 of everything at 70 % of its maximum, a fault in each; then 50 readers, and a million services
+	@$(BIN)/python -m tests.soak --minutes $(MINUTES)
+	@$(BIN)/python -m tests.soak.readers --readers 50 --minutes 5
+	@$(BIN)/python -m benchmarks.memory
 
 bench: $(READY)  ## lines a second through one detect process, counts checked; what decisions, recoveries and forecasts take
 	@$(BIN)/python -m benchmarks.w1

@@ -7,14 +7,15 @@ comes out against the count, the ends and the chain's head of what went in: dama
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-import pyarrow as pa
+import pyarrow.compute as pc
 
 from analytics.manifest import FileEntry, Segment, Stream
+from analytics.order import groups
 from analytics.tables import entry_of, from_parquet, to_parquet
 from streams.core.errors import InvariantError
 
@@ -27,7 +28,6 @@ MERGED_BYTES_MAX: Final = 64 * 1024 * 1024
 """A merged segment is at most this large; the merge holds it in memory."""
 MERGED_ROWS_MAX: Final = 1_000_000
 """Rows of all its tables together: ``verify`` has them in memory."""
-_GROUP_ROWS: Final = 50_000
 
 
 def plan(stream: Stream, level_max: int) -> Sequence[Segment]:
@@ -51,7 +51,7 @@ def merge(segments_dir: Path, run: Sequence[Segment]) -> tuple[Segment, dict[str
     contents: dict[str, bytes] = {}
     for table in sorted({file.table for segment in run for file in segment.files}):
         files = [file for segment in run if (file := segment.file_of(table))]
-        data = to_parquet(list(_grouped(read_checked(segments_dir, file) for file in files)))
+        data = to_parquet(groups(table, [read_checked(segments_dir, file) for file in files]))
         entry = entry_of(table, first, last, sum(file.rows for file in files), data)
         _check(from_parquet(data), entry, run)
         entries.append(entry)
@@ -88,26 +88,15 @@ def read_checked(segments_dir: Path, file: FileEntry) -> Any:
     return from_parquet(data)
 
 
-def _grouped(tables: Iterator[Any]) -> Iterator[Any]:
-    """Yield tables of at least ``_GROUP_ROWS`` rows, but for the last."""
-    held: list[Any] = []
-    for table in tables:
-        held.append(table)
-        if sum(one.num_rows for one in held) >= _GROUP_ROWS:
-            yield pa.concat_tables(held).combine_chunks()
-            held = []
-    if held:
-        yield pa.concat_tables(held).combine_chunks()
-
-
 def _check(table: Any, entry: FileEntry, run: Sequence[Segment]) -> None:
     """Hold a merged table against what it was merged from."""
     wrong = table.num_rows != entry.rows
     if entry.table in {"decisions", "commands"} and not wrong:
         numbered = [segment for segment in run if segment.last_seq >= 0]
-        ends = table.column("seq")[0].as_py(), table.column("seq")[-1].as_py()
-        wrong = ends != (numbered[0].first_seq, numbered[-1].last_seq)
+        ends = pc.min_max(table.column("seq")).as_py()
+        wrong = (ends["min"], ends["max"]) != (numbered[0].first_seq, numbered[-1].last_seq)
     if entry.table == "decisions" and not wrong:
-        wrong = table.column("sha256")[-1].as_py() != numbered[-1].head
+        last = pc.index(table.column("seq"), numbered[-1].last_seq).as_py()
+        wrong = table.column("sha256")[last].as_py() != numbered[-1].head
     if wrong:
         raise InvariantError(f"{entry.name}: merging changed count, ends or chain head; nothing was replaced")

@@ -17,6 +17,7 @@ import pyarrow as pa
 from msgspec import Struct
 
 from analytics.manifest import MANIFEST, SEGMENTS, FileEntry, Manifest, Segment, Stream, file_name
+from analytics.order import APART, in_order
 from analytics.readers import DecisionsReader, FactsReader, Raw, Reader, Rows, digest_of, reader_for
 from analytics.tables import build, from_parquet
 from streams.codec import decode_decision, encode
@@ -79,7 +80,7 @@ class Contents:
             return reader, found
         comparison = _Comparison(segment, tables)
         try:
-            for rows in _rebuilt(tables[name], reader):
+            for rows in _rebuilt(name, tables[name], reader):
                 self._count(name, rows)
                 comparison.take(rows)
                 found.extend(self._cross(name, segment, rows))
@@ -175,12 +176,13 @@ def _main(name: str, segment: Segment) -> str:
     return file_name(name, segment.first, segment.last)
 
 
-def _rebuilt(table: Any, reader: Reader) -> Iterator[Rows]:
+def _rebuilt(name: str, table: Any, reader: Reader) -> Iterator[Rows]:
     """Yield the rows that the raw records of a table give, some records at a time."""
-    names = [name for name in table.column_names if name.startswith("kafka_") or name == "decisions_offset"]
-    for batch in table.select(names).to_batches(max_chunksize=_BATCH_RECORDS):
+    columns = [name for name in table.column_names if name.startswith("kafka_") or name == "decisions_offset"]
+    records = in_order(name, table.select(columns))
+    for begin in range(0, table.num_rows, _BATCH_RECORDS):
         rows: Rows = {}
-        for row in batch.to_pylist():
+        for row in records.slice(begin, _BATCH_RECORDS).to_pylist():
             raw = (row["kafka_offset"], row["kafka_append_ms"], row["kafka_key"], row["kafka_value"])
             reader.take(Raw(*raw, row.get("decisions_offset", -1)), rows)
         yield rows
@@ -196,6 +198,7 @@ class _Comparison:
 
     def __init__(self, segment: Segment, tables: Mapping[str, Any]) -> None:
         self._segment, self._tables = segment, tables
+        self._ordered = {name: in_order(name, table) for name, table in tables.items()}
         self._compared = dict.fromkeys(tables, 0)
         self._wrong: dict[tuple[str, str], str] = {}
 
@@ -206,7 +209,7 @@ class _Comparison:
                 self._wrong[name, ""] = "is missing, but the raw records have rows for it"
                 continue
             built = build(name, some)
-            stored = self._tables[name].slice(self._compared[name], len(some))
+            stored = self._ordered[name].slice(self._compared[name], len(some))
             self._compared[name] += len(some)
             if stored.schema.names != built.schema.names or stored.num_rows != built.num_rows:
                 self._wrong[name, ""] = "has other rows or columns than the raw records give"
@@ -231,12 +234,16 @@ def _equal(stored: Any, built: Any) -> bool:
 
 def _check_ends(name: str, segment: Segment, table: Any) -> Iterator[Finding]:
     """Check that the records lie within the segment's name, and the ends and the head that the manifest gives."""
+    rows = in_order(name, table)
     offsets = table.column("kafka_offset").to_pylist()
+    if name == APART:
+        offsets.sort()
     if offsets != sorted(set(offsets)) or offsets[0] < segment.first or offsets[-1] > segment.last:
         yield Finding(file=_main(name, segment), message="holds offsets out of order or beyond its name")
     if name not in {"decisions", "commands"}:
         return
-    ends = table.column("seq")[0].as_py(), table.column("seq")[-1].as_py()
-    head = table.column("sha256")[-1].as_py() if name == "decisions" else ""
+    first, last = (rows.slice(place, 1).to_pylist()[0] for place in (0, table.num_rows - 1))
+    ends = first["seq"], last["seq"]
+    head = last["sha256"] if name == "decisions" else ""
     if (*ends, head) != (segment.first_seq, segment.last_seq, segment.head):
         yield Finding(file=_main(name, segment), message="has other ends or another chain head than the manifest says")

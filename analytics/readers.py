@@ -100,6 +100,7 @@ class FactsReader:
             _derive(raw, fact, rows)
 
 
+_SHED: Final = ("from_offset", "to_offset", "lines", "shed_templates", "shed_texts")
 _FACT_BLANK: Row = {
     "kind": "",
     "verdict": "",
@@ -141,6 +142,9 @@ def _derive(raw: Raw, fact: Slice, rows: Rows) -> None:
     if fact.points:
         accounted = {name: getattr(fact, name) for name in ("from_offset", "to_offset", "points", "unmapped")}
         rows.setdefault("points", []).append({**head, "ordinal": 0, **accounted})
+    if fact.shed_templates or fact.shed_texts:
+        left_out = {name: getattr(fact, name) for name in _SHED}
+        rows.setdefault("shed", []).append({**head, "ordinal": 0, **left_out})
     for ordinal, message in enumerate(fact.messages):
         table, columns = _said(message)
         said = {"message_offset": message.offset, "message_append_ms": message.append_ms}

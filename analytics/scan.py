@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from analytics.manifest import SEGMENTS, Manifest, Segment, load
+from analytics.order import rows_in_order
 from analytics.tables import Row
 from streams.core.errors import InputError
 
@@ -36,8 +37,9 @@ def scan(directory: Path, manifest: Manifest, name: str, columns: Sequence[str])
             raise InputError(f"{file.name if file else name}: {error}") from error
         if source is not None:
             with source:
-                for batch in source.iter_batches(_BATCH_ROWS, columns=["kafka_offset", *columns]):
-                    yield from (row for row in batch.to_pylist() if position <= row["kafka_offset"] < end)
+                for row in rows_in_order(source, columns, _BATCH_ROWS):
+                    if position <= row["kafka_offset"] < end:
+                        yield row
         position = segment.last + 1
 
 

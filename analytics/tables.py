@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import types
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Any, Final, get_args, get_origin
 
 import msgspec
@@ -82,6 +83,9 @@ SCHEMAS: Final[dict[str, Any]] = {
     "rejects": pa.schema([*_DERIVED, *_columns(Reject)]),
     "samples": pa.schema([*_DERIVED, *_plain(from_offset=int), *_columns(Sample)]),
     "points": pa.schema([*_DERIVED, *_plain(from_offset=int, to_offset=int, points=int, unmapped=int)]),
+    "shed": pa.schema(
+        [*_DERIVED, *_plain(from_offset=int, to_offset=int, lines=int, shed_templates=int, shed_texts=int)]
+    ),
     "outcomes": pa.schema([*_SAID, *_columns(OutcomeReported)]),
     "probes": pa.schema([*_SAID, *_columns(ProbeReported)]),
     "specialist_reports": pa.schema([*_SAID, *_columns(SpecialistReported)]),
@@ -121,11 +125,13 @@ def build(table: str, rows: Sequence[Row]) -> Any:
     return pa.Table.from_pylist(rows, schema=SCHEMAS[table])
 
 
-def to_parquet(tables: Sequence[Any]) -> bytes:
+def to_parquet(tables: Iterable[Any]) -> bytes:
     """Return one Parquet file with a row group for each of some Arrow tables of equal columns."""
     sink = pa.BufferOutputStream()
-    with pq.ParquetWriter(sink, tables[0].schema, compression="zstd") as writer:
-        for table in tables:
+    rest = iter(tables)
+    first = next(rest)
+    with pq.ParquetWriter(sink, first.schema, compression="zstd") as writer:
+        for table in chain((first,), rest):
             writer.write_table(table)
     data: bytes = sink.getvalue().to_pybytes()
     return data

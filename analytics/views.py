@@ -33,6 +33,7 @@ VIEWS: Final = (
     "rejects",
     "samples",
     "points",
+    "shed",
     "decisions",
     "options",
     "gates",

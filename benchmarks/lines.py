@@ -25,6 +25,8 @@ MATCHED_OF_THESE: Final = 3
 BEGAN_MS: Final = 1_767_225_600_000
 """2026-01-01."""
 TEXT_CHARACTERS_MAX: Final = 1000
+CLOSING_AFTER_MS: Final = 3_600_000
+CLOSING: Final = "open failed: Permission denied"
 
 
 class Line(NamedTuple):
@@ -72,3 +74,9 @@ def generate(count: int, matcher: Matcher) -> Iterator[Line]:
         number = index * 37 % SERVICES
         is_hit = index % MATCHED_EVERY * MATCHED_OF_THESE % MATCHED_EVERY < MATCHED_OF_THESE
         yield Line(number % PARTITIONS, BEGAN_MS + index, f"service-{number:02}", next(hits if is_hit else misses))
+
+
+def closing(count: int) -> list[Line]:
+    """Return a line for each partition that comes an hour after ``count`` others and matches: it ends their windows."""
+    at_ms = BEGAN_MS + count + CLOSING_AFTER_MS
+    return [Line(partition, at_ms, f"service-{partition:02}", CLOSING) for partition in range(PARTITIONS)]

@@ -13,6 +13,7 @@ is what it would take alone.
 
     python -m benchmarks.queries                                  1 000 000 decisions
     python -m benchmarks.queries --log DIR --json                 keep the log in DIR, use it if it is there
+    python -m benchmarks.queries --decisions 10000000 --out DIR   a plot and raw JSON go to DIR
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from statistics import median
 from typing import Any, Final
 
 import msgspec
@@ -36,8 +38,10 @@ from analytics.views import VIEWS, EventLog
 from analytics.writer import EventLogWriter
 from benchmarks.repeating import repeat
 from streams.core.errors import InputError
+from streams.core.events import ProbeReported
 from streams.core.num import draw
 from streams.core.samples import sample
+from tests.analytics.ahead import fill, jump, leak
 from tests.analytics.consulting import consult
 from tests.analytics.crew import work_together
 from tests.analytics.history import History
@@ -49,6 +53,8 @@ MINUTE_MS: Final = 60_000
 CALM_MINUTES: Final = 35
 SERVICES: Final = tuple(f"app-{number}" for number in range(20))
 METRICS: Final = ("cpu", "response_time")
+LEAKING: Final = 8
+"""Services that leak and crash; the later ones are foreseen from those before."""
 QUERIES: Final = (
     queries.lines,
     queries.detections,
@@ -108,7 +114,7 @@ class Result(Struct, frozen=True, kw_only=True):
 
 
 def fleet() -> History:
-    """Return an hour and a half of a fleet: measured every minute, with some incidents of every kind in between."""
+    """Return hours of a fleet: measured every minute, then with some of everything that views tell of."""
     history = History()
     history.begin()
     for minute in range(CALM_MINUTES):
@@ -120,7 +126,27 @@ def fleet() -> History:
     for minute in range(CALM_MINUTES, 2 * CALM_MINUTES):
         measure(history, minute)
     history.heal("mail", "database_lock")
+    for number in range(LEAKING):
+        leak(history, f"leaky-{number}")
+    fill(history, "store")
+    jump(history, "gate")
+    refuse(history)
     return history
+
+
+def refuse(history: History) -> None:
+    """Let probes fail, a pool refuse, lines be shed, and the kill switch hold an action back."""
+    failed = ProbeReported(
+        host="h1", service="shop", kind="http", ok=False, code="500", at_ms=history.now_ms, latency_ms=9
+    )
+    history.say(failed, msgspec.structs.replace(failed, service="mail", ok=True, code="200"))
+    history.shed(200, 30, 20)
+    before = len(history.commands)
+    history.see("shop", "process_crash")
+    for command in history.commands[before:]:
+        history.refuse(command.id, "wrong_hash", seq=command.seq)
+    history.halt()
+    history.see("mail", "out_of_memory")
 
 
 def measure(history: History, minute: int) -> None:
@@ -214,6 +240,34 @@ def tell(one: Timed) -> None:
     )
 
 
+def write(result: Result, directory: Path) -> None:
+    """Write ``queries.json`` and ``queries.png``; says what to install when there is nothing to plot with."""
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "queries.json").write_bytes(msgspec.json.format(msgspec.json.encode(result)))
+    try:
+        import matplotlib as mpl  # noqa: PLC0415 - only a plot needs it
+    except ImportError:
+        print('no plot: pip install "matplotlib>=3.10"')
+        return
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt  # noqa: PLC0415 - after the choice of what draws
+
+    shown = sorted((one for one in result.questions if one.seconds), key=lambda one: median(one.seconds))
+    figure, axis = plt.subplots(figsize=(9, 1 + 0.18 * len(shown)), constrained_layout=True)
+    medians = [median(one.seconds) for one in shown]
+    below = [middle - min(one.seconds) for middle, one in zip(medians, shown, strict=True)]
+    above = [max(one.seconds) - middle for middle, one in zip(medians, shown, strict=True)]
+    axis.barh([one.name for one in shown], medians, xerr=(below, above), color="#4477aa", ecolor="#222222", capsize=2)
+    axis.axvline(result.p95_seconds, color="#cc3311", linestyle="--", label=f"p95 {result.p95_seconds:.2f} s")
+    axis.axvline(FLOOR_S, color="#222222", label="floor of the p95")
+    axis.set_xlabel(f"seconds, of {result.decisions} decisions (median, least and most)")
+    axis.margins(y=0.01)
+    axis.tick_params(axis="y", labelsize=6)
+    axis.legend()
+    figure.savefig(directory / "queries.png", dpi=150)
+    plt.close(figure)
+
+
 def main() -> None:
     """Measure, print, and end with status 1 when the floor does not hold."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
@@ -222,6 +276,7 @@ def main() -> None:
     parser.add_argument("--log", type=Path, help="where the log is kept; without it, it is made anew each time")
     parser.add_argument("--only", default="", help="only questions whose name contains this")
     parser.add_argument("--json", action="store_true", help="print the result as JSON too")
+    parser.add_argument("--out", type=Path, help="directory for a plot and raw JSON")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
         log = given.log or Path(directory)
@@ -234,6 +289,8 @@ def main() -> None:
     print(f"{result.decisions} decisions, {result.incidents} incidents, {result.size_bytes / 1e6:.0f} MB")
     print(f"p50 {result.p50_seconds:.3f} s, p95 {result.p95_seconds:.3f} s; 1 s and more: {', '.join(slow) or 'none'}")
     print(f"of the processors: p95 {result.p95_processor_seconds:.3f} s")
+    if given.out:
+        write(result, given.out)
     if given.json:
         answer: dict[str, Any] = {**msgspec.to_builtins(result), "kept": result.kept}
         print(json.dumps(answer, indent=1))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import duckdb
+import pyarrow.parquet as pq
 
 from analytics.compact import MERGED_ROWS_MAX
 from analytics.manifest import (
@@ -25,12 +26,12 @@ from analytics.manifest import (
     load,
     seal,
 )
-from analytics.tables import SCHEMAS
+from analytics.order import APART, GROUP_ROWS, groups
+from analytics.tables import SCHEMAS, to_parquet
 
 FLEETS: Final = 10
 """Fleets side by side: each has services of its own, and begins its turn a tenth of the log's length after another."""
 SEGMENT_DECISIONS: Final = 100_000
-GROUP_ROWS: Final = 50_000
 _SEQ: Final = frozenset({"seq", "previous_seq", "command_seq"})
 _IDS: Final = frozenset(
     {"id", "incident", "refers_to", "command_id", "decision_id", "question_id", "plan", "escalation_id", "mute_id"}
@@ -54,6 +55,7 @@ def repeat(source: Path, directory: Path, decisions: int) -> None:
     """Write a log of at least so many decisions: that of ``source``, as often as it takes."""
     manifest = load(source)
     connection = duckdb.connect(config={"threads": 2, "memory_limit": "4GB", "preserve_insertion_order": "true"})
+    connection.execute("SET enable_progress_bar = false")
     for table in SCHEMAS:
         names = [str(source / SEGMENTS / file.name) for file in manifest.files(table)]
         if names:
@@ -116,6 +118,8 @@ def _file(
         )
         TO '{path}' (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {GROUP_ROWS})
     """)
+    if table == APART:
+        path.write_bytes(to_parquet(groups(table, [pq.read_table(path)])))
     data = path.read_bytes()
     (rows,) = connection.execute(f'SELECT count(*) * {len(turns)} FROM "{table}"').fetchall()[0]
     return FileEntry(name=path.name, table=table, rows=rows, size=len(data), sha256=hashlib.sha256(data).hexdigest())

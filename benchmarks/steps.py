@@ -24,7 +24,7 @@ import msgspec
 from msgspec import Struct
 
 from benchmarks.lines import Line, generate
-from benchmarks.w1 import Record
+from benchmarks.shipping import Record
 from streams import codec
 from streams.ingest import masking, matcher, text_lines
 from streams.ingest.confluent import Book

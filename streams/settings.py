@@ -116,6 +116,13 @@ class Settings(BaseSettings):
         default=6_000, ge=500, le=60_000, description="a silent process loses its partitions after this, 500 to 60000"
     )
     poll_records: int = Field(default=4_000, ge=1, le=100_000, description="records of one fetch at most, 1 to 100000")
+    shed_lag_seconds: int = Field(
+        default=60,
+        ge=0,
+        le=86_400,
+        description="while detect is behind by more and falls further back, it sheds what is not critical, to 86400; "
+        "0 never does",
+    )
     metrics_port: int = Field(
         default=0,
         ge=0,

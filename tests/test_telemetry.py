@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import json
 import logging
 import re
@@ -68,6 +69,17 @@ def test_a_label_from_outside_is_bounded() -> None:
     ]
     assert "other" in series
     assert len(set(series)) <= telemetry.LABEL_VALUES_MAX + 1
+
+
+async def test_tasks_of_the_loop_are_counted() -> None:
+    """A task that has not ended is one more, and none any more once it has."""
+    telemetry.loop_runs(asyncio.get_running_loop())
+    before = _value("logmend_tasks")
+    task = asyncio.create_task(asyncio.sleep(60))
+    assert _value("logmend_tasks") == before + 1
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert _value("logmend_tasks") == before
 
 
 def test_a_log_event_is_one_json_object(capsys: pytest.CaptureFixture[str]) -> None:

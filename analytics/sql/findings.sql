@@ -17,4 +17,4 @@ SELECT
     found.message_offset AS record_offset,
     found.facts_offset
 FROM segments.findings AS found
-LEFT JOIN segments.decisions AS asked ON asked.id = found.command_id;
+LEFT JOIN segments.decisions AS asked ON asked.id = found.command_id AND NOT minutely(asked.kind);

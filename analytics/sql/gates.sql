@@ -3,7 +3,7 @@ CREATE VIEW gates AS
 WITH asked AS (
     SELECT *, unnest(gates) AS one, generate_subscripts(gates, 1) AS place
     FROM segments.decisions
-    WHERE len(gates) > 0
+    WHERE NOT minutely(kind) AND len(gates) > 0
 )
 SELECT
     decision.seq,

@@ -4,7 +4,7 @@ CREATE VIEW guardrail_blocks AS
 WITH asked AS (
     SELECT *, unnest(gates) AS one
     FROM segments.decisions
-    WHERE len(list_filter(gates, lambda one: NOT one.passed)) > 0
+    WHERE NOT minutely(kind) AND len(list_filter(gates, lambda one: NOT one.passed)) > 0
 )
 SELECT
     blocked.seq,

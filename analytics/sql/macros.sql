@@ -3,6 +3,8 @@ CREATE MACRO utc(ms) AS CASE WHEN ms > 0 AND ms < 253402300800000 THEN make_time
 -- When Kafka appended a record, as TIMESTAMP in UTC: its clock is never 0 or mad, and without a CASE a filter on the
 -- time reaches the files, so that only rows of the time that is asked for are read whole.
 CREATE MACRO appended(ms) AS make_timestamp(ms * 1000);
+-- Whether a kind tells of a measured minute. Nine of ten decisions do, and lie apart: a question that leaves them out never reads them.
+CREATE MACRO minutely(kind) AS kind IN ('assessed', 'forecast', 'predicted');
 -- The figure of a name among a decision's; NULL when it has none.
 CREATE MACRO figure(figures, wanted) AS list_filter(figures, lambda one: one.name = wanted)[1].value;
 -- An action with its arguments as text, for reading only.

@@ -3,7 +3,7 @@ CREATE VIEW options AS
 WITH offered AS (
     SELECT *, unnest(options) AS one, generate_subscripts(options, 1) AS place
     FROM segments.decisions
-    WHERE len(options) > 0
+    WHERE NOT minutely(kind) AND len(options) > 0
 )
 SELECT
     decision.seq,

@@ -16,6 +16,6 @@ SELECT
     decided.recorded_at AS decided_at,
     outcome.reported_at
 FROM commands AS sent
-JOIN decisions AS decided ON decided.kafka_offset = sent.decisions_offset
+JOIN decisions AS decided ON decided.kafka_offset = sent.decisions_offset AND NOT minutely(decided.kind)
 JOIN outcomes AS outcome ON outcome.command = sent.id
 WHERE sent.kind = 'recovery';

@@ -20,7 +20,7 @@ SELECT
     sent.kafka_offset
 FROM outcomes AS outcome
 LEFT JOIN commands AS sent ON sent.id = outcome.command AND sent.seq = outcome.command_seq
-LEFT JOIN decisions AS decided ON decided.id = outcome.command AND decided.command.sha256 = sent.sha256
+LEFT JOIN decisions AS decided ON decided.id = outcome.command AND NOT minutely(decided.kind) AND decided.command.sha256 = sent.sha256
 CROSS JOIN (SELECT coalesce(max(kafka_offset), -1) AS decided FROM segments.decisions) AS last
 LEFT JOIN segments.codes AS code ON code.code = outcome.code
 WHERE outcome.status IN ('refused', 'expired');

@@ -30,7 +30,7 @@ said AS (
 used AS (
     SELECT looked.refers_to AS plan, done.worker AS specialist, sum(done.finished_ms - done.started_ms) / 1000 AS seconds
     FROM segments.outcomes AS done
-    JOIN segments.decisions AS looked ON looked.id = done.command_id
+    JOIN segments.decisions AS looked ON looked.id = done.command_id AND NOT minutely(looked.kind)
     WHERE done.started_ms > 0
     GROUP BY ALL
 )

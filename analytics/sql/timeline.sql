@@ -14,7 +14,7 @@ SELECT
     id AS about,
     seq
 FROM segments.decisions
-WHERE kind NOT IN ('assessed', 'predicted', 'forecast')
+WHERE NOT minutely(kind)
 UNION ALL
 SELECT
     outcomes.recorded_at,

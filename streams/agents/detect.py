@@ -24,6 +24,7 @@ from streams.core.errors import InputError, InvariantError
 from streams.core.events import Fact, LinesLost, Reject, Slice, Took
 from streams.core.fold import is_own, own_epoch
 from streams.ingest.confluent import Book
+from streams.ingest.shedding import Pressure
 from streams.ingest.slicer import Cut
 from streams.ports import Log, Outgoing, Record, Schemas, TopicPartition, Unread
 from streams.topics import Topics
@@ -57,6 +58,21 @@ class Lookup(NamedTuple):
             self.book.learn(await self.schemas.get(unknown))
 
 
+class Watch(NamedTuple):
+    """What the slicers shed by, and two clocks in ms: since 1970, as stamps have it, and one that never goes back."""
+
+    pressure: Pressure
+    wall_ms: Callable[[], int]
+    steady_ms: Callable[[], int]
+
+    def look(self, portion: Batch) -> None:
+        """Take in how long ago the oldest record at hand was appended, before it is cut."""
+        now_ms = self.wall_ms()
+        lag_ms = max((now_ms - records[0].timestamp for _, records in portion if records), default=0)
+        if self.pressure.seen(lag_ms, self.steady_ms()):
+            telemetry.shedding(self.pressure.rung, lag_ms)
+
+
 class SupersededError(Exception):
     """What we hold is out of date: another process took it, or it was deleted. End, and take partitions anew."""
 
@@ -80,7 +96,7 @@ class DetectEngine:
 
     ``slicer_for`` compiles applied rules (``InputError`` when it can't: then the shipped ones hold); ``nonce`` gives a
     new unique word each time; ``directory`` is what is known of the facts already, from a snapshot. Without ``lookup``
-    there is no schema registry.
+    there is no schema registry; without ``watch`` nothing is shed.
     """
 
     def __init__(
@@ -92,7 +108,9 @@ class DetectEngine:
         nonce: Callable[[], str],
         directory: Directory | None = None,
         lookup: Lookup | None = None,
+        watch: Watch | None = None,
     ) -> None:
+        self._watch = watch
         self._log = log
         self._topics = topics
         self._slicer_for = slicer_for
@@ -132,6 +150,8 @@ class DetectEngine:
 
     async def _work_off(self, portion: Batch) -> None:
         work = _Work([], [])
+        if self._watch:
+            self._watch.look(portion)
         for where, records in portion:
             if where in self._held and records:
                 await self._cut(where, records, work)
@@ -319,6 +339,8 @@ def _count(piece: Slice) -> None:
     if piece.points:
         telemetry.points_read(piece.source, piece.points, piece.unmapped)
     telemetry.slice_appended(piece.source)
+    if piece.shed_templates or piece.shed_texts:
+        telemetry.shed(piece.source, piece.shed_templates, piece.shed_texts)
     for reject in piece.rejects:
         telemetry.rejected(piece.source, reject.reason.partition(":")[0])
     for detection in piece.detections:

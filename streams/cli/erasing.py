@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +19,7 @@ from streams.cli.home import log_directory
 from streams.cli.lifecycle import reachable
 from streams.cli.output import json_option, print_json
 from streams.cli.steering import author_option, named, reason_option
+from streams.cli.times import moment_ms
 from streams.core.errors import InputError
 from streams.ports import TopicPartition
 from streams.runtime.admin import Admin
@@ -33,23 +33,20 @@ REMAINS: Final = (
 )
 
 
-def _time(_context: click.Context, _parameter: click.Parameter, text: str) -> int:
-    """Return a time as milliseconds since 1970; now when none is given."""
-    if not text:
+def _time(_context: click.Context, _parameter: click.Parameter, text: str | None) -> int:
+    """Return a time as milliseconds since 1970; now when none is given. An empty one is no time: all would be gone."""
+    if text is None:
         return time.time_ns() // 1_000_000
     try:
-        given = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise click.BadParameter(f"{text}: give a time such as 2026-11-01 or 2026-11-01T12:00:00+01:00") from error
-    return int((given if given.tzinfo else given.replace(tzinfo=UTC)).timestamp() * 1000)
+        return moment_ms(text)
+    except (ValueError, OverflowError) as error:
+        raise click.BadParameter(f"{text!r}: give a time such as 2026-11-01 or 2026-11-01T12:00:00+01:00") from error
 
 
 @click.command()
 @click.option("--service", default="", help="Of which service; --all for all.")
 @click.option("--all", "every", is_flag=True, help="Of all services.")
-@click.option(
-    "--before", "before_ms", default="", callback=_time, help="Recorded before this time (UTC).  [default: now]"
-)
+@click.option("--before", "before_ms", callback=_time, help="Recorded before this time (UTC).  [default: now]")
 @click.option("--dead-letters", is_flag=True, help="All dead letters recorded before that time, too.")
 @click.option("--yes", is_flag=True, help="Don't ask.")
 @reason_option

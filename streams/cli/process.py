@@ -54,6 +54,7 @@ async def _until_stopped(settings: Settings, role: str, name: str, work: Work) -
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    telemetry.loop_runs(asyncio.get_running_loop())
     telemetry.process_started(role, instance=name, pid=os.getpid(), fleet=settings.fleet)
     async with turning(role, STALL_SECONDS):
         await work(settings, name, stop)

@@ -13,14 +13,16 @@ from typing import Final
 import click
 
 from streams.agents.decide import DecideEngine, Keeping
-from streams.agents.detect import DetectEngine, Lookup
+from streams.agents.detect import DetectEngine, Lookup, Watch
 from streams.agents.dispatch import DispatchEngine
+from streams.agents.wary import Notes, WarySlicer
 from streams.catalogue import strategies
 from streams.cli.process import instance_option, run
 from streams.core.fold import Fold
 from streams.ingest import matcher
 from streams.ingest.confluent import Book
 from streams.ingest.redact import Redactor
+from streams.ingest.shedding import Pressure
 from streams.ingest.slicer import Slicer
 from streams.ports import Engine, Log
 from streams.runtime.app import build_app
@@ -53,6 +55,9 @@ async def _detect(settings: Settings, instance: str, stop: asyncio.Event) -> Non
     topics = settings.topics
     book = Book()
     redactor = Redactor(redaction_key(settings))
+    notes = Notes(settings.data_dir / "run" / f"detect-{instance}.notes")
+    pressure = Pressure(settings.shed_lag_seconds * 1_000)
+    watch = Watch(pressure, lambda: time.time_ns() // 1_000_000, lambda: time.monotonic_ns() // 1_000_000)
     async with KafkaLog(settings) as log, contextlib.AsyncExitStack() as stack:
         address = settings.schema_registry
         lookup = Lookup(await stack.enter_async_context(Registry(address)), book) if address else None
@@ -62,11 +67,12 @@ async def _detect(settings: Settings, instance: str, stop: asyncio.Event) -> Non
             return DetectEngine(
                 guarded,
                 topics,
-                lambda rules: Slicer(matcher.merged(rules), topics, redactor, book),
+                lambda rules: WarySlicer(Slicer(matcher.merged(rules), topics, redactor, book, pressure), notes),
                 _owner("detect", instance),
                 lambda: uuid.uuid4().hex,
                 known,
                 lookup,
+                watch,
             )
 
         await _host(settings, "detect", instance, log, topics.sources, engine, stop)

@@ -21,10 +21,15 @@ def since(_context: click.Context, _parameter: click.Parameter, text: str) -> in
     if found := re.fullmatch(r"(\d{1,6})([smhd])", text):
         return max(0, int(time.time() * 1000) - int(found[1]) * _UNITS_MS[found[2]])
     try:
-        moment = datetime.fromisoformat(text)
-        return max(0, int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000))
+        return max(0, moment_ms(text))
     except (ValueError, OverflowError) as error:
         raise click.BadParameter(f"{text!r} is neither like 30m, 2h or 3d nor an ISO time") from error
+
+
+def moment_ms(text: str) -> int:
+    """Return an ISO time in milliseconds since 1970, without a zone in UTC. ``ValueError`` or ``OverflowError``."""
+    moment = datetime.fromisoformat(text)
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
 def since_option(command: F) -> F:

@@ -45,5 +45,5 @@ async def _workers(settings: Settings, _instance: str, stop: asyncio.Event) -> N
     async with KafkaLog(settings) as log:
         view = await FactsView.open(log, settings.topics)
         with closing(Journal.open(home)) as journal:
-            ready(settings.data_dir)
-            await Pool(log, settings.topics, view, journal, host).run(stop)
+            pool = Pool(log, settings.topics, view, journal, host)
+            await pool.run(stop, lambda: ready(settings.data_dir))

@@ -172,7 +172,8 @@ class Slice(Event, frozen=True):
     """Accounts for every offset in [from_offset, to_offset) of one source partition.
 
     ``at_max_ms`` is the largest event time in it (0 when none), ``append_max_ms`` the largest broker stamp.
-    ``points`` counts the data points of metrics in it, ``unmapped`` those of them that are in no sample.
+    ``points`` counts the data points of metrics in it, ``unmapped`` those of them that are in no sample. Under pressure
+    ``shed_templates`` lines were counted without their template, and ``shed_texts`` named lines have no evidence.
     """
 
     source: str
@@ -191,6 +192,8 @@ class Slice(Event, frozen=True):
     points: int = 0
     unmapped: int = 0
     samples: tuple[Sample, ...] = ()
+    shed_templates: int = 0
+    shed_texts: int = 0
 
 
 class LinesLost(Event, frozen=True):

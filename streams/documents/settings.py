@@ -10,7 +10,7 @@ from streams.settings import FILE_DEFAULT, FILE_VARIABLE, PREFIX, Settings
 SECTIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "Where things are": ("brokers", "kafka_", "data_dir", "fleet", "logs", "metrics", "host", "schema_registry"),
     "What may be done": ("dry_run", "tool_path", "policy", "rules", "services", "workers_per_role"),
-    "What is kept": ("redaction_key", "evidence_days", "disk_"),
+    "What is kept": ("redaction_key", "evidence_days", "disk_", "shed_"),
     "The state of a host (`logmend host`)": ("host_",),
     "Pages and API (`logmend web`)": ("web_",),
     "Advisors (`logmend advise`)": ("advise_",),

@@ -73,7 +73,7 @@ class Counting:
         if not verdict.pattern and not (wrong and template):
             self.plain(place.service, level or verdict.level or "info", at_ms)
             return False
-        template_id = "" if verdict.pattern else self._template(place.text, place.offset)
+        template_id = "" if verdict.pattern else self._template(place.text, place.offset, severity)
         if not template_id and not verdict.pattern:
             self.plain(place.service, severity, at_ms)
             return False
@@ -96,8 +96,8 @@ class Counting:
         )
         return True
 
-    def _template(self, text: bytes, offset: int) -> str:
-        """Return the template id of a text, ``""`` when its record has had enough of them.
+    def _template(self, text: bytes, offset: int, severity: str) -> str:
+        """Return the template id of a text, ``""`` when its record has had enough of them, or under pressure.
 
         The same lines come again and again, so some are remembered.
 
@@ -106,7 +106,7 @@ class Counting:
         if offset != self._named_in:
             self._named_in, self._named = offset, 0
         self._named += 1
-        if self._named > NAMED_PER_RECORD_MAX:
+        if self._named > NAMED_PER_RECORD_MAX or self.gatherer.coarsens(severity):
             return ""
         head = cut(text, masking.TEXT_BYTES_MAX)
         found = self._templates.get(head)

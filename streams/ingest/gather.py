@@ -14,6 +14,7 @@ from streams.core.tracing import traceparent
 from streams.ingest.matcher import LINE_BYTES_MAX, Verdict
 from streams.ingest.metrics.summing import SampleSums
 from streams.ingest.redact import Redactor
+from streams.ingest.shedding import KEPT, TEMPLATES, TEXTS
 from streams.ports import Headers
 
 SLICE_BYTES_MAX: Final = 500_000
@@ -65,8 +66,10 @@ TallyKey = tuple[int, str, str, str, str]
 class Gatherer:
     """Collects what the records of one cut say. ``close`` ends a slice at a record boundary."""
 
-    def __init__(self, source: Source, redactor: Redactor, from_offset: int) -> None:
+    def __init__(self, source: Source, redactor: Redactor, from_offset: int, rung: int = 0) -> None:
         self._source: Final = source
+        self._rung: Final = rung
+        self._shed_templates = self._shed_texts = 0
         self.redactor: Final = redactor
         self._from_offset = from_offset
         self.tallies: dict[TallyKey, int] = {}
@@ -107,6 +110,9 @@ class Gatherer:
         if place in found.lines:
             return
         found.lines.append(place)
+        if self._rung >= TEXTS and sight.severity not in KEPT:
+            self._shed_texts += 1
+            return
         self.evidence.append(
             Evidence(
                 topic=self._source.topic,
@@ -120,6 +126,13 @@ class Gatherer:
                 text=self.redactor.line(sight.text, LINE_BYTES_MAX),
             )
         )
+
+    def coarsens(self, severity: str) -> bool:
+        """Say whether a line of this severity gets no template now, and count it."""
+        if self._rung < TEMPLATES or severity in KEPT:
+            return False
+        self._shed_templates += 1
+        return True
 
     def reject(self, offset: int, index: int, reason: str) -> None:
         """Account for a record (or a line of it) that no decoder took."""
@@ -166,13 +179,15 @@ class Gatherer:
                 points=self.sums.points,
                 unmapped=self.sums.unmapped,
                 samples=self.sums.samples(named),
+                shed_templates=self._shed_templates,
+                shed_texts=self._shed_texts,
             )
         )
         self._from_offset = to_offset
         self.tallies, self._sums, self.messages, self.rejects = {}, {}, [], []
         self.sums = SampleSums()
         self.at_max_ms = self.append_max_ms = self.message_bytes = self._sum_bytes = 0
-        self._tally_bytes = self._weighed = 0
+        self._tally_bytes = self._weighed = self._shed_templates = self._shed_texts = 0
 
 
 def _bytes_of(name: str) -> int:

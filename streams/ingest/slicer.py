@@ -27,6 +27,7 @@ from streams.ingest.matcher import Matcher
 from streams.ingest.metrics.taking import MetricTaker
 from streams.ingest.redact import RECORD_CHARACTERS_MAX, Redactor
 from streams.ingest.runs import RUN_RECORDS, WORTHWHILE, Runs
+from streams.ingest.shedding import Pressure
 from streams.ingest.zones import Zones
 from streams.ports import Record
 from streams.topics import Topics
@@ -57,17 +58,24 @@ class Slicer:
     """Turns records into slices with one matcher. One slicer per thread."""
 
     def __init__(
-        self, matcher: Matcher, topics: Topics, redactor: Redactor | None = None, book: Book | None = None
+        self,
+        matcher: Matcher,
+        topics: Topics,
+        redactor: Redactor | None = None,
+        book: Book | None = None,
+        pressure: Pressure | None = None,
     ) -> None:
         """Use ``matcher`` for log topics; metrics become samples, and the inboxes of ``topics`` messages.
 
         ``book`` has the schemas of Confluent's records; without one those that need a schema are rejected.
+        ``pressure`` says what is shed; without one nothing is.
         """
         self.matcher: Final = matcher
         self._inboxes: Final = frozenset(topics.inboxes)
         self._metrics: Final = frozenset(topics.metrics)
         self._redactor: Final = redactor or Redactor()
         self._book: Final = book or Book()
+        self.pressure: Final = pressure or Pressure()
         self._json: Final = JsonReader()
         self._runs: Final = Runs(self._json)
         self._zones = Zones()
@@ -89,7 +97,7 @@ class Slicer:
             else records
         )
         holding = Source(topic=source, partition=partition, term=term, rules_sha256=self.matcher.rules_sha256)
-        gatherer = Gatherer(holding, self._redactor, from_offset)
+        gatherer = Gatherer(holding, self._redactor, from_offset, self.pressure.rung)
         if not fresh:
             return Cut(slices=(), evidence=(), dead=(), lines=0, stamps_replaced=0)
         if source in self._inboxes:

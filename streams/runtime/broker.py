@@ -30,7 +30,9 @@ from streams import telemetry
 from streams.core.errors import InputError
 from streams.runtime import broker_config, ownership
 from streams.runtime.address import address_file, write_address, write_whole
+from streams.runtime.broker_config import JAVA_ENVIRONMENT
 from streams.runtime.jars import kafka_jars, run_to_end
+from streams.runtime.java_archive import usable_archive
 from streams.runtime.tether import tethered
 from streams.settings import Settings
 
@@ -43,9 +45,6 @@ FORMAT_TIMEOUT_S: Final = 60.0
 POLL_S: Final = 0.05
 PORTS_TRIED_MAX: Final = 5
 """How often other ports are tried when somebody takes the chosen ones before the broker does."""
-
-JAVA_ENVIRONMENT: Final = {"LC_ALL": "C.UTF-8"}
-"""Java reads paths as UTF-8, and no ``JAVA_*`` of the host reaches it."""
 
 TAKEN: Final = "its port is taken: set LOGMEND_BROKER_PORT to a free one"
 CAUSES: Final = (
@@ -157,7 +156,7 @@ class EmbeddedBroker:
             )
 
     async def _start_owned(self) -> None:
-        self._progress("looking for Kafka (the first time it is downloaded: 45 MB)")
+        self._progress("looking for Kafka (the first time it is downloaded, 45 MB, and prepared)")
         jars = await kafka_jars()
         for left in reversed(range(PORTS_TRIED_MAX)):
             try:
@@ -176,7 +175,8 @@ class EmbeddedBroker:
             self._progress("formatting the log directory")
             await self._format(jars, properties)
         self._progress(f"starting Kafka on {HOST}:{ports.broker}")
-        self._spawn(broker_config.java(jars, self._home, "kafka.Kafka", str(properties)))
+        archive = usable_archive(jars)
+        self._spawn(broker_config.java(jars, self._home, "kafka.Kafka", str(properties), archive=archive))
         self.address = f"{HOST}:{ports.broker}"
         await self._serving(ports.broker)
 
@@ -213,7 +213,9 @@ class EmbeddedBroker:
     async def _format(self, jars: Sequence[Path], properties: Path) -> None:
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         arguments = ("format", "--ignore-formatted", f"--cluster-id={cluster}", "-c", str(properties))
-        command = broker_config.java(jars, self._home, "kafka.tools.StorageTool", *arguments)
+        command = broker_config.java(
+            jars, self._home, "kafka.tools.StorageTool", *arguments, archive=usable_archive(jars)
+        )
         status, _, problem = await run_to_end(command, FORMAT_TIMEOUT_S, JAVA_ENVIRONMENT)
         if status:
             raise InputError(f"Kafka's directory {self._home / 'data'} can't be formatted: {problem}")

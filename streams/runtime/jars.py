@@ -1,4 +1,4 @@
-"""Finds Kafka's jars: a Maven resolver brings them on first use, afterwards they come from its cache without a network.
+"""Finds Kafka's jars: a Maven resolver brings them on first use, afterwards they are read without it or a network.
 
 The resolver runs in a process of its own, so that a registry which does not answer can be given up on.
 """
@@ -6,16 +6,23 @@ The resolver runs in a process of its own, so that a registry which does not ans
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+import msgspec
+from msgspec import Struct
+
 from streams.core.errors import InputError
+from streams.runtime.address import write_whole
+from streams.runtime.java_archive import archive_file, make_archive
 
 KAFKA: Final = "org.apache.kafka:kafka_2.13:4.3.0"
 LOGGING: Final = "org.apache.logging.log4j:log4j-slf4j-impl:2.25.4"
@@ -23,13 +30,13 @@ LOGGING: Final = "org.apache.logging.log4j:log4j-slf4j-impl:2.25.4"
 parent's version table replaces kafka-clients by 3.9.1."""
 
 CHECKSUMS: Final = Path(__file__).with_name("kafka.sha256")
-KNOWN: Final = "logmend-kafka.json"
-"""File in the resolver's cache with the paths of the jars that were resolved."""
 FETCH_TIMEOUT_S: Final = 300
 
 
 async def kafka_jars(timeout_s: float = FETCH_TIMEOUT_S) -> list[Path]:
     """Return the jars to put on Kafka's class path; ``InputError`` when they are not there and can't be fetched."""
+    if jars := await asyncio.to_thread(_prepared):
+        return jars
     try:
         status, output, errors = await run_to_end([sys.executable, "-m", "streams.runtime.jars"], timeout_s)
     except TimeoutError as error:
@@ -76,48 +83,86 @@ def checksums() -> dict[str, str]:
 def damaged(jars: Sequence[Path], expected: Mapping[str, str]) -> list[str]:
     """Return the names that are missing or have other bytes than expected; other jars are ignored."""
     found = {jar.name: jar for jar in jars if jar.name in expected and jar.is_file()}
-    return [
-        name
-        for name, digest in expected.items()
-        if name not in found or hashlib.sha256(found[name].read_bytes()).hexdigest() != digest
-    ]
+    return [name for name, digest in expected.items() if name not in found or _sha256(found[name]) != digest]
 
 
-def _resolve() -> list[Path]:
-    """Resolve with the user's own settings of the resolver (caches, mirrors), one process at a time.
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
-    The resolver takes what an interrupted download left for whole, so bytes are checked, and once fetched again. It is
-    not asked again for what is there and whole: it would lay the files out anew under a Java that is just reading them.
-    """
-    from jgo.config import GlobalSettings  # noqa: PLC0415 - only this process needs it
 
-    resolver = GlobalSettings.load()
-    resolver.cache_dir.mkdir(parents=True, exist_ok=True)
-    with (resolver.cache_dir / "logmend-kafka.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        expected, known = checksums(), resolver.cache_dir / KNOWN
-        if not damaged(jars := _known(known), expected):
+class _Known(Struct, frozen=True):
+    """What was found and made the last time."""
+
+    jars: list[str]
+    archive_sha256: str
+    """Of the archive of their classes."""
+
+
+def _known_file() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "logmend" / "kafka.json"
+
+
+def _known() -> _Known:
+    try:
+        return msgspec.json.decode(_known_file().read_bytes(), type=_Known)
+    except (OSError, ValueError):
+        return _Known([], "")
+
+
+def _prepared() -> list[Path]:
+    """Return the jars that were resolved before, if they and the archive of their classes are whole; else none."""
+    known = _known()
+    jars = _whole(known)
+    with contextlib.suppress(OSError):
+        if jars and _sha256(archive_file(jars)) == known.archive_sha256:
             return jars
-        jars = _build(resolver.repositories, update=False)
-        if bad := damaged(jars, expected):
-            for path in [*jars, *resolver.repo_cache.rglob("*.jar")]:
-                if path.name in bad:
-                    path.unlink(missing_ok=True)
-            jars = _build(resolver.repositories, update=True)
-            bad = damaged(jars, expected)
-        if bad:
-            raise InputError(f"the repository's {', '.join(bad[:3])} are not the bytes that belong to {KAFKA}")
-        jars = [jar for jar in jars if jar.name in expected]
-        known.write_text(json.dumps([str(jar) for jar in jars]))
+    return []
+
+
+def _whole(known: _Known) -> list[Path]:
+    jars = [Path(jar) for jar in known.jars]
+    return [] if damaged(jars, checksums()) else jars
+
+
+def _prepare() -> list[Path]:
+    """Resolve the jars and make the archive of their classes, one process at a time.
+
+    The resolver is not asked for what is there and whole: it would lay the files out anew under a Java that is just
+    reading them.
+    """
+    file = _known_file()
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with file.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if jars := _prepared():
+            return jars
+        jars = _whole(_known()) or _resolve()
+        make_archive(jars)
+        found = _Known([str(jar) for jar in jars], _sha256(archive_file(jars)))
+        write_whole(file, msgspec.json.encode(found))
     return jars
 
 
-def _known(path: Path) -> list[Path]:
-    """Return the jars that were resolved before; none when that was never written down, or is damaged."""
-    try:
-        return [Path(jar) for jar in json.loads(path.read_bytes())]
-    except (OSError, ValueError, TypeError):
-        return []
+def _resolve() -> list[Path]:
+    """Resolve with the user's own settings of the resolver (caches, mirrors).
+
+    It takes what an interrupted download left for whole, so bytes are checked, and once fetched again.
+    """
+    from jgo.config import GlobalSettings  # noqa: PLC0415 - only this process needs it
+
+    resolver, expected = GlobalSettings.load(), checksums()
+    jars = _build(resolver.repositories, update=False)
+    if bad := damaged(jars, expected):
+        for path in [*jars, *resolver.repo_cache.rglob("*.jar")]:
+            if path.name in bad:
+                path.unlink(missing_ok=True)
+        jars = _build(resolver.repositories, update=True)
+        bad = damaged(jars, expected)
+    if bad:
+        raise InputError(f"the repository's {', '.join(bad[:3])} are not the bytes that belong to {KAFKA}")
+    return [jar for jar in jars if jar.name in expected]
 
 
 def _build(mirrors: dict[str, str], *, update: bool) -> list[Path]:
@@ -128,4 +173,4 @@ def _build(mirrors: dict[str, str], *, update: bool) -> list[Path]:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps([str(jar) for jar in _resolve()]) + "\n")
+    sys.stdout.write(json.dumps([str(jar) for jar in _prepare()]) + "\n")

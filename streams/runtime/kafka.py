@@ -36,6 +36,9 @@ FETCH_BYTES: Final = 4 * 1024 * 1024
 """Of one partition and fetch, as compressed; a larger batch comes whole."""
 FETCH_WAIT_MS: Final = 100
 """How long the broker holds an empty fetch. A seek waits for it, so it stays short."""
+AHEAD_RECORDS_MIN: Final = 1_000
+"""A fetch of fewer is not followed by another before its records are worked off: that one is then the fresher. With
+10 000 lines a second, fetched ahead, a line waited 2.5 cycles of detect on the whole, and now 1.5 of shorter ones."""
 RETRY_MS: Final = 10
 POLL_MS: Final = 250
 READ_MS: Final = 200
@@ -123,7 +126,8 @@ class KafkaLog:
     async def poll(self, positions: Mapping[TopicPartition, int]) -> Batch:
         """Return one fetch of several partitions from these offsets on, after 250 ms at most.
 
-        Each set of partitions has a reader of its own, which fetches the next records while these are worked on.
+        Each set of partitions has a reader of its own, which fetches the next records while these are worked on, unless
+        they are few: then the next poll brings what is there by then.
         At most ``settings.poll_records`` records; empty when nothing came. Raises aiokafka's ``OffsetOutOfRangeError``
         when a position is no longer (or not yet) in the log: load again.
         """
@@ -191,6 +195,11 @@ def not_taken(address: str) -> InputError:
     return InputError(f"{address} answers, and takes us for no client: is it a broker, and are LOGMEND_KAFKA_* right?")
 
 
+def is_little(found: Mapping[Any, Sequence[Any]]) -> bool:
+    """Tell whether a fetch brought something, and so little that nothing is to be fetched ahead of the next."""
+    return 0 < sum(map(len, found.values())) < AHEAD_RECORDS_MIN
+
+
 class _Reader:
     """A consumer whose positions are its caller's: it seeks when asked for another offset than the one that is next."""
 
@@ -210,6 +219,8 @@ class _Reader:
             await self._go_to(positions)
             with bounded(self._passing):
                 found = await self._consumer.getmany(timeout_ms=wait_ms, max_records=records_max)
+            if is_little(found):
+                self._consumer.pause(*self._consumer.assignment())
             batch: Batch = [(TopicPartition(*where), records) for where, records in found.items() if records]
             for where, records in batch:
                 self._next[where] = records[-1].offset + 1

@@ -15,7 +15,8 @@ from collections.abc import Callable, Sequence
 from typing import Final, NoReturn
 
 from streams import telemetry
-from streams.ports import Log, Outgoing, Record, TopicPartition
+from streams.ports import Log, Outgoing
+from streams.runtime.answering import AnsweringLog
 
 TOUCH_SECONDS: Final = 0.25
 SESSION_SHARE: Final = 0.75
@@ -67,35 +68,17 @@ class Lease:
         self.touched_at = self._clock()
 
 
-class GuardedLog:
-    """A ``Log`` that checks the lease before it appends, and again when the records are queued but not yet sent.
-
-    ``answered`` is called after each answer of the broker: it tells the watchdog that a long call makes progress.
-    """
+class GuardedLog(AnsweringLog):
+    """A ``Log`` that checks the lease before it appends, and again when the records are queued but not yet sent."""
 
     def __init__(self, log: Log, lease: Lease, answered: Callable[[], None]) -> None:
-        self._log = log
+        super().__init__(log, answered)
         self._lease = lease
-        self._answered = answered
 
     async def append(self, records: Sequence[Outgoing]) -> Sequence[int]:
         """Append as ``Log.append`` does; ends the process instead when the lease is lost."""
         self._lease.check()
-        sent = asyncio.ensure_future(self._log.append(records))
+        sent = asyncio.ensure_future(super().append(records))
         await asyncio.sleep(0)  # one turn: the producer queues the records now, and its sender runs in the next turn
         self._lease.check()
-        offsets = await sent
-        self._answered()
-        return offsets
-
-    async def read(self, where: TopicPartition, start: int, end: int) -> Sequence[Record]:
-        """Read as ``Log.read`` does."""
-        records = await self._log.read(where, start, end)
-        self._answered()
-        return records
-
-    async def bounds(self, where: TopicPartition) -> tuple[int, int]:
-        """Return bounds as ``Log.bounds`` does."""
-        found = await self._log.bounds(where)
-        self._answered()
-        return found
+        return await sent

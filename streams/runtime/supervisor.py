@@ -220,6 +220,7 @@ async def run(
     everything.
     """
     stop = asyncio.Event()
+    telemetry.loop_runs(asyncio.get_running_loop())
     supervisor = Supervisor(settings, progress, roles)
 
     def asked() -> None:

@@ -6,6 +6,8 @@ What is overridden, and why (each was measured or read in the sources of faust 0
   0.1 to 0.2 ms. Records are aiokafka's, undecoded: a decoder of Faust's would acknowledge what it can't read.
 * ``_wait_next_records`` waits until the agent has worked off the last fetch, so that batches grow under load, and looks
   every 50 ms for its first partition (Faust: every second).
+* ``_fetch_records`` fetches nothing ahead while there is little: what is fetched while a batch is worked on is old when
+  its turn comes, and a cycle is waited for twice. Under load, fetching ahead is what keeps up.
 * ``seek_to_committed`` asks the host, never the group: a standby could otherwise fetch from the group's offset before
   our seek. Seeks are numbered in the consumer's thread, where each fetch is stamped with the number: a batch with
   another stamp was drained before the seek.
@@ -39,6 +41,7 @@ from faust.types.tuples import ConsumerMessage
 from streams import telemetry
 from streams.core.errors import InputError
 from streams.ports import Record, TopicPartition
+from streams.runtime.kafka import is_little
 from streams.runtime.unpacking import bounded
 
 FETCH_WAIT_MS: Final = 100
@@ -139,9 +142,13 @@ class FetchThread(AIOKafkaConsumerThread):
 
     async def _fetch_records(self, *args: Any, **kwargs: Any) -> Fetch:
         """Drain what aiokafka has, and stamp it in the same step of the loop: no seek can come between."""
+        consumer = self._ensure_consumer()
+        consumer.resume(*consumer.paused())
         try:
             with bounded(self.app.passing):
                 records = await super()._fetch_records(*args, **kwargs)
+            if is_little(records):
+                consumer.pause(*consumer.assignment())
         except OffsetOutOfRangeError:
             return Fetch(self.seeks, (), out_of_range=True)
         except NoOffsetForPartitionError:  # it is not ours yet: the seek after its load gives it a position

@@ -13,9 +13,11 @@ import faulthandler
 import os
 import sys
 import threading
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple, NoReturn
+from types import FrameType
+from typing import Any, Final, NamedTuple, NoReturn
 
 from streams import telemetry
 from streams.ports import TopicPartition
@@ -24,6 +26,7 @@ from streams.runtime.lease import boot_seconds
 STALL_SECONDS: Final = 60.0
 LOOK_SECONDS: Final = 1.0
 STACKS_MAX: Final = 100
+FRAMES_MAX: Final = 20
 EXIT_STALLED: Final = 72
 
 
@@ -118,10 +121,21 @@ def end_process(loop: asyncio.AbstractEventLoop) -> NoReturn:
     faulthandler.dump_traceback(file=sys.stderr, all_threads=True)
     try:
         for task in list(asyncio.all_tasks(loop))[:STACKS_MAX]:
-            task.print_stack(limit=20, file=sys.stderr)
+            _show(task)
     except RuntimeError as error:  # the loop changed its set of tasks meanwhile
         telemetry.handled("watchdog_stacks", f"{error}")
     os._exit(EXIT_STALLED)
+
+
+def _show(task: asyncio.Task[Any]) -> None:
+    """Write what a task waits for, down to the innermost await; ``Task.print_stack`` shows the outermost alone."""
+    frames: list[tuple[FrameType, int]] = []
+    awaited: Any = task.get_coro()
+    while (frame := getattr(awaited, "cr_frame", None)) is not None and len(frames) < FRAMES_MAX:
+        frames.append((frame, frame.f_lineno))
+        awaited = awaited.cr_await
+    shown = traceback.StackSummary.extract(iter(frames)).format()
+    sys.stderr.write(f"Stack for {task!r} (most recent await last):\n{''.join(shown)}")
 
 
 class Watchdog(threading.Thread):

@@ -11,7 +11,8 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 
-from streams.ports import Outgoing, PolledLog, Record, TopicPartition
+from streams.ports import PolledLog, Record, TopicPartition
+from streams.runtime.answering import AnsweringLog
 from streams.runtime.watchdog import STALL_SECONDS, Judge, Progress, Watchdog
 
 BEAT_SECONDS: Final = 1.0
@@ -41,7 +42,7 @@ def reading(role: str, log: PolledLog, silent_seconds: float = SILENT_SECONDS) -
     progress = Progress(clock=time.monotonic)
     progress.beat_at = 0.0
     with _watched(role, Judge(progress, silent_seconds)):
-        yield _AnsweringLog(log, progress.measured)
+        yield _PolledLog(log, progress.measured)
 
 
 @contextmanager
@@ -60,33 +61,15 @@ async def _beat(progress: Progress) -> None:
         await asyncio.sleep(BEAT_SECONDS)
 
 
-class _AnsweringLog:
-    """A log that says so after each answer of the broker."""
+class _PolledLog(AnsweringLog):
+    """One that can be waited on, too."""
 
     def __init__(self, log: PolledLog, answered: Callable[[], None]) -> None:
-        self._log = log
-        self._answered = answered
-
-    async def append(self, records: Sequence[Outgoing]) -> Sequence[int]:
-        """See ``ports.Log.append``."""
-        offsets = await self._log.append(records)
-        self._answered()
-        return offsets
-
-    async def read(self, where: TopicPartition, start: int, end: int) -> Sequence[Record]:
-        """See ``ports.ReadableLog.read``."""
-        records = await self._log.read(where, start, end)
-        self._answered()
-        return records
-
-    async def bounds(self, where: TopicPartition) -> tuple[int, int]:
-        """See ``ports.ReadableLog.bounds``."""
-        found = await self._log.bounds(where)
-        self._answered()
-        return found
+        super().__init__(log, answered)
+        self._poller = log
 
     async def poll(self, positions: Mapping[TopicPartition, int]) -> Sequence[tuple[TopicPartition, Sequence[Record]]]:
         """See ``ports.Poller.poll``."""
-        batch = await self._log.poll(positions)
+        batch = await self._poller.poll(positions)
         self._answered()
         return batch

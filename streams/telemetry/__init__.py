@@ -41,6 +41,8 @@ from streams.telemetry.reading import (
     registry_down,
     rejected,
     schema_answered,
+    shed,
+    shedding,
     slice_appended,
 )
 from streams.telemetry.registry import LABEL_VALUES_MAX, REGISTRY, serve
@@ -55,6 +57,7 @@ from streams.telemetry.running import (
     lag,
     lease_lost,
     let_go,
+    loop_runs,
     partitions_taken,
     process_failed,
     process_started,
@@ -105,6 +108,7 @@ __all__ = [
     "lines_lost",
     "lines_read",
     "log_broken",
+    "loop_runs",
     "model_asked",
     "notice_given_up",
     "notice_sent",
@@ -127,6 +131,8 @@ __all__ = [
     "serve",
     "shadow_compared",
     "shadow_parted",
+    "shed",
+    "shedding",
     "slice_appended",
     "snapshot_damaged",
     "snapshot_saved",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge
 
 from streams.telemetry.registry import REGISTRY, bounded
 from streams.telemetry.saying import say
@@ -17,6 +17,8 @@ _lines_lost = Counter("logmend_lines_lost", "Offsets that retention deleted unre
 _slices = Counter("logmend_slices", "Slices appended.", ["source"], registry=REGISTRY)
 _rejects = Counter("logmend_rejects", "Records and lines no decoder took.", ["source", "reason"], registry=REGISTRY)
 _detections = Counter("logmend_detections", "Lines detected.", ["category", "severity"], registry=REGISTRY)
+_shed = Counter("logmend_shed_lines", "Lines that lost something under load.", ["source", "what"], registry=REGISTRY)
+_shedding = Gauge("logmend_shedding", "What is shed now: 0 nothing, 1 templates, 2 texts as well.", registry=REGISTRY)
 _schemas = Counter("logmend_schemas", "Answers of the schema registry.", ["outcome"], registry=REGISTRY)
 
 
@@ -37,6 +39,19 @@ def points_read(source: str, points: int, unmapped: int) -> None:
     topic = bounded("source", source)
     _points.labels(topic).inc(points)
     _unmapped.labels(topic).inc(unmapped)
+
+
+def shedding(rung: int, lag_ms: int) -> None:
+    """Warn that more, or less, is shed from now on; ``rung`` is as ``streams.ingest.shedding`` has it."""
+    _shedding.set(rung)
+    say(logging.WARNING, "shedding", rung=rung, lag_seconds=lag_ms / 1_000)
+
+
+def shed(source: str, templates: int, texts: int) -> None:
+    """Count lines of a durable slice that were counted without a template, or whose text was not kept."""
+    topic = bounded("source", source)
+    _shed.labels(topic, "templates").inc(templates)
+    _shed.labels(topic, "texts").inc(texts)
 
 
 def slice_appended(source: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 
@@ -32,6 +33,7 @@ _snapshot_seconds = Histogram(
     "logmend_snapshot_seconds", "Saving one snapshot.", ["store"], buckets=SECONDS, registry=REGISTRY
 )
 _snapshot_bytes = Gauge("logmend_snapshot_bytes", "Size of the last snapshot.", ["store"], registry=REGISTRY)
+_tasks = Gauge("logmend_tasks", "Tasks of the process's event loop that have not ended.", registry=REGISTRY)
 _data_used = Gauge("logmend_data_used_bytes", "What the data directory takes.", registry=REGISTRY)
 _data_budget = Gauge("logmend_data_budget_bytes", "What it may take; 0 while it is not limited.", registry=REGISTRY)
 
@@ -54,6 +56,11 @@ def batch_done(stage: str, records: int, seconds: float) -> None:
     """Observe a batch of a stage, from read to durable."""
     _batch_seconds.labels(stage).observe(seconds)
     _batch_records.labels(stage).observe(records)
+
+
+def loop_runs(loop: asyncio.AbstractEventLoop) -> None:
+    """Count the tasks of this loop, the only one of the process, whenever somebody asks for the metrics."""
+    _tasks.set_function(lambda: len(asyncio.all_tasks(loop)))
 
 
 def snapshot_saved(store: str, size_bytes: int, seconds: float) -> None:

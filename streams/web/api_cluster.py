@@ -25,7 +25,7 @@ Operator = Annotated[Person, Depends(needs("operator"))]
 
 
 class Health(Struct, frozen=True, kw_only=True):
-    """`status`: healthy, degraded (a worker or a host agent does not answer), unhealthy (Kafka is not followed)."""
+    """`status`: healthy, degraded (a worker or a host agent does not answer), unhealthy (no log, or no decisions)."""
 
     status: str
     cluster_initialized: bool
@@ -164,14 +164,18 @@ class Said(BaseModel):
 
 @router.get("/health", **answers(Health, 503))
 async def health(request: Request, _: Annotated[Person, Depends(needs(ANYONE))]) -> Response:
-    """Say whether the web follows the log (503 while not), workers are there, and a host agent reports."""
+    """Say whether the web follows the log, facts are decided on, workers are there, and a host agent reports.
+
+    503 while the web does not follow, or while a line of the canary has not become a decision within a minute.
+    """
     model: Model = request.app.state.deps.model
     workers, hosts = model.workers(), model.hosts()
     agent = any(one.status == "active" for one in hosts)
     fine = bool(workers) and agent and all(one.healthy for one in workers if not one.specialist)
-    status = "unhealthy" if not model.up_to_date else "healthy" if fine else "degraded"
+    works = model.up_to_date and model.decides
+    status = "unhealthy" if not works else "healthy" if fine else "degraded"
     answer = Health(status=status, cluster_initialized=bool(workers), infrastructure_agent=agent)
-    return answered(answer, 200 if model.up_to_date else 503)
+    return answered(answer, 200 if works else 503)
 
 
 @router.get("/api/cluster/status", **answers(Status))

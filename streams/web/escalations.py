@@ -44,7 +44,7 @@ class EscalationRow(Struct, frozen=True, kw_only=True):
     ai_consensus: str
     ai_confidence: float | None = None
     ai_diagnosis: str
-    recommended_action: str | None = None
+    recommended_action: str
     status: str
     assigned_to: str | None = None
     human_notes: str | None = None
@@ -136,7 +136,7 @@ def _row(one: Escalation, archived: Row | None) -> EscalationRow:
         "ai_consensus": _consensus(one.consensus),
         "ai_confidence": one.confidence,
         "ai_diagnosis": one.reason,
-        "recommended_action": one.recommended_action or None,
+        "recommended_action": one.recommended_action,
         "silenced_by": one.silenced_by or None,
         "created_at": moment(one.created_ms),
     }

@@ -17,6 +17,7 @@ from streams.core.events import Decision, Fact, OutcomeReported, ProbeReported, 
 from streams.core.slices import Verdict
 from streams.web.asked import Asked
 from streams.web.bounded import put
+from streams.web.canary import Canary
 from streams.web.clock import BrokerClock
 from streams.web.members import Members
 from streams.web.open_incidents import Cases, figure
@@ -59,6 +60,7 @@ class Model:
         self.last_seq = -1
         """Number of the newest decision."""
         self._members = Members()
+        self._canary = Canary()
         self._cases = Cases()
         self._ahead = Ahead()
         self._recent: deque[Entry] = deque(maxlen=RECENT_MAX)
@@ -85,6 +87,11 @@ class Model:
     def halt(self) -> Halt | None:
         """Who threw the kill switch; None while it is off."""
         return self._halt
+
+    @property
+    def decides(self) -> bool:
+        """Whether what is detected is decided on, as far as the canary's lines tell."""
+        return not self._canary.is_missed(self.now_ms)
 
     def workers(self) -> list[Worker]:
         """Return the workers that gave a sign of life lately, by host and id."""
@@ -173,6 +180,8 @@ class Model:
             case "halted" | "resumed" | "fact_rejected":
                 self._halt = None if decision.kind == "resumed" else _halt(decision)
                 changed.add("halt")
+            case "canary_heard":
+                self._canary.heard(decision)
             case "mute_set":
                 put(self._mutes, decision.id, _mute(decision), MUTES_MAX)
                 changed.add("mutes")
@@ -206,10 +215,11 @@ class Model:
         self._members.beat(event, stamp_ms)
         self._changed("workers")
 
-    def heard(self, fact: Fact, verdict: Verdict) -> None:
-        """Take a fact into account that ``directory`` has taken."""
+    def heard(self, fact: Fact, verdict: Verdict, stamp_ms: int) -> None:
+        """Take a fact into account that ``directory`` has taken just now."""
         if verdict is not Verdict.ACCEPTED or not isinstance(fact, Slice):
             return
+        self._canary.asked(fact, self.directory.facts_offset - 1, stamp_ms)
         seen = [self._members.saw(sample) for sample in fact.samples]
         for message in fact.messages:
             match message.event:

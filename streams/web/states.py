@@ -123,7 +123,7 @@ class Escalation(Struct, frozen=True, kw_only=True):
     def sure(self) -> float | None:
         """How sure advisors are of what is recommended, in 0..1; None where it is the rules' recommendation."""
         theirs = self.consensus.endswith(f": {self.recommended_action}")
-        return self.confidence if self.recommended_action and theirs else None
+        return self.confidence if theirs else None
 
 
 class Approval(Struct, frozen=True, kw_only=True):

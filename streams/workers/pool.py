@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Final, Protocol
@@ -106,15 +106,17 @@ class Pool:
         self._under_way: dict[str, Entry] = {}
         self._healing: set[asyncio.Task[None]] = set()
 
-    async def run(self, stop: asyncio.Event) -> None:
+    async def run(self, stop: asyncio.Event, ready: Callable[[], None] = lambda: None) -> None:
         """Work until ``stop`` is set, then finish what is under way and leave.
 
-        Whatever else ends it raises: nothing may go on after a failed append or a hole in the commands.
+        ``ready`` is called once the journal has its place: what comes from then on, no earlier journal can have had
+        done. Whatever else ends it raises: nothing may go on after a failed append or a hole in the commands.
         """
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self.crew.work())
                 tasks = await self._begin(group)
+                ready()
                 await stop.wait()
                 await self._finish(tasks)
         except BaseExceptionGroup as errors:

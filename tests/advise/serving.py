@@ -68,7 +68,7 @@ def never_stop(handler: BaseHTTPRequestHandler) -> None:
 
 @contextmanager
 def serving(
-    *says: Said | Callable[[BaseHTTPRequestHandler], None], certificate: tuple[Path, Path] | None = None
+    *says: Said | Callable[[BaseHTTPRequestHandler], None], certificate: Path | None = None
 ) -> Iterator[Server]:
     """Serve on a free port of this host, in a thread, until the block ends; by TLS with a certificate and its key."""
     served = Server()
@@ -98,7 +98,7 @@ def serving(
     server.daemon_threads = True
     if certificate is not None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(*certificate)
+        context.load_cert_chain(certificate)
         server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     served.address = f"http{'s' if certificate else ''}://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))

@@ -5,17 +5,10 @@ from __future__ import annotations
 import gzip
 import json
 import logging
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 
 from streams.advise.providers.base import (
     BadReplyError,
@@ -28,26 +21,7 @@ from streams.advise.providers.http import BODY_BYTES_MAX, retry_after
 from streams.advise.providers.keys import KeyFile
 from tests.advise.asked import KEY, KINDS, PATIENCE_S, PROMPT, ask, error_of, providing
 from tests.advise.serving import OPINION, break_off, never_stop, said, serving
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """Make a certificate for this host that only vouches for itself, and its key."""
-    secret = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder(name, name, secret.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
-        .sign(secret, hashes.SHA256())
-    )
-    path = tmp_path_factory.mktemp("tls")
-    certificate, key = path / "certificate.pem", path / "key.pem"
-    certificate.write_bytes(made.public_bytes(Encoding.PEM))
-    key.write_bytes(secret.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    return certificate, key
+from tests.certificates import certificate
 
 
 @pytest.mark.parametrize(
@@ -164,11 +138,9 @@ async def test_nobody_there_is_a_failure_that_costs_nothing(kind: str) -> None:
     assert (caught.value.again, caught.value.down, caught.value.billed) == (True, True, False)
 
 
-async def test_a_server_that_proves_nothing_gets_no_key(
-    kind: str, key: KeyFile, certificate: tuple[Path, Path]
-) -> None:
+async def test_a_server_that_proves_nothing_gets_no_key(kind: str, key: KeyFile, tmp_path: Path) -> None:
     """A certificate that nobody vouches for ends it before anything is sent."""
-    with serving(said(KINDS[kind][1]()), certificate=certificate) as server:
+    with serving(said(KINDS[kind][1]()), certificate=certificate(tmp_path).server) as server:
         with pytest.raises(FailedError, match="not reached"):
             await ask(kind, server.address, key)
         assert not server.asked

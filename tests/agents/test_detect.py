@@ -8,12 +8,13 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
-from streams.agents.detect import DetectEngine, SupersededError
+from streams.agents.detect import DetectEngine, SupersededError, Watch
 from streams.codec import decode_fact, encode
 from streams.core.config import Inventory, RuleSet, ZoneSpec
 from streams.core.directory import Directory
 from streams.core.errors import InputError, InvariantError
 from streams.core.events import Fact, LinesLost, Slice, Took
+from streams.ingest.shedding import LOOK_MS, Pressure
 from streams.ingest.slicer import Cut, Slicer
 from streams.ports import Outgoing, Record, TopicPartition, Unread
 from tests.sim.alone import Alone
@@ -341,3 +342,20 @@ def test_applied_zones_hold_from_the_next_batch_on() -> None:
         alone.run(one.load([LOGS]))
         process(alone, one)
         assert slices(alone)[-1].tallies[0].at_ms == START_MS // 1000 * 1000 - 9 * 3_600_000
+
+
+def test_under_pressure_the_fact_says_what_was_shed() -> None:
+    """When lines are older and older as they are read, slices become coarser and say by how much; at a jump not."""
+    alone, pressure, late_ms = Alone(), Pressure(60_000), iter((0, 70_000, 75_000))
+    steady_ms = iter(range(0, 10 * LOOK_MS, LOOK_MS))
+    watch = Watch(pressure, lambda: START_MS + next(late_ms), lambda: next(steady_ms))
+    sheds = Slicer(slicer_for(RuleSet()).matcher, TOPICS, pressure=pressure)
+    detect = DetectEngine(alone.log, TOPICS, lambda _: sheds, "one", lambda: "nonce", watch=watch)
+    alone.run(detect.load([LOGS]))
+    for start in range(3):
+        alone.land(say("request ended in error 17"), say("segmentation fault"))
+        process(alone, detect, 2 * start)
+    assert [(one.lines, one.shed_templates) for one in slices(alone)] == [(2, 0), (2, 0), (2, 1)]
+    assert [[found.pattern for found in one.detections if found.pattern] for one in slices(alone)] == [
+        ["process_crash"]
+    ] * 3

@@ -138,8 +138,11 @@ from streams.runtime.watchdog import Judge, Progress, Watchdog
 async def waits_for_ever():
     await asyncio.Event().wait()
 
+async def asks():
+    await waits_for_ever()
+
 async def main():
-    task = asyncio.ensure_future(waits_for_ever())
+    task = asyncio.ensure_future(asks())
     await asyncio.sleep(0)
     Watchdog("test", Judge(Progress(), stall_seconds=0.2), asyncio.get_running_loop(), look_seconds=0.05).start()
     time.sleep(60)
@@ -149,7 +152,7 @@ asyncio.run(main())
 
 
 def test_a_stalled_process_ends_and_shows_its_stacks() -> None:
-    """Threads' stacks name the blocking line, tasks' stacks the await."""
+    """Threads' stacks name the blocking line, tasks' stacks the innermost await."""
     done = subprocess.run([sys.executable, "-c", HANGS], capture_output=True, text=True, timeout=50, check=False)
     assert done.returncode == EXIT_STALLED
     assert "in main" in done.stderr

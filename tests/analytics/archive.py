@@ -69,14 +69,14 @@ async def archive_in_stages(history: History, directory: Path, stages: int, file
 
 
 def archived(directory: Path) -> dict[str, list[tuple[int, bytes]]]:
-    """Return offset and value of every raw row, in the order of the segments."""
+    """Return offset and value of every raw row, in the order of the segments, and of offsets in each."""
     manifest = load(directory)
     found: dict[str, list[tuple[int, bytes]]] = {}
     for name in STREAMS:
         rows = found.setdefault(name, [])
         for file in manifest.files(name):
             table = pq.ParquetFile(directory / SEGMENTS / file.name).read(["kafka_offset", "kafka_value"])
-            rows.extend((row["kafka_offset"], row["kafka_value"]) for row in table.to_pylist())
+            rows.extend(sorted((row["kafka_offset"], row["kafka_value"]) for row in table.to_pylist()))
     return found
 
 

@@ -191,6 +191,12 @@ class History:
         measured = sample(self.now_ms - self.now_ms % 1000, service, "h1", metric, *numbers)
         self.fact(self.slice_of("metrics", points=len(numbers) + 1, unmapped=1, samples=(measured,)))
 
+    def shed(self, lines: int, templates: int, texts: int) -> None:
+        """Append a slice of lines of which something was left out."""
+        tally = Tally(at_ms=self.now_ms, service="shop", severity="error", pattern="", template="", count=lines)
+        left_out = {"shed_templates": templates, "shed_texts": texts}
+        self.fact(self.slice_of("logs", lines, tallies=(tally,), **left_out))
+
     def outcome(self, command: Command, *, ok: bool = True) -> None:
         """Let the pool say how a command ended."""
         self.say(

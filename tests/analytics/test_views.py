@@ -36,12 +36,26 @@ async def test_an_empty_log_has_every_column(tmp_path: Path) -> None:
     for _ in range(2):
         history.measure("shop", 100.0)
         history.log.now_ms += 60_000
+    history.shed(3, 2, 1)
     take_part(history)
     await archive(story(history), tmp_path)
     with EventLog(tmp_path) as log:
         full = {view: log.query(f"FROM {view}") for view in VIEWS}
     assert {view: frame.schema for view, frame in full.items()} == {view: one.schema for view, one in empty.items()}
     assert [view for view, frame in full.items() if frame.is_empty()] == []
+
+
+async def test_what_was_shed_is_a_row(tmp_path: Path) -> None:
+    """A slice of which something was left out says how much; others have no row."""
+    history = History()
+    history.begin()
+    history.calm("shop", 5)
+    begin = history.next_offset("logs")
+    history.shed(9, 5, 2)
+    await archive(history, tmp_path)
+    with EventLog(tmp_path) as log:
+        found = log.query("SELECT topic, from_offset, to_offset, lines, templates, texts FROM shed").rows()
+    assert found == [("logs", begin, begin + 9, 9, 5, 2)]
 
 
 async def test_times_are_utc_without_a_zone(told: tuple[History, EventLog]) -> None:

@@ -9,8 +9,9 @@ from typing import NamedTuple
 import pytest
 
 from streams.core.errors import InputError
-from streams.runtime import jars
+from streams.runtime import jars, java_archive
 from streams.runtime.broker import EmbeddedBroker
+from streams.runtime.broker_config import JAVA_ENVIRONMENT, java
 from streams.settings import Settings
 
 
@@ -92,3 +93,39 @@ async def test_jars_that_are_there_are_left_alone() -> None:
     before = [(jar, jar.lstat().st_ino, jar.lstat().st_ctime_ns) for jar in first]
     assert await jars.kafka_jars() == first
     assert [(jar, jar.lstat().st_ino, jar.lstat().st_ctime_ns) for jar in first] == before
+
+
+async def test_java_takes_the_archive_of_the_classes(tmp_path: Path) -> None:
+    """Java starts when it may not start without the archive: it fits this Java, these jars and our options."""
+    found = await jars.kafka_jars()
+    archive = java_archive.usable_archive(found)
+    assert archive
+    command = java(found, tmp_path, "kafka.tools.StorageTool", "random-uuid", archive=archive)
+    command.insert(1, "-XX:AOTMode=on")
+    status, output, problem = await jars.run_to_end(command, 60, JAVA_ENVIRONMENT)
+    assert (status, len(output.strip())) == (0, 22), problem
+
+
+async def test_a_damaged_archive_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Java on damaged classes could do anything, so an archive with other bytes than were written is replaced."""
+    found = await jars.kafka_jars()
+    archive = tmp_path / "there.aot"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(jars, "archive_file", lambda _: archive)
+    monkeypatch.setattr(jars, "make_archive", lambda _: archive.write_bytes(b"whole"))
+    monkeypatch.setattr(jars, "_resolve", lambda: found)
+    assert (jars._prepared(), jars._prepare()) == ([], found)
+    assert jars._prepared() == found
+    archive.write_bytes(b"whale")
+    assert jars._prepared() == []
+    assert jars._prepare() == jars._prepared() == found
+    assert archive.read_bytes() == b"whole"
+
+
+def test_an_archive_that_cannot_be_made_is_done_without(tmp_path: Path) -> None:
+    """Where the training fails, here for want of Kafka, there is no archive, and no start tries it again."""
+    nothing = [tmp_path / "kafka.jar"]
+    nothing[0].write_bytes(b"")
+    java_archive.make_archive(nothing)
+    assert java_archive.archive_file(nothing).exists()
+    assert java_archive.usable_archive(nothing) is None

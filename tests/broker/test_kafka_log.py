@@ -57,6 +57,20 @@ class TestKafkaLogKeepsTheContract(LogContract):
             await scenario(_Ground(log, self.settings))
 
 
+async def test_a_poll_after_a_small_one_brings_all_that_has_come_since(broker: Settings) -> None:
+    """Nothing is fetched ahead of it: what comes while a few records are worked on is not cut apart."""
+    facts = TopicPartition(broker.topics.facts, 0)
+    await create_topics(broker)
+    async with KafkaLog(broker) as log:
+        await log.append(to(facts, b"first"))
+        ((_, first),) = await log.poll({facts: 0})
+        for value in (b"second", b"third"):
+            await log.append(to(facts, value))
+            await asyncio.sleep(0.05)
+        ((_, rest),) = await log.poll({facts: 1})
+    assert [record.value for record in (*first, *rest)] == [b"first", b"second", b"third"]
+
+
 async def test_a_poll_brings_several_partitions_in_one_batch(broker: Settings) -> None:
     """One poll returns records of all partitions from the positions given, and the next goes on from there."""
     await create_topics(broker)

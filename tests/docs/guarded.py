@@ -6,22 +6,17 @@ test knows, is its administrator.
 
 from __future__ import annotations
 
-import datetime as dt
-import ipaddress
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.protocol.admin import CreateAclsRequest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from streams.documents.topics import Acl
 from streams.runtime import broker_config
-from streams.runtime.broker import FORMAT_TIMEOUT_S, JAVA_ENVIRONMENT, EmbeddedBroker
+from streams.runtime.broker import FORMAT_TIMEOUT_S, EmbeddedBroker
+from streams.runtime.broker_config import JAVA_ENVIRONMENT
 from streams.runtime.jars import run_to_end
 from streams.settings import Settings
 
@@ -31,34 +26,6 @@ LITERAL: Final = 3
 ALLOW: Final = 3
 CLUSTER: Final = "bG9nbWVuZC1ndWFyZGVkLQ"
 SCRAM: Final = "org.apache.kafka.common.security.scram.ScramLoginModule"
-
-
-def certificate(directory: Path) -> tuple[Path, Path]:
-    """Write a certificate for loopback that signs itself: (key and certificate together, certificate alone), PEM."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = dt.datetime.now(dt.UTC)
-    names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.IPv4Address("127.0.0.1"))]
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    text = made.public_bytes(serialization.Encoding.PEM)
-    secret = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    both, alone = directory / "broker.pem", directory / "ca.pem"
-    both.write_bytes(secret + text)
-    alone.write_bytes(text)
-    return both, alone
 
 
 class GuardedBroker(EmbeddedBroker):

@@ -28,7 +28,8 @@ from streams.runtime.admin import create_topics
 from streams.runtime.kafka import KafkaLog
 from streams.runtime.security import client as client_of
 from streams.settings import Settings
-from tests.docs.guarded import GuardedBroker, certificate, grant
+from tests.certificates import certificate
+from tests.docs.guarded import GuardedBroker, grant
 from tests.docs.guide import ROOT
 from tests.docs.test_guides import free_port
 
@@ -80,7 +81,7 @@ class Guarded(NamedTuple):
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     """Run the broker with topics, users and lists as long as the module lasts."""
     home = tmp_path_factory.mktemp("guarded")
-    keystore, _ = certificate(home)
+    keystore = certificate(home).server
     (home / "password").write_text(f"{PASSWORD}\n")
     (home / "data").mkdir()
     made = Guarded(home, free_port(), Settings(data_dir=home / "broker"))

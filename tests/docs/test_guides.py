@@ -50,6 +50,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
                 os.kill(int(path.read_text().split()[0]), signal.SIGKILL)
 
 
+@pytest.mark.broker
 @pytest.mark.parametrize("guide", [guide for guide in GUIDES if (ROOT / "docs" / f"{guide}.md").exists()])
 def test_every_command_of_a_guide_does_what_it_says(sandbox: Sandbox, guide: str) -> None:
     """Each block ends with the status and says what the guide promises; files that it shows are taken as they stand."""

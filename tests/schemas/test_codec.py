@@ -258,7 +258,7 @@ def test_a_giant_or_negative_count_costs_nothing(count: int) -> None:
 def test_the_most_items_that_fit_stay_below_the_memory_budget() -> None:
     """The worst event of the largest size takes less than 100 MB while it is read."""
     items = (codec.EVENT_BYTES_MAX - 100) // 3
-    body = bytes(9) + bytes(3) + zigzag(items) + bytes(3 * items) + bytes(4)
+    body = bytes(9) + bytes(3) + zigzag(items) + bytes(3 * items) + bytes(6)
     worst = codec.encode(sample(events.Slice))[:10] + body
     event = codec.decode(worst)
     assert isinstance(event, events.Slice)

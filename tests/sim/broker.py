@@ -67,6 +67,14 @@ class Faults(Struct):
     slow: float = 0.0
 
 
+class Clocks(Struct):
+    """By how much clocks were set forward (or back) since the beginning."""
+
+    broker_ms: int = 0
+    producers_ms: int = 0
+    hosts_ms: int = 0
+
+
 class _Waiting(Struct):
     positions: Mapping[TopicPartition, int]
     answer: Callable[[], None]
@@ -74,15 +82,18 @@ class _Waiting(Struct):
 
 
 class Broker:
-    """All partitions. ``clock_step_ms`` shifts the stamps; ``watch`` sees every record as it lands."""
+    """All partitions. ``clocks`` shift the stamps; ``watch`` sees every record as it lands."""
 
     def __init__(self, world: World, faults: Faults, watch: Callable[[Stored], None]) -> None:
         self.world = world
         self.faults = faults
         self.partitions: dict[TopicPartition, Partition] = {}
-        self.clock_step_ms = 0
+        self.clocks = Clocks()
+        self.up_at_ms = 0
+        """It is down until then."""
         self._watch = watch
         self._waiting: list[_Waiting] = []
+        self._flights: set[_Flight] = set()
 
     def __getitem__(self, where: TopicPartition) -> Partition:
         found = self.partitions.get(where)
@@ -93,7 +104,42 @@ class Broker:
     @property
     def clock_ms(self) -> int:
         """The broker's clock."""
-        return START_MS + self.world.now_ms + self.clock_step_ms
+        return START_MS + self.world.now_ms + self.clocks.broker_ms
+
+    @property
+    def host_ms(self) -> int:
+        """The clock of the hosts that the pool and the event-log writer run on."""
+        return START_MS + self.world.now_ms + self.clocks.hosts_ms
+
+    @property
+    def producer_ms(self) -> int:
+        """The clock by which lines and samples are stamped."""
+        return START_MS + self.world.now_ms + self.clocks.producers_ms
+
+    @property
+    def is_down(self) -> bool:
+        """Whether it answers nobody."""
+        return self.world.now_ms < self.up_at_ms
+
+    def restart(self, length_ms: int) -> None:
+        """Go away for a while. What was acknowledged stays; what is on its way is sent again later, or fails."""
+        world = self.world
+        self.up_at_ms = world.now_ms + length_ms
+        world.plays("broker restart")
+        for flight in sorted(self._flights, key=lambda one: one.number):
+            if world.luck(0.5):
+                flight.fail()
+                world.plays("append cut short by a broker restart")
+        for waiting in self._waiting:
+            waiting.give_up()
+        self._waiting = []
+
+    def recreate(self, topic: str) -> dict[TopicPartition, Partition]:
+        """Delete a topic and make it anew; return its partitions as they were."""
+        were = {where: found for where, found in self.partitions.items() if where.topic == topic}
+        for where in were:
+            self.partitions[where] = Partition()
+        return were
 
     def land(self, out: Outgoing) -> int:
         """Put a record at the end of its partition; return its offset."""
@@ -113,6 +159,10 @@ class Broker:
         self._wake(TopicPartition(out.topic, out.partition))
         return stored.offset
 
+    def forget(self, flight: _Flight) -> None:
+        """Note that an append is over."""
+        self._flights.discard(flight)
+
     def _wake(self, where: TopicPartition) -> None:
         for waiting in list(self._waiting):
             if where in waiting.positions:
@@ -124,31 +174,49 @@ class Broker:
     def begin_append(self, records: Sequence[Outgoing], process: Process, reply: Reply) -> None:
         """Take an append: it lands after a while, in one or two steps, or not; then it is acknowledged, or fails."""
         world, faults = self.world, self.faults
+        if process.is_zombie:
+            world.plays("zombie writes")
         delay_ms = world.between(1, 8) + (world.between(0, 2_000) if world.luck(faults.slow) else 0)
         count = len(records)
         landing = count
-        fails = world.luck(faults.append_fails)
+        fails = world.luck(faults.append_fails) or (self.is_down and world.luck(0.5))
         if fails:
-            landing = world.between(0, count)
+            world.plays("append fails")
+            landing = 0 if self.is_down else world.between(0, count)
         first = world.between(0, landing) if world.luck(faults.splits) else landing
         order = _interleaved(world, records) if world.luck(faults.splits) else list(range(count))
         flight = _Flight(self, process, records, order, landing, reply, fails=fails)
         process.on_crash.append(flight.orphan)
+        self._flights.add(flight)
         world.after(delay_ms, partial(flight.land, first))
 
     # --------------------------------------------------------------------------------------------------------- reads
 
-    def begin_read(self, where: TopicPartition, start: int, end: int, _: Process, reply: Reply) -> None:
+    def begin_read(self, where: TopicPartition, start: int, end: int, process: Process, reply: Reply) -> None:
         """Answer a read with what is there at the time of the answer."""
+        if self._held_up(partial(self.begin_read, where, start, end, process, reply), reply):
+            return
         if self.world.luck(self.faults.read_fails):
             reply(self.world.between(1, 50), BrokerError("the connection is lost"))
             return
         found = self[where].read(max(start, self[where].earliest), end, self.world.between(1, FETCH_RECORDS_MAX))
         reply(self.world.between(1, 5), found)
 
-    def begin_bounds(self, where: TopicPartition, _: Process, reply: Reply) -> None:
+    def begin_bounds(self, where: TopicPartition, process: Process, reply: Reply) -> None:
         """Answer with the bounds of a partition."""
+        if self._held_up(partial(self.begin_bounds, where, process, reply), reply):
+            return
         reply(self.world.between(1, 5), (self[where].earliest, self[where].end))
+
+    def _held_up(self, again: Callable[[], None], reply: Reply) -> bool:
+        """Tell whether the broker is down: then a request waits for it, or fails."""
+        if not self.is_down:
+            return False
+        if self.world.luck(0.3):
+            reply(self.world.between(1, 500), BrokerError("nobody answers"))
+        else:
+            self.world.after(self.up_at_ms - self.world.now_ms + self.world.between(1, 200), again)
+        return True
 
     def begin_poll(self, positions: Mapping[TopicPartition, int], _: Process, reply: Reply) -> None:
         """Answer with a fetch of some of the partitions, or with nothing after a moment."""
@@ -156,8 +224,11 @@ class Broker:
 
     def _answer_poll(self, positions: Mapping[TopicPartition, int], reply: Reply) -> None:
         world = self.world
+        if self.is_down:
+            reply(world.between(*IDLE_MS), [])
+            return
         for where, position in positions.items():
-            if position < self[where].earliest:
+            if not self[where].earliest <= position <= self[where].end:
                 reply(1, BrokerError(f"{where} out of range: {position}"))
                 return
         ready = [where for where, position in positions.items() if position < self[where].end]
@@ -213,6 +284,7 @@ class _Flight:
         self._landed = 0
         self._reply = reply
         self._fails = fails
+        self.number = broker.world.count()
         self._offsets = [-1] * len(records)
 
     def orphan(self) -> None:
@@ -221,9 +293,16 @@ class _Flight:
         if world.luck(0.6):
             self._landing = self._landed if world.luck(0.6) else world.between(self._landed, self._landing)
 
+    def fail(self) -> None:
+        """Let nothing more land, and no acknowledgement come."""
+        self._landing, self._fails = self._landed, True
+
     def land(self, upto: int) -> None:
         """Let the records up to a number land, then the rest or the answer."""
         broker, world = self._broker, self._broker.world
+        if broker.is_down and self._landed < self._landing:
+            world.after(broker.up_at_ms - world.now_ms + world.between(1, 200), partial(self.land, upto))
+            return
         while self._landed < min(upto, self._landing):
             index = self._order[self._landed]
             self._offsets[index] = broker.land(self._records[index])
@@ -231,6 +310,7 @@ class _Flight:
         if self._landed < self._landing:
             world.after(world.between(1, 300), partial(self.land, self._landing))
             return
+        broker.forget(self)
         if self.orphan in self._process.on_crash:
             self._process.on_crash.remove(self.orphan)
         if world.trace is not None:

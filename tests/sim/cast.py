@@ -17,6 +17,8 @@ from tests.sim.specialists import Specialists
 
 SESSION_MS = 3_000
 STALE_POLLS_MAX = 30
+NOBODY_MS = 1_000
+"""When nobody is there, partitions are given away this much later: who starts joins."""
 
 
 class Group:
@@ -33,11 +35,18 @@ class Group:
         """Add a member; it may get partitions at the next rebalance."""
         self._members.append(member)
 
+    def leave(self, member: Process) -> None:
+        """Remove a member; its partitions are given to others at the next rebalance."""
+        self._members.remove(member)
+
     def rebalance(self) -> None:
         """Give each partition to some member that seems to be alive."""
+        self.world.plays("rebalance")
         now_ms = self.world.now_ms
         there = [one for one in self._members if one.alive and one.paused_until_ms - now_ms < SESSION_MS]
         self._owner = {w: there[self.world.between(0, len(there) - 1)] for w in self._partitions} if there else {}
+        if not there:
+            self.world.after(NOBODY_MS, self.rebalance)
         self.generation += 1
         owners = " ".join(f"{where.topic}/{where.partition}={one.name}" for where, one in self._owner.items())
         self.world.note(f"rebalance {self.generation}: {owners}")
@@ -56,6 +65,7 @@ class Host:
         """Share of rebalances that a member notices some polls too late."""
         self.repeats = 0.0
         """Share of fetches that come twice."""
+        self.engine: Engine | None = None
         self._log = log
         self._group = group
         self._build = build
@@ -63,11 +73,13 @@ class Host:
     async def run(self, process: Process) -> None:
         """Load, poll, process, for ever."""
         engine, world = self._build(process), process.world
+        self.engine = engine
         generation, lag = -1, 0
         self.positions = {}
         while True:
             if generation != self._group.generation and lag == 0:
                 generation = self._group.generation
+                process.is_zombie = False
                 mine = self._group.of(process)
                 self.positions = {}
                 self.positions = await engine.load(mine) if mine else {}
@@ -112,7 +124,7 @@ class Pool:
 
     async def run(self, process: Process) -> None:
         """Finish what was under way, then take commands from the first one on."""
-        await self._say(self._specialists.restarted(self._broker.clock_ms))
+        await self._say(self._specialists.restarted(self._broker.host_ms))
         for command_id, entry in list(self.journal.items()):
             if entry.outcome is not None and not entry.reported:
                 await self._report(command_id, entry)
@@ -122,7 +134,7 @@ class Pool:
                 for record in records:
                     await self._take(process, record)
                     self.position = record.offset + 1
-            await self._say(self._specialists.die(self._broker.clock_ms))
+            await self._say(self._specialists.die(self._broker.host_ms))
 
     async def _say(self, events: list[InboxEvent]) -> None:
         for event in events:
@@ -139,12 +151,12 @@ class Pool:
     async def _outcome(self, process: Process, command: Command, entry: Entry) -> OutcomeReported:
         world = self._world
         if entry.started and not command.repeatable:
-            return _outcome(command, process, "in_doubt", "unknown", self._broker.clock_ms)
+            return _outcome(command, process, "in_doubt", "unknown", self._broker.host_ms)
         if not entry.started:
-            if self._broker.clock_ms > command.expires_ms:
-                return _outcome(command, process, "expired", "none", self._broker.clock_ms)
+            if self._broker.host_ms > command.expires_ms:
+                return _outcome(command, process, "expired", "none", self._broker.host_ms)
             if world.luck(0.05):
-                return _outcome(command, process, "refused", "none", self._broker.clock_ms)
+                return _outcome(command, process, "refused", "none", self._broker.host_ms)
             await sleep(world, world.between(1, 5))
             entry.started = True
         await sleep(world, world.between(1, 20))
@@ -155,16 +167,16 @@ class Pool:
         if ok and world.luck(0.7):
             self._broken.discard(command.service)
         await sleep(world, world.between(1, 500))
-        return _outcome(command, process, "done", "once", self._broker.clock_ms, ok=ok)
+        return _outcome(command, process, "done", "once", self._broker.host_ms, ok=ok)
 
     async def _attend(self, process: Process, command: Command) -> OutcomeReported:
         """Bring a specialist up, let it look, or let it go; what fails had no effect."""
         world = self._world
         ok = world.luck(0.9)
         if ok:
-            await self._say(self._specialists.carry_out(command, self._broker.clock_ms))
+            await self._say(self._specialists.carry_out(command, self._broker.host_ms))
         await sleep(world, world.between(1, 300))
-        return _outcome(command, process, "done", "none", self._broker.clock_ms, ok=ok)
+        return _outcome(command, process, "done", "none", self._broker.host_ms, ok=ok)
 
     async def _report(self, command_id: str, entry: Entry) -> None:
         if entry.outcome is not None:

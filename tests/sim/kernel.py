@@ -7,6 +7,7 @@ answer comes as an event in virtual time. Between any two awaits a process can c
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from collections.abc import Callable, Coroutine, Generator
 from random import Random
 from typing import Any, Protocol
@@ -28,6 +29,10 @@ class Call:
         return (yield self)
 
 
+class KilledError(BaseException):
+    """What is worked on ends the process, as a fault in native code does: nobody catches it."""
+
+
 class Chance(Protocol):
     """What goes wrong with a process."""
 
@@ -44,6 +49,8 @@ class World:
         self.now_ms = 0
         self.trace: list[str] | None = [] if trace else None
         self.violations: list[str] = []
+        self.played: Counter[str] = Counter()
+        """How often each fault did something to somebody."""
         self._events: list[tuple[int, int, Callable[[], None]]] = []
         self._count = 0
 
@@ -51,6 +58,11 @@ class World:
         """Schedule an action."""
         self._count += 1
         heapq.heappush(self._events, (self.now_ms + delay_ms, self._count, action))
+
+    def count(self) -> int:
+        """Return a number that no other thing of this run has, and that is the same when the seed is played again."""
+        self._count += 1
+        return self._count
 
     def run(self, until_ms: int) -> None:
         """Do all that is scheduled up to a time, in order; stops at the first violation."""
@@ -72,6 +84,11 @@ class World:
         """Add a line to the trace, if there is one."""
         if self.trace is not None:
             self.trace.append(f"{self.now_ms / 1000:9.3f} {text}")
+
+    def plays(self, fault: str) -> None:
+        """Count a fault as played."""
+        self.played[fault] += 1
+        self.note(f"** {fault}")
 
     def violated(self, claim: str) -> None:
         """Record that something happened that must never happen."""
@@ -96,6 +113,10 @@ class Process:
         self.alive = False
         self.paused_until_ms = 0
         self.lease_lost = False
+        self.is_zombie = False
+        """It slept past its session and has not heard of it yet."""
+        self.away = False
+        """It was stopped, and nobody starts it until ``come``."""
         self.on_crash: list[Callable[[], None]] = []
         self._main = main
         self._chance = chance
@@ -105,9 +126,9 @@ class Process:
 
     def start(self) -> None:
         """Begin a new incarnation."""
-        if self.alive:
+        if self.alive or self.away:
             return
-        self.alive, self.lease_lost, self.paused_until_ms = True, False, 0
+        self.alive, self.lease_lost, self.is_zombie, self.paused_until_ms = True, False, False, 0
         self.incarnation += 1
         self.world.note(f"{self} starts")
         self._coroutine = self._main(self)
@@ -124,6 +145,16 @@ class Process:
         self._coroutine.close()
         self._coroutine = self._deferred = None
         self.world.after(self.world.between(100, 2_500), self.start)
+
+    def leave(self) -> None:
+        """Stop, and stay away."""
+        self.away = True
+        self.crash("it was stopped")
+
+    def come(self) -> None:
+        """Start after having been away."""
+        self.away = False
+        self.start()
 
     def pause(self, length_ms: int) -> None:
         """Stop the process for a while; what it has sent goes on."""
@@ -164,6 +195,8 @@ class Process:
             return
         try:
             call = coroutine.throw(value) if isinstance(value, Exception) else coroutine.send(value)
+        except KilledError as error:
+            self.crash(f"{error!r}")
         except self._expected as error:
             self.crash(f"{error!r}")
         except Exception as error:  # noqa: BLE001 - whatever it is, it is what we look for

@@ -12,7 +12,7 @@ at most one thing comes, and each advisor is heard on it once.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from msgspec import Struct
@@ -38,6 +38,7 @@ from streams.core.kinds import SENDING_KINDS
 from streams.core.reports import SpecialistReported
 from streams.core.slices import Ledger, Verdict
 from streams.core.strategy import Catalogue
+from streams.ingest.shedding import rung_of
 from streams.ingest.slicer import Slicer
 from streams.ports import Record, TopicPartition
 from streams.topics import Topics
@@ -61,14 +62,20 @@ class Recording(Struct):
     catalogue: Catalogue
     effects: Mapping[str, int]
     restores: frozenset[int]
+    former: Mapping[TopicPartition, Sequence[Sequence[Record]]] = {}
+    """Of sources that were made anew: the records of each topic that had the name before, the oldest first."""
 
     def of(self, topic: str) -> Sequence[Record]:
         """Return the records of a topic's first partition."""
         return self.records.get(TopicPartition(topic, 0), ())
 
-    def between(self, where: TopicPartition, start: int, end: int) -> list[Record]:
-        """Return the records of a partition in [start, end)."""
-        records = self.records.get(where, ())
+    def lives(self, where: TopicPartition) -> list[Sequence[Record]]:
+        """Return the records of a partition in each topic that had its name; the last one is the topic that is."""
+        return [*self.former.get(where, ()), self.records.get(where, ())]
+
+    def between(self, where: TopicPartition, start: int, end: int, life: int = -1) -> list[Record]:
+        """Return the records of a partition in [start, end), of the topic that is or of one before it."""
+        records = self.lives(where)[life]
         low, high = (bisect_left(records, at, key=lambda record: record.offset) for at in (start, end))
         return list(records[low:high])
 
@@ -122,13 +129,23 @@ def _sources(recording: Recording, accepted: list[Slice | LinesLost]) -> Iterato
     for where in recording.sources:
         ranges = [(one.from_offset, one.to_offset) for one in accepted if (one.source, one.partition) == where]
         records = recording.records.get(where, ())
-        at = 0
+        at, before = 0, recording.lives(where)[:-1]
         for begin, end in ranges:
+            if end < begin:  # made anew: it must have been read to its end, and nothing of it can be read any more
+                former = before.pop(0) if before else ()
+                if begin != at or end or not former or former[-1].offset + 1 != at:
+                    yield f"(a) {where}: made anew at {begin}, accounted for up to {at}"
+                at = end
+                continue
             if begin != at and at:
                 yield f"(a) {where}: [{begin}, {end}) follows {at}"
-            if not at and recording.earliest.get(where, 0) < begin and recording.between(where, 0, begin):
+            life = len(recording.lives(where)) - 1 - len(before)
+            is_cut = not before and recording.earliest.get(where, 0) >= begin
+            if not at and not is_cut and recording.between(where, 0, begin, life):
                 yield f"(a) {where}: offsets below {begin} are in no slice"
             at = end
+        if before:
+            yield f"(a) {where}: {len(before)} times made anew, and nobody accepted it"
         if records and at not in _ends_of_account(records[-1].offset + 1, recording.earliest.get(where, 0)):
             yield f"(a) {where}: accounted for up to {at} of {records[-1].offset + 1}"
 
@@ -145,12 +162,16 @@ def _said(recording: Recording, accepted: list[Slice | LinesLost]) -> Iterator[s
     """Compare each slice with what a new slicer says of the same records, and look for what it names."""
     evidence = {record.value for record in recording.of(recording.topics.evidence)}
     dead = {_place(record) for record in recording.of(recording.topics.dlq)}
+    lives: Counter[TopicPartition] = Counter()
     for fact in accepted:
-        if isinstance(fact, LinesLost):
-            continue
         where = TopicPartition(fact.source, fact.partition)
-        records = recording.between(where, fact.from_offset, fact.to_offset)
-        cut = recording.slicer(fact.rules_sha256).cut(*where, fact.term, records, fact.from_offset)
+        if isinstance(fact, LinesLost):
+            lives[where] += fact.to_offset < fact.from_offset
+            continue
+        records = recording.between(where, fact.from_offset, fact.to_offset, lives[where])
+        slicer = recording.slicer(fact.rules_sha256)
+        slicer.pressure.rung = rung_of(fact)
+        cut = slicer.cut(*where, fact.term, records, fact.from_offset)
         what = f"(a) {where} [{fact.from_offset}, {fact.to_offset})"
         if cut.slices != (fact,):
             yield f"{what}: the matcher says otherwise"

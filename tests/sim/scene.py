@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Final
 
@@ -11,15 +12,15 @@ from streams.catalogue import strategies
 from streams.catalogue.patterns import PatternCatalogue, SignSpec
 from streams.codec import encode
 from streams.core.config import Inventory, Policy, RuleSet, RuleSpec, canonical, sha256
-from streams.core.events import ConfigApplied, Decision, Fact, InboxEvent, ProbeReported, Slice
+from streams.core.events import ConfigApplied, Decision, Fact, InboxEvent, ProbeReported, Reject, Slice
 from streams.core.fold import Fold
 from streams.core.inventory import ProbeSpec, ServiceSpec
 from streams.ingest.matcher import Matcher
 from streams.ingest.redact import Redactor
-from streams.ingest.slicer import Slicer
-from streams.ports import Outgoing, TopicPartition
+from streams.ingest.slicer import Cut, Slicer
+from streams.ports import Outgoing, Record, TopicPartition
 from streams.topics import Topics
-from tests.sim.kernel import World
+from tests.sim.kernel import KilledError, World
 
 TOPICS: Final = Topics()
 LOG_PARTITIONS: Final = 2
@@ -39,7 +40,14 @@ DLQ: Final = TopicPartition(TOPICS.dlq, 0)
 SERVICES: Final = ("api", "store", "proxy", "mail")
 POISON: Final = "poison"
 """A service whose name makes the fold fail."""
+BITTER: Final = "bitter"
+"""One whose lines make the slicer fail."""
+DEADLY: Final = "deadly"
+"""One whose lines end the process that slices them."""
 
+_HELLO: Final = b'"hello"}'
+_BITTER: Final = BITTER.encode()
+_DEADLY: Final = DEADLY.encode()
 RUBBISH: Final = b"no fact at all"
 
 CATALOGUE: Final = strategies()
@@ -90,13 +98,60 @@ def redactor() -> Redactor:
     return Redactor()
 
 
+class SimSlicer(Slicer):
+    """The real slicer with two bugs: it fails on what the service ``bitter`` says, and dies of ``deadly``."""
+
+    def cut(self, source: str, partition: int, term: int, records: Sequence[Record], from_offset: int) -> Cut:
+        """Cut, fail or die."""
+        for why in [why for record in records if (why := refused(record))]:
+            if why == "DeadlyRecordError":
+                raise KilledError(f"{source}/{partition}")
+            raise ZeroDivisionError(why)
+        return super().cut(source, partition, term, records, from_offset)
+
+
+def refused(record: Record) -> str:
+    """Return for which reason a record can't be sliced; ``""`` for nearly all."""
+    if record.value and record.value.endswith(_HELLO) and record.topic == "logs":
+        if _BITTER in record.value:
+            return "ZeroDivisionError"
+        if _DEADLY in record.value:
+            return "DeadlyRecordError"
+    return ""
+
+
 def slicer_for(rules: RuleSet) -> Slicer:
     """Return a new slicer."""
-    return Slicer(matcher_for(rules), TOPICS, redactor())
+    return SimSlicer(matcher_for(rules), TOPICS, redactor())
+
+
+class Refusing(Slicer):
+    """What detect does with one record that can't be sliced, and with nothing else."""
+
+    def cut(self, source: str, partition: int, term: int, records: Sequence[Record], from_offset: int) -> Cut:
+        """Return the reject of a record that must be refused; no slice for any other."""
+        reason = refused(records[0]) if len(records) == 1 else ""
+        if not reason:
+            return Cut(slices=(), evidence=(), dead=(), lines=0, stamps_replaced=0)
+        bare = Slice(
+            source=source,
+            partition=partition,
+            term=term,
+            from_offset=from_offset,
+            to_offset=records[0].offset + 1,
+            rules_sha256="",
+            lines=0,
+            at_max_ms=0,
+            append_max_ms=records[0].timestamp,
+            rejects=(Reject(offset=records[0].offset, index=0, reason=reason),),
+        )
+        return Cut(slices=(bare,), evidence=(), dead=((records[0], reason),), lines=0, stamps_replaced=0)
 
 
 def slicer_of(rules_sha256: str) -> Slicer:
-    """Return a new slicer for the rules that a slice names."""
+    """Return a new slicer for the rules that a slice names; without a name, what refuses single records."""
+    if not rules_sha256:
+        return Refusing(matcher_for(RULE_SETS[0]), TOPICS, redactor())
     return next(slicer_for(rules) for rules in RULE_SETS if matcher_for(rules).rules_sha256 == rules_sha256)
 
 
@@ -211,9 +266,9 @@ def measurement(world: World, clock_ms: int) -> Outgoing:
     return Outgoing("metrics", value, None, 0)
 
 
-def poisonous_line(clock_ms: int) -> Outgoing:
-    """Return a line on whose slice the fold fails."""
-    return Outgoing("logs", msgspec.json.encode({"ts": clock_ms, "service": POISON, "message": "hello"}), None, 0)
+def line_of(service: str, clock_ms: int) -> Outgoing:
+    """Return a line of a service that is poisonous in one way or another."""
+    return Outgoing("logs", msgspec.json.encode({"ts": clock_ms, "service": service, "message": "hello"}), None, 0)
 
 
 def probe(world: World, clock_ms: int, broken: set[str]) -> ProbeReported:

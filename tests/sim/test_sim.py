@@ -9,10 +9,12 @@ import pytest
 
 from tests.sim.mutants import MUTANTS
 from tests.sim.play import Engines, play, remembering
+from tests.sim.trouble import FAULTS, MENU
 
 SEEDS = 100
 """``make sim`` plays ten thousand."""
 MUTANT_SEEDS_MAX = 1_000
+ALL_AT_ONCE_SEEDS = 12
 
 
 @pytest.fixture(autouse=True)
@@ -29,11 +31,23 @@ def test_nothing_is_lost_doubled_or_changed() -> None:
     assert not broken
 
 
-@pytest.mark.parametrize("mutant", sorted(MUTANTS))
-def test_a_removed_wait_is_found(mutant: str) -> None:
-    """With one wait taken out of an engine, some seed of the first thousand shows a broken promise."""
+def test_every_fault_is_played_and_none_breaks_a_promise() -> None:
+    """With all faults at once each of them meets somebody within a few seeds, and nothing is lost."""
+    played: set[str] = set()
     with remembering():
-        assert any(play(seed, MUTANTS[mutant]).violations for seed in range(MUTANT_SEEDS_MAX))
+        for seed in range(ALL_AT_ONCE_SEEDS):
+            result = play(seed, only=MENU)
+            assert not result.violations
+            played |= result.played.keys()
+    assert played.issuperset(FAULTS)
+
+
+@pytest.mark.parametrize("mutant", sorted(MUTANTS))
+def test_a_removed_safeguard_is_found(mutant: str) -> None:
+    """With one safeguard taken out, some seed of the first thousand with its faults shows a broken promise."""
+    engines, only = MUTANTS[mutant]
+    with remembering():
+        assert any(play(seed, engines, only=only).violations for seed in range(MUTANT_SEEDS_MAX))
 
 
 def test_a_seed_is_a_run() -> None:

@@ -9,38 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from streams.core.inventory import ProbeSpec, ServiceSpec
 from streams.workers.looks import Look, look, missing_tool
+from tests import certificates
+from tests.certificates import Certificate
 from tests.workers.kit import HOST, Executor, command, process_spec
 from tests.workers.test_units import Tools, spec_of
 
 
-def certificate(root: Path, days: float, begun_days: float = 10) -> Path:
-    """Write a certificate that ends in so many days, and its key beside it."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = dt.datetime.now(dt.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - dt.timedelta(days=begun_days))
-        .not_valid_after(now + dt.timedelta(days=days, minutes=5))
-        .sign(key, hashes.SHA256())
-    )
-    path = root / "service.pem"
-    path.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    plain = serialization.NoEncryption()
-    pem, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
-    path.with_suffix(".key").write_bytes(key.private_bytes(pem, form, plain))
-    return path
+def certificate(root: Path, days: float, begun_days: float = 10) -> Certificate:
+    """Write a certificate that ends in so many days."""
+    return certificates.certificate(root, begun=dt.timedelta(begun_days), left=dt.timedelta(days, minutes=5))
 
 
 async def seen(spec: ServiceSpec, tool_path: str = "", **probe: Any) -> tuple[bool, str]:
@@ -64,14 +44,14 @@ SPEC = ServiceSpec(name="api", host=HOST)
 )
 async def test_a_certificate_in_a_file(root: Path, days: float, begun_days: float, wanted: tuple[bool, str]) -> None:
     """A certificate fails when it ends sooner than the limit in days, has ended or has not begun."""
-    assert await seen(SPEC, kind="certificate", target=str(certificate(root, days, begun_days)), limit=14) == wanted
+    target = str(certificate(root, days, begun_days).trusted)
+    assert await seen(SPEC, kind="certificate", target=target, limit=14) == wanted
 
 
 async def test_a_certificate_that_a_server_shows(root: Path) -> None:
     """The certificate of a server is looked at although nobody trusts it."""
-    path = certificate(root, 3)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(path, path.with_suffix(".key"))
+    context.load_cert_chain(certificate(root, 3).server)
     server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0, ssl=context)
     async with server:
         address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"

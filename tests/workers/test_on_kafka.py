@@ -15,9 +15,11 @@ from streams.core.events import ActionHalted, InboxEvent, OutcomeReported
 from streams.ports import Outgoing, TopicPartition
 from streams.runtime.admin import create_topics
 from streams.runtime.kafka import KafkaLog
+from streams.runtime.readiness import NAME_VARIABLE, ready_file
 from streams.settings import Settings
+from streams.workers.intake import Intake
 from tests.workers.facts import Facts, inventory
-from tests.workers.kit import PATIENCE_SECONDS, command, process_spec, starts
+from tests.workers.kit import PATIENCE_SECONDS, command, process_spec, starts, until
 
 
 async def inbox(log: KafkaLog, settings: Settings) -> list[InboxEvent]:
@@ -83,3 +85,24 @@ async def test_commands_become_effects_until_action_is_halted(broker: Settings, 
     assert [(one.status, one.code) for one in (second, third)] == [("refused", "halted")] * 2
     assert outcomes == [first, second, third]
     assert starts(root) == ["1-0-0"]
+
+
+@pytest.mark.broker
+async def test_a_pool_is_ready_once_its_journal_has_its_place(
+    broker: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says so only when what comes from then on can't be taken for what an earlier journal may have had done."""
+    await create_topics(broker)
+    (broker.data_dir / "run").mkdir()
+    monkeypatch.setenv(NAME_VARIABLE, "workers")
+    said = ready_file(broker.data_dir, "workers")
+    begin, said_by_then = Intake.begin, []
+
+    async def begun(intake: Intake) -> None:
+        await begin(intake)
+        said_by_then.append(said.exists())
+
+    monkeypatch.setattr(Intake, "begin", begun)
+    async with serving(broker):
+        await asyncio.to_thread(until, said.exists, "that the pool is ready")
+    assert said_by_then == [False]

@@ -1,5 +1,5 @@
 -- The decisions that the screen begins with, in order: of incidents that are open, of mutes that hold, of what is
--- expected, the last word on the kill switch, and the last actions. $now_ms is the newest stamp in the log.
+-- expected, the last word on the kill switch, the last that was heard of the canary, and the last actions.
 WITH ended AS (
     SELECT DISTINCT incident FROM segments.decisions WHERE kind IN ('incident_closed', 'incident_merged')
 ),
@@ -19,6 +19,8 @@ wanted AS (
     SELECT seq FROM segments.decisions WHERE kind = 'mute_set' AND id NOT IN (FROM over)
     UNION
     SELECT max(seq) FROM segments.decisions WHERE kind IN ('halted', 'resumed', 'fact_rejected')
+    UNION
+    SELECT max(seq) FROM segments.decisions WHERE kind = 'canary_heard'
     UNION
     SELECT max(seq)
     FROM segments.decisions
