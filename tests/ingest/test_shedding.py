@@ -49,11 +49,11 @@ def critical(result: Cut) -> tuple[bytes, list[Evidence]]:
         rules_sha256=piece.rules_sha256,
         at_max_ms=piece.at_max_ms,
         append_max_ms=piece.append_max_ms,
-        detections=tuple(one for one in piece.detections if one.severity == "critical"),
-        tallies=tuple(one for one in piece.tallies if one.severity == "critical"),
+        detections=tuple(one for one in piece.detections if one.severity in {"critical", "fatal"}),
+        tallies=tuple(one for one in piece.tallies if one.severity in {"critical", "fatal"}),
         rejects=piece.rejects,
     )
-    return codec.encode(bare), [one for one in result.evidence if one.severity == "critical"]
+    return codec.encode(bare), [one for one in result.evidence if one.severity in {"critical", "fatal"}]
 
 
 @given(st.lists(SAID, min_size=1, max_size=12), st.sampled_from([TEMPLATES, TEXTS]))
