@@ -7,8 +7,9 @@ older than a limit and its age has grown since the last look, one more rung is s
    longer by its template: reading one costs as much as all else of a line.
 2. ``TEXTS``: the text of detected lines is no longer kept as evidence; their places in the topic are.
 
-Seconds stay seconds: ten of them counted as one would look like a burst. Lines of severity critical and fatal lose nothing, and
-every line is counted. How much was shed is in the slice (``shed_templates``, ``shed_texts``), so that it is a fact.
+Seconds stay seconds: ten of them counted as one would look like a burst. Lines of severity critical and fatal lose
+nothing, and every line is counted. How much was shed is in the slice (``shed_templates``, ``shed_texts``), so that it
+is a fact.
 """
 
 from __future__ import annotations
