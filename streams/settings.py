@@ -115,7 +115,7 @@ class Settings(BaseSettings):
     session_timeout_ms: int = Field(
         default=6_000, ge=500, le=60_000, description="a silent process loses its partitions after this, 500 to 60000"
     )
-    poll_records: int = Field(default=4_000, ge=1, le=100_000, description="records of one fetch at most, 1 to 100000")
+    poll_records: int = Field(default=16_000, ge=1, le=100_000, description="records of one fetch at most, 1 to 100000")
     shed_lag_seconds: int = Field(
         default=60,
         ge=0,

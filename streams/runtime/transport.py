@@ -47,6 +47,8 @@ from streams.runtime.unpacking import bounded
 FETCH_WAIT_MS: Final = 100
 FETCH_BYTES: Final = 16 * 1024 * 1024
 """Of all partitions of one fetch, packed; a larger batch comes whole."""
+PARTITION_FETCH_BYTES: Final = 4 * 1024 * 1024
+"""Of one partition: what comes in one fetch is counted and acknowledged together, so large ones cost less a line."""
 RETRY_BACKOFF_MS: Final = 10
 POLL_SECONDS: Final = 0.25
 GATE_SECONDS: Final = 0.1
@@ -131,7 +133,7 @@ class FetchThread(AIOKafkaConsumerThread):
             max_poll_records=conf.broker_max_poll_records,
             max_poll_interval_ms=POLL_INTERVAL_MS_MAX,
             fetch_max_bytes=FETCH_BYTES,
-            max_partition_fetch_bytes=conf.consumer_max_fetch_size,
+            max_partition_fetch_bytes=PARTITION_FETCH_BYTES,
             fetch_max_wait_ms=FETCH_WAIT_MS,
             retry_backoff_ms=RETRY_BACKOFF_MS,
             request_timeout_ms=int(conf.broker_request_timeout * 1000),
