@@ -18,7 +18,15 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 ROOT: Final = Path(__file__).parents[2]
-GUIDES: Final = ("quick-start", "troubleshooting", "retention-and-erasure", "backup", "deployment", "upgrade")
+GUIDES: Final = (
+    "quick-start",
+    "analysis",
+    "troubleshooting",
+    "retention-and-erasure",
+    "backup",
+    "deployment",
+    "upgrade",
+)
 """In the order in which they are run: the first one starts what the others use."""
 
 FENCE: Final = re.compile(
