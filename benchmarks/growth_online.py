@@ -33,6 +33,7 @@ LINES: Final = 400_000
 WAIT_SECONDS_MAX: Final = 120.0
 LOOK_SECONDS: Final = 0.05
 SETTLE_SECONDS: Final = 3.0
+"""Until a second process has its share of the partitions."""
 SESSION_MS: Final = 60_000
 """So long may processes stand still while lines are shipped and rules are compiled."""
 
@@ -146,7 +147,8 @@ async def measure(settings: Settings, count: int, run: Run, fleet: str) -> Measu
     async with serving(settings, ("detect",) * run.processes), KafkaLog(settings) as log:
         followed = Followed(log, settings)
         asked = await _prepare(log, settings, run, followed)
-        await asyncio.sleep(SETTLE_SECONDS)
+        if run.processes > 1:
+            await asyncio.sleep(SETTLE_SECONDS)
         processes = [psutil.Process(said.pid) for said in map(read_process, _ready_files(settings)) if said]
         with standing_still(processes):
             await _ship(settings, lines_of(count, Variant(run.axis, run.size, run.services), partitions=run.partitions))
