@@ -9,19 +9,21 @@ PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3; do \
 
 SEEDS ?= 10000
 KILLS ?= 25
-RECORDS ?= 1000000
+INPUTS ?= 1000000
 EVERY ?= 3
 MINUTES ?= 10
 COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-header --no-annotate \
 	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 
-# Tests run in three processes, for most of them wait: for services to heal, for pools and brokers to start. Labs follow
-# one another: some look for what a lab left anywhere. What mostly computes is together, then fleets are killed there.
-LABS := tests/lab
-PURE := $(addprefix tests/,advise analytics contract core docs fuzz ingest notify packaging scenarios schemas sim web chaos)
+# Tests run in four processes. Three of them mostly wait: for services to heal, for pools and brokers to start. The fourth
+# computes, with the time that these leave: none of its tests has another process to wait for.
+SCENES := tests/lab/test_scenarios.py
+LABS := $(addprefix tests/,lab agents)
+PAGES := $(addprefix tests/,docs web advise notify) $(SCENES)
+PURE := $(addprefix tests/,analytics contract core fuzz ingest packaging scenarios schemas sim)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test tests-labs tests-others tests-pure check sim fuzz replay chaos soak bench lock clean
+.PHONY: help demo test tests-labs tests-pages tests-fleets tests-pure check sim fuzz replay chaos soak bench lock clean
 
 help:  ## show this
 	@grep -hE '^[a-z]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -29,17 +31,20 @@ help:  ## show this
 demo: $(READY)  ## real log lines to healed services, with everything embedded; ends by itself
 	@$(BIN)/logmend demo
 
-test: $(READY)  ## every test, in three processes
-	@$(MAKE) --no-print-directory --jobs=3 --output-sync=line tests-labs tests-others tests-pure
+test: $(READY)  ## every test, in four processes
+	@$(MAKE) --no-print-directory --jobs=4 --output-sync=line tests-labs tests-pages tests-fleets tests-pure
 
 tests-labs: $(READY)
-	@$(BIN)/python -m pytest $(LABS)
+	@$(BIN)/python -m pytest $(LABS) --ignore=$(SCENES)
 
-tests-others: $(READY)
-	@$(BIN)/python -m pytest $(LABS:%=--ignore=%) $(PURE:%=--ignore=%)
+tests-pages: $(READY)
+	@$(BIN)/python -m pytest $(PAGES)
+
+tests-fleets: $(READY)
+	@$(BIN)/python -m pytest $(patsubst %,--ignore=%,$(LABS) $(PAGES) $(PURE))
 
 tests-pure: $(READY)
-	@$(BIN)/python -m pytest $(PURE)
+	@nice -n 10 $(BIN)/python -m pytest $(PURE)
 
 check: $(READY)  ## style, types, the walls between the rooms, schemas, patterns
 	$(BIN)/ruff check .
@@ -55,13 +60,13 @@ check: $(READY)  ## style, types, the walls between the rooms, schemas, patterns
 sim: $(READY)  ## SEEDS=10000 runs of the pipeline on a broker that crashes, repeats and delays
 	@$(BIN)/python -m tests.sim --seeds $(SEEDS)
 
-fuzz: $(READY)  ## RECORDS=1000000 records that nobody should send: accounted for, decoded again, none slow
-	@$(BIN)/python -m tests.fuzz --records $(RECORDS)
+fuzz: $(READY)  ## INPUTS=1000000 records, events, settings, files, facts that nobody should send: taken or refused, none slow
+	@$(BIN)/python -m tests.fuzz --inputs $(INPUTS)
 
 replay: $(READY)  ## a log recomputed to the same bytes under three hash seeds, and by any other Python that is here
 	@$(BIN)/python -m tests.replaying $(if $(DATA_DIR),--data-dir $(DATA_DIR))
 
-chaos: $(READY)  ## KILLS=25 processes of a real pipeline killed under load, one every EVERY=3 seconds, then the oracle
+chaos: $(READY)  ## KILLS=25 kills and each other fault of a real fleet under load, one every EVERY=3 seconds, then the oracle
 	@$(BIN)/python -m tests.chaos --kills $(KILLS) --every $(EVERY)
 	@$(BIN)/python -m tests.chaos.recovery
 	@$(BIN)/python -m tests.chaos.workers

@@ -97,13 +97,14 @@ RETRIES_MAX: Final = 5
 _TOO_FAST: Final = "the log's files are replaced faster than they can be read: ask again"
 _FILE_FAULTS: Final = ("IO Error", "Invalid Input Error")
 """How DuckDB's words begin when a file can't be read."""
+MEMORY_MB: Final = 1_000
+"""Of a question."""
 _SETTINGS: Final = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
     "error_on_division_by_zero": "false",
     "ieee_floating_point_ops": "false",
     "late_materialization_max_rows": "10000",
-    "memory_limit": "1GB",
     "python_enable_replacements": "false",
     "temp_directory": "",
     "threads": "2",
@@ -117,13 +118,15 @@ class LostSegmentError(InputError):
 class EventLog:
     """A reader of one log directory. Not for several threads at once: each makes its own.
 
-    ``as_of`` shows the log as it was at a time, or right after the fact of an offset and all that followed from it.
+    ``as_of`` shows the log as it was at a time, or right after the fact of an offset and all that followed from it. A
+    query that needs more than ``memory_mb`` fails.
     """
 
-    def __init__(self, directory: Path, as_of: AsOf | None = None) -> None:
+    def __init__(self, directory: Path, as_of: AsOf | None = None, *, memory_mb: int = MEMORY_MB) -> None:
         """Connect; ``InputError`` when the manifest or a segment is damaged."""
         self.directory = directory.resolve()
         self.as_of = as_of
+        self._memory_mb = memory_mb
         self.manifest = Manifest()
         self._stamp: tuple[int, ...] = ()
         self._laid: Manifest | None = None
@@ -131,7 +134,7 @@ class EventLog:
         self._made: set[str] = set()
         """Views and macros that are there: each is made, in 5 ms and more, before the first query that names it."""
         self._manifest_now()
-        self.connection = _connected(self.directory)
+        self.connection = _connected(self.directory, memory_mb)
         try:
             self._lay()
         except BaseException:
@@ -177,7 +180,7 @@ class EventLog:
                 if not self.refresh():
                     raise _damage(error, self.manifest) from error
             except duckdb.Error as error:
-                raise _explained(error, self.manifest) from error
+                raise _explained(error, self.manifest, self._memory_mb) from error
         raise InputError(_TOO_FAST)
 
     def stream(self, sql: str) -> tuple[Any, Iterator[Any]]:
@@ -191,14 +194,14 @@ class EventLog:
         try:
             reader = self._answer(sql).to_arrow_reader(BATCH_ROWS)
         except duckdb.Error as error:
-            raise _explained(error, self.manifest) from error
+            raise _explained(error, self.manifest, self._memory_mb) from error
         return reader.schema, self._batches(reader)
 
     def _batches(self, reader: Any) -> Iterator[Any]:
         try:
             yield from reader
         except OSError as error:  # whatever DuckDB can't do comes through Arrow as this
-            raise _explained(error, self.manifest) from error
+            raise _explained(error, self.manifest, self._memory_mb) from error
 
     def _answer(self, sql: str, parameters: dict[str, Any] | list[Any] | None = None) -> duckdb.DuckDBPyRelation:
         self.make(_asked(sql))
@@ -278,8 +281,8 @@ def _asked(sql: str) -> Iterable[str]:
     return _ALL if listing else words.intersection(_ALL) or _ALL
 
 
-def _connected(directory: Path) -> duckdb.DuckDBPyConnection:
-    connection = duckdb.connect(":memory:", config=dict(_SETTINGS))
+def _connected(directory: Path, memory_mb: int) -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect(":memory:", config={**_SETTINGS, "memory_limit": f"{memory_mb}MB"})
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET parquet_metadata_cache = true")
     connection.execute("CREATE SCHEMA segments")
@@ -315,11 +318,11 @@ def _damage(error: Exception, manifest: Manifest) -> InputError:
     return InputError(said.splitlines()[0])
 
 
-def _explained(error: Exception, manifest: Manifest) -> InputError:
+def _explained(error: Exception, manifest: Manifest, memory_mb: int) -> InputError:
     """Return what to say of a question that can't be answered."""
     said = str(error)
     if isinstance(error, duckdb.OutOfMemoryException) or said.startswith("Out of Memory Error"):
-        return InputError("this needs more than 1 GB: add a LIMIT or aggregate")
+        return InputError(f"this needs more than {memory_mb / 1_000:g} GB: add a LIMIT or aggregate")
     if isinstance(error, duckdb.InvalidInputException | duckdb.IOException) or said.startswith(_FILE_FAULTS):
         return _damage(error, manifest)
     return InputError(said)

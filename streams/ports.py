@@ -168,7 +168,7 @@ class SnapshotStore(Protocol):
         ...
 
     async def save(self, snapshot: bytes) -> None:
-        """Keep a snapshot durably before returning."""
+        """Keep a snapshot durably: before returning, or soon after, and then the next call says how that ended."""
         ...
 
 

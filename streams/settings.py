@@ -50,7 +50,10 @@ def _partitions(known: dict[str, Any]) -> int:
 
 
 def _absolute(path: Path) -> Path:
-    return path.expanduser().absolute()
+    try:
+        return path.expanduser().absolute()
+    except RuntimeError as error:  # ~name, and nobody of that name is known
+        raise ValueError(str(error)) from error
 
 
 AbsolutePath = Annotated[Path, AfterValidator(_absolute)]

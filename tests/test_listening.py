@@ -8,13 +8,7 @@ import pytest
 
 from streams.core.errors import InputError
 from streams.runtime.listening import listen, url_of
-
-
-def free_port() -> int:
-    """Return a port that nobody has."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+from tests.ports import free_port
 
 
 def test_two_processes_never_get_one_port() -> None:

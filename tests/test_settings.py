@@ -101,3 +101,10 @@ def test_a_topic_is_of_logs_or_of_metrics(monkeypatch: pytest.MonkeyPatch) -> No
         Settings.load()
     said = str(refused.value)
     assert said == "telemetry is in both LOGMEND_LOGS and LOGMEND_METRICS: send metrics to a topic of their own"
+
+
+def test_the_home_of_nobody_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A path that begins with the home of a user who is not there is named in one line, not raised as it comes."""
+    monkeypatch.setenv("LOGMEND_POLICY", "~no-such-user/policy.toml")
+    with pytest.raises(InputError, match=r"^LOGMEND_POLICY is '~no-such-user/policy.toml'; allowed: "):
+        Settings.load()

@@ -129,4 +129,5 @@ class Report(Struct, frozen=True, kw_only=True):
     @property
     def empty(self) -> bool:
         """Whether nothing at all happened in that span that could be told of."""
-        return not (self.incidents or self.categories or self.strategies or self.escalations)
+        lines = self.category_lines or self.services
+        return not (self.incidents or lines or self.strategies or self.escalations)

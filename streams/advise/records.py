@@ -20,6 +20,8 @@ PAST_MS: Final = 90 * 86_400_000
 LINES_MAX: Final = 2_000
 PAST_MAX: Final = 200
 TROUBLES_MAX: Final = 64
+MEMORY_MB: Final = 500
+"""Of a query: ``logmend advise`` as a whole is slowed down from 768 MB on, and killed at 1 GB (systemd, Compose)."""
 
 Mask = Callable[[str], str]
 """Text of a line to its template: redacted, and ``*`` in place of everything variable."""
@@ -30,7 +32,7 @@ class Records:
 
     def __init__(self, directory: Path, mask: Mask) -> None:
         """Open the log. Raises ``InputError`` when it is damaged; one that is empty answers with nothing."""
-        self._log = EventLog(directory)
+        self._log = EventLog(directory, memory_mb=MEMORY_MB)
         self._mask = mask
 
     def close(self) -> None:

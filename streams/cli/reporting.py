@@ -8,7 +8,7 @@ from typing import Final
 import click
 
 from streams.cli.output import json_option
-from streams.cli.times import since as moment_ms
+from streams.cli.times import since
 
 FORMATS: Final = ("json", "csv", "parquet")
 """Those of ``analytics.export``, which loads Polars and Arrow."""
@@ -22,7 +22,7 @@ _force_option = click.option("--force", is_flag=True, help="Replace the file whe
     "since_ms",
     default="7d",
     show_default=True,
-    callback=moment_ms,
+    callback=since,
     help="30m, 2h, 7d ago, or an ISO time (UTC); 1970-01-01 for the whole log.",
 )
 @click.option("--out", type=_out, metavar="FILE", help="Write a page with plots: FILE.html.")

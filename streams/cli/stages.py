@@ -31,7 +31,7 @@ from streams.runtime.kafka import KafkaLog
 from streams.runtime.readiness import Announcing
 from streams.runtime.redaction_key import redaction_key
 from streams.runtime.registry import Registry
-from streams.runtime.snapshots import FileSnapshots, TopicSnapshots
+from streams.runtime.snapshots import FileSnapshots, SavedMeanwhile, TopicSnapshots
 from streams.runtime.view import newest_directory
 from streams.settings import Settings
 
@@ -100,7 +100,7 @@ async def _decide(settings: Settings, instance: str, stop: asyncio.Event) -> Non
                 guarded,
                 topics,
                 (
-                    Keeping(FileSnapshots(settings.data_dir / "snapshots"), SNAPSHOT_FILE_MS),
+                    Keeping(SavedMeanwhile(FileSnapshots(settings.data_dir / "snapshots")), SNAPSHOT_FILE_MS),
                     Keeping(TopicSnapshots(guarded, topics.snapshots), SNAPSHOT_TOPIC_MS),
                 ),
                 lambda snapshot: Fold.new(catalogue) if snapshot is None else Fold.restore(snapshot, catalogue),

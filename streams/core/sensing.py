@@ -75,9 +75,10 @@ def of_detection(turn: Turn, detection: Detection, source: str, partition: int) 
 def sense(turn: Turn, symptom: Symptom) -> None:
     """Give a symptom to its incident, or open one.
 
-    Old evidence (an import, a backlog) is in the facts and counts in every statistic, but opens nothing.
+    Old evidence (an import, a backlog) is in the facts and counts in every statistic, but opens nothing; nor does a
+    severity that nobody knows.
     """
-    if not symptom.pattern or SEVERITIES.index(symptom.severity) == 0:
+    if not symptom.pattern or symptom.severity not in SEVERITIES[1:]:
         return
     if turn.append_ms - symptom.at_ms > turn.policy.old_evidence_ms:
         return

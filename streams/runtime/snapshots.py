@@ -96,6 +96,39 @@ class FileSnapshots:
             old.unlink(missing_ok=True)
 
 
+class SavedMeanwhile:
+    """A store of files into which snapshots are written while work goes on: two ``fsync`` take 20 ms and more.
+
+    Snapshots are of acknowledged state, and one that a crash cuts short is as if it had never been begun.
+    """
+
+    def __init__(self, store: FileSnapshots) -> None:
+        self._store = store
+        self._saving: asyncio.Task[None] | None = None
+
+    async def newest(self) -> Sequence[bytes]:
+        """See ``ports.SnapshotStore.newest``; what is being written is waited for."""
+        if self._saving is not None:
+            await asyncio.wait({self._saving})
+        return await self._store.newest()
+
+    async def save(self, snapshot: bytes) -> None:
+        """Begin to save, once the last save is done. Raises ``InputError`` when that one failed."""
+        last, self._saving = self._saving, None
+        try:
+            if last is not None:
+                await last
+        finally:
+            self._saving = asyncio.get_running_loop().create_task(self._store.save(snapshot))
+            self._saving.add_done_callback(_look_at)
+
+
+def _look_at(saving: asyncio.Task[None]) -> None:
+    """Take note of how a save ended: after the last one nobody asks."""
+    if not saving.cancelled():
+        saving.exception()
+
+
 def _sync_directory(directory: Path) -> None:
     descriptor = os.open(directory, os.O_RDONLY)
     try:

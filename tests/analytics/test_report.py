@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -116,6 +116,19 @@ async def test_an_empty_log_is_empty(tmp_path: Path) -> None:
         found = report(log, BEGUN, END)
     assert (found.empty, found.newest_at, found.incidents, found.growth.total_patterns) == (True, None, 0, 0)
     assert {found.auto_fix.share, found.escalation.share, found.recurrence.share, found.repair.median_seconds} == {None}
+
+
+async def test_lines_of_an_older_incident_are_no_nothing(tmp_path: Path) -> None:
+    """Where an incident of before the span still says errors, the report tells of them; it is not empty."""
+    history = History()
+    history.begin()
+    history.see("shop", "process_crash", "error")
+    opened_ms = history.now_ms
+    history.log.now_ms += 5_000
+    history.see("shop", "process_crash", "error", count=7)
+    found = await told(history, tmp_path, datetime.fromtimestamp((opened_ms + 1) / 1_000, UTC).replace(tzinfo=None))
+    assert (found.incidents, found.empty) == (0, False)
+    assert [(one.name, one.count) for one in found.services] == [("shop", 7)]
 
 
 async def test_only_the_span_counts(tmp_path: Path) -> None:

@@ -86,6 +86,16 @@ async def test_a_question_has_one_gigabyte(told: tuple[History, EventLog]) -> No
     assert log.query(limits).row(0) == ("953.6 MiB", 2)
 
 
+async def test_a_reader_may_be_given_less(told: tuple[History, EventLog]) -> None:
+    """Who has little memory says so, and a question that needs more is refused with that figure."""
+    _, log = told
+    with (
+        EventLog(log.directory, memory_mb=100) as small,
+        pytest.raises(InputError, match=r"^this needs more than 0\.1 GB: add a LIMIT or aggregate$"),
+    ):
+        small.query("SELECT list(range) FROM range(300000000)")
+
+
 async def test_sums_are_plain_integers(told: tuple[History, EventLog]) -> None:
     """A sum of integers is a 64-bit integer, not a decimal."""
     _, log = told

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from streams.core.errors import InputError
 from streams.ports import Outgoing, TopicPartition
-from streams.runtime.snapshots import CHUNK_BYTES_MAX, FileSnapshots, TopicSnapshots, unwrap, wrap
+from streams.runtime.snapshots import CHUNK_BYTES_MAX, FileSnapshots, SavedMeanwhile, TopicSnapshots, unwrap, wrap
 from tests.analytics.memory_log import MemoryLog
 
 WHERE = TopicPartition("snapshots", 0)
@@ -83,6 +83,29 @@ async def test_an_unwritable_place_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="a snapshot can't be written"):
         await FileSnapshots(tmp_path / "file").save(b"x")
+
+
+async def test_work_goes_on_while_a_snapshot_is_written(tmp_path: Path) -> None:
+    """Saving returns before the file is there; who asks for the newest, or saves another, finds it whole."""
+    store = SavedMeanwhile(FileSnapshots(tmp_path))
+    await store.save(b"first")
+    assert os.listdir(tmp_path) == []  # noqa: PTH208 - no await may come between, and a path's would be one to ruff
+    assert list(await store.newest()) == [b"first"]
+    await store.save(b"second")
+    await store.save(b"third")
+    assert list(await store.newest()) == [b"third", b"second"]
+
+
+async def test_what_became_of_a_snapshot_is_said_at_the_next(tmp_path: Path) -> None:
+    """One that could not be written is told of, and the next one is tried all the same."""
+    (tmp_path / "file").write_text("")
+    store = SavedMeanwhile(FileSnapshots(tmp_path / "file"))
+    await store.save(b"first")
+    assert list(await store.newest()) == []
+    (tmp_path / "file").unlink()
+    with pytest.raises(InputError, match="a snapshot can't be written"):
+        await store.save(b"second")
+    assert list(await store.newest()) == [b"second"]
 
 
 def _compacted(log: MemoryLog) -> MemoryLog:

@@ -210,3 +210,10 @@ def test_an_inventory_that_no_snapshot_could_hold_is_refused(fields: dict[str, A
     (decision,) = world.apply("inventory", Inventory(services=(spec("api", **fields),)))
     assert decision.reason == "inventory refused, from ada"
     assert world.fold.snapshot()
+
+
+def test_a_severity_that_nobody_knows_opens_nothing() -> None:
+    """A detection that no detect would write is taken, and action goes on."""
+    world = a_world("api")
+    assert kinds(world.detect("api", "process_crash", severity="terrible")) == []
+    assert "incident_opened" in kinds(world.detect("api", "process_crash"))

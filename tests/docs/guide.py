@@ -17,13 +17,25 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from tests.ports import free_port
+
 ROOT: Final = Path(__file__).parents[2]
-GUIDES: Final = ("quick-start", "troubleshooting", "retention-and-erasure", "backup", "deployment", "upgrade")
+GUIDES: Final = (
+    "quick-start",
+    "analysis",
+    "troubleshooting",
+    "retention-and-erasure",
+    "backup",
+    "deployment",
+    "upgrade",
+)
 """In the order in which they are run: the first one starts what the others use."""
 
 FENCE: Final = re.compile(
     r"^(?P<indent> *)```(?P<words>[^\n`]+)\n(?P<text>.*?)^(?P=indent)```$", re.MULTILINE | re.DOTALL
 )
+PORT: Final = "18099"
+"""Where the guides' service listens; here it listens where nobody else does."""
 FETCHED: Final = (".cache", ".config", ".m2", ".jgo")
 """Where the jars of the embedded broker are in a home, and how they are fetched."""
 
@@ -61,6 +73,7 @@ class Sandbox:
 
     def __init__(self, home: Path, settings: dict[str, str]) -> None:
         self.home = home
+        self._port = str(free_port())
         tools = home / ".tools"
         tools.mkdir()
         for name in (name for name in FETCHED if (Path.home() / name).exists()):
@@ -93,7 +106,7 @@ class Sandbox:
     def shell(self, text: str) -> subprocess.CompletedProcess[str]:
         """Run lines as a careful shell would."""
         return subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", text],
+            ["bash", "-euo", "pipefail", "-c", text.replace(PORT, self._port)],
             cwd=self.home,
             env=self._environment,
             stdin=subprocess.DEVNULL,

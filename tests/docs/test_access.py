@@ -31,7 +31,7 @@ from streams.settings import Settings
 from tests.certificates import certificate
 from tests.docs.guarded import GuardedBroker, grant
 from tests.docs.guide import ROOT
-from tests.docs.test_guides import free_port
+from tests.ports import free_port
 
 PROCESSES = ("detect", "decide", "dispatch", "eventlog", "workers", "host", "web", "advise", "notify", "shadow")
 WAIT_SECONDS = 90.0

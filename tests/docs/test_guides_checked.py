@@ -213,7 +213,7 @@ def test_what_runs_in_kubernetes_is_ours_and_without_privileges() -> None:
 def test_who_reads_the_event_log_in_kubernetes_has_room_for_a_question() -> None:
     """A question may take a gigabyte beside the process itself: it is refused then, and the container not killed."""
     (one,) = (one for one in manifest() if one["metadata"]["name"] == "logmend-eventlog")
-    assert views._SETTINGS["memory_limit"] == "1GB"
+    assert views.MEMORY_MB == 1_000
     for container in one["spec"]["template"]["spec"]["containers"]:
         limit = container["resources"]["limits"]["memory"]
         assert limit.endswith("Gi"), limit

@@ -1,6 +1,6 @@
-"""``python -m tests.fuzz``: cuts fuzzed records in several processes; says what crashed, was lost, or was slow.
+"""``python -m tests.fuzz``: tries fuzzed inputs in several processes; says what crashed, was lost, or was slow.
 
-python -m tests.fuzz --records 1000000
+python -m tests.fuzz --inputs 1000000
 python -m tests.fuzz --again FILE          the failures that a run wrote, once more
 """
 
@@ -23,7 +23,8 @@ from typing import Final
 
 import msgspec
 
-from tests.fuzz.trial import CHUNK_RECORDS, CPU_MS_MAX, Done, Failure, again, chunk
+from tests.fuzz.domains import Tally
+from tests.fuzz.trial import CHUNK_INPUTS, CPU_MS_MAX, Done, Failure, again, chunk
 
 SHOWN_MAX: Final = 10
 SAY_EVERY_RECORDS: Final = 50_000
@@ -66,15 +67,17 @@ def results(seed: int, chunks: int, jobs: int, seconds: float) -> Iterator[tuple
                 del running[future]
 
 
-def run(seed: int, records: int, jobs: int, seconds: float, out: Path) -> int:
-    """Try records, print the sums and the first failures, write all of them; 1 when there are any.
+def run(seed: int, inputs: int, jobs: int, seconds: float, out: Path) -> int:
+    """Try inputs, print the sums and the first failures, write all of them; 1 when there are any.
 
     What was slow is tried again at the end, when no other process takes memory and caches from it.
     """
-    total, peak_kb, began = Done(failures=[]), 0, time.monotonic()
-    for done, size_kb in results(seed, -(-records // CHUNK_RECORDS), jobs, seconds):
+    total, peak_kb, began = Done(failures=[], tallies={}), 0, time.monotonic()
+    for done, size_kb in results(seed, -(-inputs // CHUNK_INPUTS), jobs, seconds):
         for name in ("records", "lines", "rejects", "value_bytes", "cpu_ms"):
             setattr(total, name, getattr(total, name) + getattr(done, name))
+        for name, tally in done.tallies.items():
+            total.tallies.setdefault(name, Tally()).add(tally)
         total.worst_ms, peak_kb = max(total.worst_ms, done.worst_ms), max(peak_kb, size_kb)
         total.failures += done.failures[: FAILURES_MAX - len(total.failures)]
         if total.records // SAY_EVERY_RECORDS > (total.records - done.records) // SAY_EVERY_RECORDS:
@@ -88,6 +91,10 @@ def run(seed: int, records: int, jobs: int, seconds: float, out: Path) -> int:
         f"worst {total.worst_ms:.1f} ms, largest process {peak_kb / 1024:.0f} MB, {len(total.failures)} failures, "
         f"{len(found) - len(total.failures)} slow only while others ran"
     )
+    for name, tally in total.tallies.items():
+        print(f"  {tally.inputs} {name}: {tally.taken} taken, {tally.refused} refused, worst {tally.worst_ms:.1f} ms")  # noqa: T201 - as above
+    tried = total.records + sum(tally.inputs for tally in total.tallies.values())
+    print(f"{tried} inputs, {len(total.failures)} failures")  # noqa: T201 - as above
     return report(total.failures, out)
 
 
@@ -116,7 +123,7 @@ def rerun(path: Path) -> int:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parse the arguments and try; 1 when something failed."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
-    parser.add_argument("--records", type=int, default=1_000_000, help="how many records at least")
+    parser.add_argument("--inputs", type=int, default=1_000_000, help="how many inputs, three of five of them records")
     parser.add_argument("--seed", type=int, default=0, help="the same seed makes the same records")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="begin nothing new after this time")
     parser.add_argument("--jobs", type=int, default=2, help="processes")
@@ -127,7 +134,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.again:
         return rerun(given.again)
     print(f"a record may take {CPU_MS_MAX:.0f} ms of processor time")  # noqa: T201 - as above
-    return run(given.seed, given.records, given.jobs, given.seconds, given.out)
+    return run(given.seed, given.inputs, given.jobs, given.seconds, given.out)
 
 
 if __name__ == "__main__":

@@ -17,9 +17,11 @@ from streams.ingest.slicer import Cut, Slicer
 from streams.ports import Record
 from tests.fuzz import files
 from tests.fuzz.__main__ import rerun, run
-from tests.fuzz.trial import TOPICS, Failure, an_event, chunk
+from tests.fuzz.domains import DOMAINS, Tally, tried, trouble
+from tests.fuzz.trial import CHUNK_RECORDS, TOPICS, Failure, an_event, chunk
 
 SECRET = b"hunter2"
+CHUNKS = 6
 
 
 class Breaking(Slicer):
@@ -44,7 +46,7 @@ def breaking() -> Slicer:
 def test_a_chunk_of_records_is_accounted_for(number: int) -> None:
     """Nothing is raised, lost or unreadable, whatever the records are."""
     done = chunk(seed=2026, number=number)
-    assert done.records >= 500
+    assert done.records >= CHUNK_RECORDS
     assert [failure for failure in done.failures if failure.problem != "slow"] == []
 
 
@@ -75,7 +77,7 @@ def test_records_that_are_forgotten_are_found() -> None:
 
 def test_a_run_ends_well_when_nothing_failed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Its sums are printed, and no file of failures is written."""
-    status = run(seed=5, records=1, jobs=1, seconds=60.0, out=tmp_path / "failures")
+    status = run(seed=5, inputs=1, jobs=1, seconds=60.0, out=tmp_path / "failures")
     assert "seed 5: " in capsys.readouterr().out
     assert (tmp_path / "failures").exists() == bool(status)
 
@@ -91,12 +93,31 @@ def test_failures_can_be_tried_again(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "nothing" in capsys.readouterr().out
 
 
+def test_every_domain_takes_some_of_its_inputs_and_refuses_others() -> None:
+    """Inputs that are all refused at once would try nothing behind the first check."""
+    tallies: dict[str, Tally] = {}
+    for number in range(CHUNKS):
+        assert list(trouble(Random(number), tallies)) == []
+    assert {name for name, tally in tallies.items() if tally.taken and tally.refused} == {*DOMAINS, "facts"}
+
+
+def test_an_error_that_no_domain_knows_is_found() -> None:
+    """What is neither taken nor refused is a failure, and said."""
+
+    def fail() -> bool:
+        raise ZeroDivisionError("once")
+
+    tally = Tally()
+    assert tried(fail, tally) == "ZeroDivisionError: once"
+    assert tally.inputs == 0
+
+
 @pytest.mark.parametrize(
     "text", [b"a = " + b"[" * 4000, b"\xff", b"a = 1e400", b'[[rules]]\nid = "\\ud800"', b"[[services]]"]
 )
 def test_a_damaged_file_is_refused(text: bytes) -> None:
     """Whatever is in it, reading it gives the error that names the file."""
-    assert files.wrong(text) == ""
+    assert not files.taken(text)
 
 
 def refused(data: bytes) -> InputError | None:

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache
-from pathlib import Path
 from random import Random
 from typing import Final
 
@@ -19,17 +17,18 @@ from streams.core.errors import InputError
 from streams.ingest import matcher
 from streams.ingest.slicer import Cut, Slicer
 from streams.topics import Topics
-from tests.fuzz import files, hostile, shapes
+from tests.fuzz import domains, hostile, shapes
 from tests.ingest.given import APPEND_MS, Given
 
-CHUNK_RECORDS: Final = 500
+CHUNK_RECORDS: Final = 300
+CHUNK_INPUTS: Final = 500
+"""Records and inputs of the other domains."""
 BATCH_RECORDS_MAX: Final = 24
 CPU_MS_MAX: Final = 100.0
 LOOK_CPU_MS: Final = 25.0
 """A batch that takes longer is tried record by record, so that the worst record is known."""
 AGAIN: Final = 3
 TOPICS: Final = Topics()
-GOLDEN: Final = Path(__file__).parents[1] / "schemas" / "golden"
 
 MakeSlicer = Callable[[], Slicer]
 
@@ -46,6 +45,8 @@ class Failure(Struct, frozen=True, kw_only=True):
     key: bytes | None
     headers: tuple[tuple[str, bytes], ...]
     timestamp: int
+    domain: str = ""
+    """What it was an input of, when it is no record."""
 
 
 class Done(Struct, kw_only=True):
@@ -58,6 +59,8 @@ class Done(Struct, kw_only=True):
     cpu_ms: float = 0.0
     worst_ms: float = 0.0
     failures: list[Failure] = []
+    tallies: dict[str, domains.Tally] = {}
+    """What became of the inputs of other domains."""
 
 
 def shipped_slicer() -> Slicer:
@@ -65,16 +68,10 @@ def shipped_slicer() -> Slicer:
     return Slicer(matcher.shipped(), TOPICS)
 
 
-@cache
-def _events() -> tuple[bytes, ...]:
-    """Return one framed event of every kind that is recorded."""
-    return tuple(bytes.fromhex("".join(path.read_text().split())) for path in sorted(GOLDEN.glob("*.hex")))
-
-
 def an_event(random: Random) -> bytes:
     """Return an event of ours, mostly damaged."""
-    pick = random.choice(_events())
-    return pick if random.random() < 0.2 else hostile.mutated(random, lambda again: again.choice(_events()))
+    pick = random.choice(domains.events())
+    return pick if random.random() < 0.2 else hostile.mutated(random, lambda again: again.choice(domains.events()))
 
 
 def a_value(random: Random, topic: str) -> bytes | None:
@@ -115,7 +112,7 @@ def a_batch(random: Random, offset: int) -> list[Given]:
 def chunk(seed: int, number: int, records: int = CHUNK_RECORDS, make: MakeSlicer = shipped_slicer) -> Done:
     """Make a chunk's records and try them; what goes wrong is in the result, nothing is raised."""
     random = Random(f"{seed}/{number}")
-    done = Done(failures=[])
+    done = Done(failures=[], tallies={})
     slicer = make()
     ends: dict[str, int] = {}
     while done.records < records:
@@ -124,13 +121,23 @@ def chunk(seed: int, number: int, records: int = CHUNK_RECORDS, make: MakeSlicer
         _try(batch, start, slicer, make, done, (seed, number))
         ends[batch[0].topic] = batch[-1].offset + 1
         done.records += len(batch)
-    done.failures += [_of_file(problem, text, seed, number) for problem, text in files.trouble(random)]
+    for problem, name, data in domains.trouble(random, done.tallies):
+        done.failures.append(_of_domain(problem, name, data, (seed, number)))
     return done
 
 
-def _of_file(problem: str, text: bytes, seed: int, number: int) -> Failure:
+def _of_domain(problem: str, name: str, data: bytes, where: tuple[int, int]) -> Failure:
     return Failure(
-        problem=problem, seed=seed, chunk=number, cpu_ms=0.0, topic="", value=text, key=None, headers=(), timestamp=0
+        problem=f"{name}: {problem}",
+        seed=where[0],
+        chunk=where[1],
+        cpu_ms=0.0,
+        topic="",
+        domain=name,
+        value=data,
+        key=None,
+        headers=(),
+        timestamp=0,
     )
 
 
@@ -226,10 +233,20 @@ def _failure(problem: str, record: Given, cpu_ms: float, where: tuple[int, int])
     )
 
 
+def _again(failure: Failure) -> tuple[str, float]:
+    """Try an input of a domain once more; a fact with all of its chunk, for the fold remembers those before it."""
+    domain = domains.DOMAINS.get(failure.domain)
+    if domain is None:
+        found = [one for one in chunk(failure.seed, failure.chunk).failures if one.value == failure.value]
+        return (found[0].problem if found else ""), 0.0
+    tally = domains.Tally()
+    return domains.tried(lambda: domain.take(failure.value or b""), tally), tally.worst_ms
+
+
 def again(failure: Failure, make: MakeSlicer = shipped_slicer) -> tuple[str, float]:
     """Try a record that failed once more; return what is wrong with it and its processor time in milliseconds."""
-    if not failure.topic:
-        return files.wrong(failure.value or b""), 0.0
+    if failure.domain:
+        return _again(failure)
     record = Given(
         failure.value, key=failure.key, headers=failure.headers, timestamp=failure.timestamp, topic=failure.topic
     )

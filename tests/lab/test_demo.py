@@ -29,12 +29,12 @@ def journal(data_dir: Path) -> list[dict[str, str]]:
 
 
 def left_behind(data_dir: Path) -> list[str]:
-    """Return the command lines of living processes that belong to a data directory, or are in somebody's way."""
+    """Return the command lines of living processes that belong to a data directory, be it by environment."""
     found = []
     for process in psutil.process_iter(["cmdline", "status"]):
         command = " ".join(process.info["cmdline"] or ())
         if process.info["status"] != psutil.STATUS_ZOMBIE and (
-            str(data_dir) in command or "lab.rogue" in command or _works_in(process, data_dir)
+            str(data_dir) in command or _works_in(process, data_dir)
         ):
             found.append(command)
     return found
@@ -52,8 +52,9 @@ def demonstrate(data_dir: Path, *, halted: bool = False) -> DemoReport:
     return asyncio.run(run_demo(Settings(data_dir=data_dir, host="test-host"), Silent(), halted=halted))
 
 
-def test_the_demo_heals_and_keeps_its_log(tmp_path: Path) -> None:
+def test_the_demo_heals_and_keeps_its_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """At least five of six faults are healed by Logmend alone; with the kill switch on the same ones stay broken."""
+    monkeypatch.setenv("LOGMEND_DATA_DIR", str(tmp_path))
     healing = demonstrate(tmp_path)
     assert healing.ok, healing
     assert sum(row.healed for row in healing.faults) >= 5

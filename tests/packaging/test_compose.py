@@ -12,6 +12,7 @@ import pytest
 import yaml
 from jsonschema import Draft7Validator
 
+from streams.advise.records import MEMORY_MB
 from streams.cli import ENTRIES
 from streams.runtime.supervisor import ROLES
 from streams.settings import PREFIX, Settings
@@ -24,6 +25,8 @@ PROCESSES = (*ROLES, "advise", "web", "notify")
 ONCE = {"topics", "token"}
 """What runs to its end before others begin."""
 LIMITED = {"workers", "host", "advise"}
+PROCESS_MB = 200
+"""What `logmend advise` takes without a question, with DuckDB loaded."""
 SCHEMA = Path(__file__).parent / "vendored" / "compose-spec.schema.json.gz"
 
 
@@ -133,6 +136,14 @@ def test_what_acts_and_what_watches_is_limited_as_under_systemd(name: str) -> No
     service = SERVICES[name]
     found = [service.get(key) for key in ("mem_limit", "cpus", "pids_limit", "ulimits")]
     assert found == (["1g", 0.5, 100, {"nofile": 4096}] if name in LIMITED else [None] * 4)
+
+
+def test_a_question_of_the_advisors_has_room_in_their_container() -> None:
+    """It is refused before systemd slows the process down, and before the container is killed."""
+    unit = (DEPLOY / "systemd" / "logmend-advise.service").read_text()
+    (slow_mb,) = map(int, re.findall(r"^MemoryHigh=(\d+)M$", unit, re.MULTILINE))
+    assert slow_mb >= MEMORY_MB + PROCESS_MB
+    assert SERVICES["advise"]["mem_limit"] == "1g"
 
 
 def test_the_web_is_open_to_nobody_without_a_token() -> None:

@@ -18,6 +18,8 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.ports import free_port
+
 HOST = "web-1"
 """What the daemons call this host; messages over TCP bring their own."""
 PATIENCE_SECONDS = 20.0
@@ -115,7 +117,7 @@ def syslog_ng(directory: Path, brokers: str, topics: Mapping[str, tuple[str, str
     program = tool("syslog-ng")
     if not list(Path("/usr/lib/syslog-ng").glob("*/libkafka.so")):
         pytest.skip("syslog-ng has no Kafka module; .ci/run installs syslog-ng-mod-rdkafka")
-    where = Syslog(directory / "s.sock", _free_port(), directory / "app.log")
+    where = Syslog(directory / "s.sock", free_port(), directory / "app.log")
     where.file.touch()
     (directory / "s.conf").write_text(_syslog_ng_configuration(where, brokers, topics))
     files = [f"--{name}={directory / f's.{name}'}" for name in ("persist-file", "pidfile", "control")]
@@ -164,12 +166,6 @@ def _running(arguments: Sequence[str], environment: Mapping[str, str], ready: Ca
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _listens(port: int) -> bool:

@@ -218,8 +218,7 @@ class Mutant(NamedTuple):
 MUTANTS: Final = {
     "detect-slice-ack": Mutant(Engines(detect=DetectWithoutSliceAck)),
     "detect-evidence-ack": Mutant(Engines(detect=DetectWithoutEvidenceAck)),
-    "detect-read-back": Mutant(Engines(detect=DetectWithoutReadBack), ("pauses", "slow", "splits")),
-    "detect-read-back-going": Mutant(Engines(detect=DetectWithoutReadBack), ("come and go", "stale", "slow")),
+    "detect-read-back": Mutant(Engines(detect=DetectWithoutReadBack), ("come and go", "stale", "slow", "splits")),
     "detect-swallows": Mutant(Engines(detect=DetectThatSwallows), ("restart",)),
     "detect-loses": Mutant(Engines(detect=DetectThatLosesSilently), ("outage",)),
     "detect-begins-anew": Mutant(Engines(detect=DetectThatBeginsAnew), ("anew", "kills")),

@@ -24,6 +24,7 @@ from streams.core.inventory import ProbeSpec, ServiceSpec
 from streams.workers import checkpoints, looking, proposals, running, tools, vitals
 from streams.workers.orders import order_of
 from streams.workers.results import Result, Surroundings
+from tests.ports import free_port
 from tests.workers.kit import Executor, command, process_spec, until
 from tests.workers.test_looks import certificate
 
@@ -53,12 +54,6 @@ def listening() -> Iterator[tuple[int, socket.socket]]:
     """Yield a port of this process's own that accepts connections."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server.getsockname()[1], server
-
-
-def free_port() -> int:
-    """Return a port where nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 @contextlib.contextmanager
@@ -307,7 +302,7 @@ def test_the_certificate_that_ends_first_counts(root: Path) -> None:
     paths = {}
     for days in (90, 5, -3):
         (root / str(days)).mkdir()
-        paths[days] = certificate(root / str(days), days)
+        paths[days] = certificate(root / str(days), days).trusted
     (root / "none").write_text("no certificate", "utf-8")
 
     def days_left(*targets: Path) -> dict[str, float]:
@@ -373,7 +368,7 @@ def test_looks_change_nothing(root: Path, executor: Executor) -> None:
     (home / "cache").mkdir()
     (home / "cache" / "x").write_text("x", "utf-8")
     (home / "a.lock").touch()
-    pem = certificate(home, 10)
+    pem = certificate(home, 10).trusted
     spec = msgspec.structs.replace(
         spec,
         argv=(*spec.argv, f"port={port}"),

@@ -18,6 +18,7 @@ import pytest
 from streams.core.inventory import ServiceSpec
 from streams.workers import blockers, proc, running
 from streams.workers.results import Surroundings
+from tests.ports import free_port
 from tests.workers.kit import Executor, command, process_spec, starts, until
 
 HOLD_PORT = """
@@ -50,13 +51,6 @@ def hold(root: Path, script: str, *arguments: str) -> subprocess.Popen[bytes]:
     assert process.stdout.readline() == b"ready\n"
     process.stdout.close()
     return process
-
-
-def free_port() -> int:
-    """Return a port that nobody has."""
-    with socket.create_server(("127.0.0.1", 0)) as held:
-        port: int = held.getsockname()[1]
-        return port
 
 
 def test_a_start_is_recorded_with_its_command(root: Path, executor: Executor) -> None:
