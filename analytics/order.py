@@ -13,7 +13,6 @@ from collections.abc import Iterator, Sequence
 from operator import itemgetter
 from typing import Any, Final, Protocol
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -66,13 +65,21 @@ class _InOrder:
 
     def __init__(self, table: Any) -> None:
         self._table = table
-        self._places = np.argsort(table.column(_OFFSET).to_numpy(), kind="stable")
+        self._places = pc.sort_indices(table.column(_OFFSET))
 
     def slice(self, offset: int, length: int, /) -> Any:
-        places = np.sort(self._places[offset : offset + length])
-        runs = np.split(places, np.flatnonzero(np.diff(places) != 1) + 1)
-        some = pa.concat_tables([self._table.slice(int(run[0]), len(run)) for run in runs if len(run)])
+        places = sorted(self._places.slice(offset, length).to_pylist())
+        some = pa.concat_tables([self._table.slice(first, count) for first, count in _neighbours(places)])
         return some.take(pc.sort_indices(some, sort_keys=[(_OFFSET, "ascending")]))
+
+
+def _neighbours(places: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Yield the first and the number of each run of rising places without a gap."""
+    begin = 0
+    for at in range(1, len(places) + 1):
+        if at == len(places) or places[at] != places[at - 1] + 1:
+            yield places[begin], at - begin
+            begin = at
 
 
 def in_order(name: str, table: Any) -> Sliced:

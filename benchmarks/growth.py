@@ -2,8 +2,8 @@
 
 The lines are W1's (6 % match a pattern), the same text each time; what changes is one thing at a time:
 
-* services: 64, 640, 6 400 and 64 000. In each second 64 of them write 16 lines each, in the next second the next 64, so
-  that a slice has as many rows (tallies: lines by service and second) whatever the number of services is;
+* services: 64, 640, 6 400 and 64 000. In each second 64 of them write some 16 lines each, in the next second the next
+  64, so that a slice has as many rows (tallies: lines by service and second) whatever the number of services is;
 * in turn: as many services, each line from the next one. Then rows grow, which is what is asked for and no overhead: of
   64 services 16 lines share a row, and from 6 400 on each line has its own. ``tallies`` a line says so;
 * patterns: the shipped catalogue (24), and with generated rules 240 and 2 400, read from a rule file and compiled with

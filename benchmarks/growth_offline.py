@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -20,9 +21,10 @@ from streams.ingest.matcher import Matcher
 from streams.ingest.slicer import Slicer
 from streams.topics import Topics
 
-LINES: Final = 128_000
-BURST: Final = 16
-ROUNDS: Final = 5
+LINES: Final = 32_000
+SECOND: Final = 1_000
+"""Lines of a second."""
+ROUNDS: Final = 15
 SERVICES: Final = (64, 640, 6_400, 64_000)
 PATTERNS: Final = (24, 240, 2_400)
 PARTITIONS: Final = 4
@@ -55,8 +57,8 @@ class Variant(NamedTuple):
     size: int
     services: int = SERVICES[0]
     patterns: int = PATTERNS[0]
-    burst: int = BURST
-    """How many lines a service writes in the second in which it speaks."""
+    in_turn: bool = False
+    """Each line is of the next service; else 64 of them share a second."""
 
 
 class Cost(Struct, frozen=True, kw_only=True):
@@ -81,7 +83,7 @@ class Cost(Struct, frozen=True, kw_only=True):
 def variants(patterns: Sequence[int] = PATTERNS) -> tuple[Variant, ...]:
     """Return all that is measured offline, the smallest of each axis first."""
     services = (Variant("services", size, services=size) for size in SERVICES)
-    in_turn = (Variant("in turn", size, services=size, burst=0) for size in SERVICES)
+    in_turn = (Variant("in turn", size, services=size, in_turn=True) for size in SERVICES)
     return (*services, *in_turn, *(Variant("patterns", size, patterns=size) for size in patterns))
 
 
@@ -125,10 +127,15 @@ def rules_of(patterns: int, directory: Path) -> RuleSet:
 
 def lines_of(count: int, one: Variant, first: int = 0, partitions: int = PARTITIONS) -> Iterator[Line]:
     """Yield W1's lines, told by a variant's services from ``first`` on; each service has its partition."""
-    for index, line in enumerate(generate(count, matcher.shipped())):
-        block, place = divmod(index, SERVICES[0] * one.burst) if one.burst else (0, index)
-        number = (first + block * SERVICES[0] + (place % SERVICES[0] if one.burst else place)) % one.services
+    for index, line in enumerate(_lines(count)):
+        second = index // SECOND * SERVICES[0]
+        number = (first + (index if one.in_turn else second + index % SERVICES[0])) % one.services
         yield line._replace(service=f"service-{number:06}", partition=number % partitions)
+
+
+@cache
+def _lines(count: int) -> tuple[Line, ...]:
+    return tuple(generate(count, matcher.shipped()))
 
 
 def batches_of(lines: Iterator[Line]) -> list[list[Record]]:
@@ -187,7 +194,7 @@ def offline(count: int, rounds: int, directory: Path, patterns: Sequence[int] = 
     best: dict[Variant, Cost] = {}
     for number in range(rounds):
         for one, slicer in slicers.items():
-            found = once(slicer, batches_of(lines_of(count, one, first=number * count // BURST)))
+            found = once(slicer, batches_of(lines_of(count, one, first=number * count)))
             if one not in best or found.total_us < best[one].total_us:
                 best[one] = found
     return ratios({one: replace(found, axis=one.axis, size=one.size) for one, found in best.items()})

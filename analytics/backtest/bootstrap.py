@@ -11,6 +11,7 @@ bias-corrected and accelerated, held the truth less often.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from itertools import combinations_with_replacement
 from math import inf, isnan, nan, sqrt
 from typing import Final, NamedTuple
@@ -57,17 +58,25 @@ class Ratio(NamedTuple):
 
     def error(self, sums: Sums) -> float:
         """Return its standard error; ``sums`` has those of products as well, see ``product``."""
-        slopes = dict.fromkeys(self.columns(), 0.0)
+        columns, pairs = _plan(self)
+        slopes = dict.fromkeys(columns, 0.0)
         parts = [(1.0, self.over, self.under)]
         parts += [(-1.0, self.less_over, self.less_under)] if self.less_over else []
         for sign, over, under in parts:
             slopes[over] += sign / sums[under]
             slopes[under] -= sign * sums[over] / sums[under] ** 2
         variance = 0.0
-        for one, other in combinations_with_replacement(slopes, 2):
-            twice = 1.0 if one == other else 2.0
-            variance += twice * slopes[one] * slopes[other] * sums[product(one, other)]
+        for one, other, twice, both in pairs:
+            variance += twice * slopes[one] * slopes[other] * sums[both]
         return sqrt(max(variance, 0.0))
+
+
+@cache
+def _plan(figure: Ratio) -> tuple[tuple[str, ...], tuple[tuple[str, str, float, str], ...]]:
+    """Return its columns, and each pair of them with how often it counts and the name of their product."""
+    columns = figure.columns()
+    pairs = combinations_with_replacement(columns, 2)
+    return columns, tuple((one, other, 1.0 if one == other else 2.0, product(one, other)) for one, other in pairs)
 
 
 def product(one: str, other: str) -> str:

@@ -1,7 +1,8 @@
 """W1 on what Logmend is built on: its transport under Faust, whole fetches, and its producer, acknowledged per fetch.
 
 Nothing else of Logmend's is in it: no templates, no evidence, no accounting. A window's counts go out when the
-partition that they are of is past it; matches before the fetch they came with is called done.
+partition that they are of is past it. What follows from a fetch is acknowledged while the next one comes, and before
+what follows from that is sent.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ class Engine:
         self._job = job
         self._match = job.matching()
         self._windows: dict[TopicPartition, dict[int, Window]] = {}
+        self._sent: asyncio.Future[Sequence[int]] | None = None
 
     async def load(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         """Begin every partition at its beginning."""
@@ -41,7 +43,7 @@ class Engine:
         return {where: (await self._log.bounds(where))[0] for where in partitions}
 
     async def process(self, batch: Sequence[tuple[TopicPartition, Sequence[Record]]]) -> None:
-        """Match a fetch, and append what follows from it."""
+        """Match a fetch, and begin to append what follows from it when all before it is acknowledged."""
         match, encode, topic = self._match, msgspec.json.encode, self._job.matches
         matches: list[Outgoing] = []
         totals: list[Count] = []
@@ -49,10 +51,15 @@ class Engine:
             found = [one for record in records if (one := match(record.value or b""))]
             matches += [Outgoing(topic, encode(one)) for one in found]
             totals += self._count(self._windows[where], found)
-        await self._log.append([*matches, *(Outgoing(self._job.counts, encode(total)) for total in totals)])
+        await self.idle()
+        outgoing = [*matches, *(Outgoing(self._job.counts, encode(total)) for total in totals)]
+        self._sent = asyncio.ensure_future(self._log.append(outgoing))
 
     async def idle(self) -> None:
-        """Nothing is due between two fetches."""
+        """Wait until what was sent is acknowledged."""
+        if self._sent:
+            await self._sent
+            self._sent = None
 
     @staticmethod
     def _count(windows: dict[int, Window], found: Sequence[Match]) -> list[Count]:

@@ -11,7 +11,7 @@ from tests.sim.mutants import MUTANTS
 from tests.sim.play import Engines, play, remembering
 from tests.sim.trouble import FAULTS, MENU
 
-SEEDS = 100
+SEEDS = 80
 """``make sim`` plays ten thousand."""
 MUTANT_SEEDS_MAX = 1_000
 ALL_AT_ONCE_SEEDS = 12

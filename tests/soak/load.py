@@ -27,7 +27,7 @@ from streams.settings import Settings
 from tests.chaos.load import SERVICES, TROUBLE, inventory, policy
 from tests.chaos.target import Target
 
-LINES: Final = 20_000
+LINES: Final = 5_000
 STEP_SECONDS: Final = 0.02
 BATCH_BYTES: Final = 256 * 1024
 BURST_LINES: Final = 4_000

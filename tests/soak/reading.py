@@ -2,20 +2,24 @@
 
 A reader asks once a second what the newest decision is and how many there are, then one question more. Its answers must
 be of one moment of the log: numbered without a hole, and never behind an earlier answer.
+
+A process says that it is ready on its standard output, begins with a line on its standard input, and ends at the end of
+it, with what it heard as JSON.
 """
 
 from __future__ import annotations
 
+import select
+import subprocess
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import cycle, islice
-from multiprocessing import get_context
-from multiprocessing.connection import Connection
-from multiprocessing.synchronize import Event
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
+import msgspec
 from msgspec import Struct
 
 from analytics.views import EventLog
@@ -80,55 +84,45 @@ class Reader:
             self.heard.errors.append(what)
 
 
-def _read(directory: Path, number: int, begin: Event, end: Event, heard: Connection) -> None:
-    """Be reader ``number``: say that all is imported, ask until the end, then send what was heard."""
-    with EventLog(directory) as log:
-        reader = Reader(log, number)
-        heard.send(None)
-        begin.wait()
-        reader.ask()
-        while not end.wait(PAUSE_SECONDS):
-            reader.ask()
-    heard.send(reader.heard)
-
-
 class Readers:
     """Readers that run. ``begin`` lets them ask, ``end`` returns what they heard."""
 
     def __init__(self, directory: Path, count: int) -> None:
-        context = get_context("spawn")
-        self._begin, self._end = context.Event(), context.Event()
-        self._pipes: list[Connection] = []
-        self.processes = []
-        for number in range(count):
-            ours, theirs = context.Pipe(duplex=False)
-            arguments = (directory, number, self._begin, self._end, theirs)
-            process = context.Process(target=_read, args=arguments, daemon=True)
-            process.start()
-            theirs.close()  # so that a reader's death is the end of its pipe
-            self._pipes.append(ours)
-            self.processes.append(process)
+        self.processes = [
+            subprocess.Popen(
+                [sys.executable, "-m", "tests.soak.reading", str(directory), str(number)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+            )
+            for number in range(count)
+        ]
 
     def begin(self) -> None:
         """Wait until all are there, and let them ask."""
-        for pipe in self._pipes:
-            pipe.recv()
-        self._begin.set()
+        for process in self.processes:
+            _pipe(process.stdout).readline()
+        for process in self.processes:
+            _pipe(process.stdin).write(b"begin\n")
+            _pipe(process.stdin).flush()
 
     def end(self) -> list[Heard]:
         """End all, and return what each heard; of one that died, that it did."""
-        self._begin.set()
-        self._end.set()
+        for process in self.processes:
+            _pipe(process.stdin).close()
         heard = []
-        for pipe, process in zip(self._pipes, self.processes, strict=True):
-            try:
-                found = pipe.recv()
-                heard.append(pipe.recv() if found is None else found)
-            except EOFError:
-                process.join()
-                heard.append(Heard(errors=[f"a reader ended with status {process.exitcode}"]))
-            process.join()
+        for process in self.processes:
+            with _pipe(process.stdout) as told:
+                said = told.read()
+            status = process.wait()
+            died = Heard(errors=[f"a reader ended with status {status}"])
+            heard.append(died if status else msgspec.json.decode(said, type=Heard))
         return heard
+
+
+def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
+    if pipe is None:
+        raise ValueError("a reader has both pipes")
+    return pipe
 
 
 @contextmanager
@@ -139,11 +133,29 @@ def reading(directory: Path, count: int) -> Iterator[Readers]:
         yield readers
     finally:
         for process in readers.processes:
-            if process.is_alive():
+            if process.poll() is None:
                 process.kill()
+                process.wait()
 
 
 def quantile(values: Sequence[float], share: float) -> float:
     """Return the value that a share of some values do not exceed; 0.0 of none."""
     ordered = sorted(values)
     return ordered[min(int(share * len(ordered)), len(ordered) - 1)] if ordered else 0.0
+
+
+def main() -> None:
+    """Be the reader of this number of this log directory."""
+    directory, number = Path(sys.argv[1]), int(sys.argv[2])
+    with EventLog(directory) as log:
+        reader = Reader(log, number)
+        print("ready", flush=True)  # noqa: T201 - what is waited for
+        sys.stdin.buffer.readline()
+        reader.ask()
+        while not select.select([sys.stdin], [], [], PAUSE_SECONDS)[0]:
+            reader.ask()
+    print(msgspec.json.encode(reader.heard).decode())  # noqa: T201 - what was heard
+
+
+if __name__ == "__main__":
+    main()

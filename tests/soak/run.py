@@ -32,6 +32,8 @@ PAUSE_SECONDS: Final = 3.0
 """Less than a lease (three quarters of a session): who was stopped for longer has to end."""
 CALM_SECONDS_MAX: Final = 600.0
 LOOK_SECONDS: Final = 0.5
+CALM_LOOKS: Final = 11
+"""Processes measure their lag every five seconds."""
 KILLED: Final = ("detect", "decide", "eventlog", "workers", "dispatch", "web")
 PAUSED: Final = ("broker", "detect", "decide", "eventlog", "dispatch")
 OURS: Final = ("up", *UP)
@@ -40,12 +42,16 @@ MEASURES: Final = ("pss_mb", "descriptors", "threads", "tasks")
 
 
 class Plan(Struct, frozen=True):
-    """How long: ``minutes`` under load with a fault in each, after ``measure_seconds`` at the maximum."""
+    """How long: ``minutes`` under load with a fault each ``fault_seconds``, after ``measure_seconds`` at the maximum.
+
+    With a ``rate`` the maximum is not measured, and so many lines a second are sent.
+    """
 
     minutes: float = 10.0
     measure_seconds: float = 20.0
     sample_seconds: float = 5.0
     fault_seconds: float = 60.0
+    rate: int = 0
 
 
 class Sample(Struct, frozen=True):
@@ -113,15 +119,12 @@ class Soak:
         return round(time.monotonic() - self._began, 1)
 
     async def maximum(self, bulk: Bulk) -> int:
-        """Return how many lines a second are worked on while as many as possible come, then wait until it is calm."""
+        """Return how many lines a second are worked on while as many as possible come."""
         bulk.rate(FREE)
         await asyncio.sleep(WARM_SECONDS)
         begin, first = time.monotonic(), await self._lines()
         await asyncio.sleep(self.plan.measure_seconds)
-        found = (await self._lines() - first) / (time.monotonic() - begin)
-        bulk.rate(0)
-        await self.calm()
-        return int(found)
+        return int((await self._lines() - first) / (time.monotonic() - begin))
 
     async def _lines(self) -> float:
         return await asyncio.to_thread(self.whole.total, "detect", "logmend_lines_total", "logs")
@@ -162,11 +165,11 @@ class Soak:
         """Wait until nothing is left to work on, and return the seconds; raises ``TimeoutError`` when it never is."""
         began, calm = time.monotonic(), 0
         async with asyncio.timeout(CALM_SECONDS_MAX):
-            while calm < round(6 / LOOK_SECONDS):  # lag is measured every five seconds
+            while calm < CALM_LOOKS:
                 lag = await asyncio.to_thread(self.lag)
                 calm = 0 if any(lag.values()) else calm + 1
                 await asyncio.sleep(LOOK_SECONDS)
-        return round(time.monotonic() - began - 6, 1)
+        return round(time.monotonic() - began - CALM_LOOKS * LOOK_SECONDS, 1)
 
 
 def _courses(whole: Whole, spans: int) -> Iterator[Callable[[], Awaitable[str]]]:
@@ -214,8 +217,8 @@ async def soak(settings: Settings, plan: Plan) -> Report:
         await bulk.ready()
         course = Soak(whole, plan)
         speaking = asyncio.create_task(trouble(whole.settings, target, stop))
-        maximum = await course.maximum(bulk)
-        rate = int(maximum * SHARE)
+        maximum = 0 if plan.rate else await course.maximum(bulk)
+        rate = plan.rate or int(maximum * SHARE)
         await course.load(bulk, rate)
         stop.set()
         sent = await speaking + await bulk.end()
@@ -253,7 +256,8 @@ async def soak(settings: Settings, plan: Plan) -> Report:
 
 def lines_of(report: Report) -> Iterator[str]:
     """Yield a report as a table."""
-    yield f"maximum {report.maximum} lines/s; {report.rate} lines/s for {report.minutes:g} minutes"
+    measured = f"maximum {report.maximum} lines/s; " if report.maximum else ""
+    yield f"{measured}{report.rate} lines/s for {report.minutes:g} minutes"
     yield "in the second half: level, and growth as a share of it"
     yield f"{'':10} " + " ".join(f"{what:>20}" for what in MEASURES)
     for name, some in report.trends.items():

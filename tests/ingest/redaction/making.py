@@ -7,11 +7,13 @@ Shapes come from the issuers' own documents; the random part is what must not su
 import base64
 import json
 import string
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from random import Random
 
 PLACE = "§"
+RUN = 8
+"""Characters in a row of a secret that may not be left of it."""
 UPPER = string.ascii_uppercase + string.digits
 ALNUM = string.ascii_letters + string.digits
 BASE64 = ALNUM + "+/"
@@ -38,11 +40,14 @@ class Case:
     line: str
     secret: str
 
+    def runs(self) -> Iterator[str]:
+        """Yield each eight characters in a row of the secret, or all of a shorter one."""
+        width = min(RUN, len(self.secret))
+        return (self.secret[at : at + width] for at in range(len(self.secret) - width + 1))
+
     def left_in(self, text: str) -> bool:
-        """Whether eight characters in a row of the secret (all of a shorter one) occur in `text`."""
-        width = min(8, len(self.secret))
-        runs = (self.secret[at : at + width] for at in range(len(self.secret) - width + 1))
-        return any(run in text for run in runs)
+        """Whether one of its runs occurs in `text`."""
+        return any(run in text for run in self.runs())
 
 
 def cases(shapes: tuple[Shape, ...], seed: int) -> tuple[Case, ...]:
