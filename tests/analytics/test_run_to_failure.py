@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -107,14 +108,6 @@ def test_the_control_finds_a_leak(tmp_path: Path) -> None:
     assert found.auc > 0.8
 
 
-def test_the_control_is_at_chance_without_one(tmp_path: Path) -> None:
-    """Where nothing tells an injection beforehand, the control is at chance."""
-    found = control(pods(tmp_path, foretold=False))
-    assert found.at_chance
-    assert found.injections == 8
-    assert found.chance_low < 0.5 < found.chance_high
-
-
 def test_no_control_without_injections(tmp_path: Path) -> None:
     """A day without a quiet minute before an injection can't be a control, and says so."""
     directory = pods(tmp_path, foretold=False)
@@ -132,21 +125,36 @@ def run(*arguments: str) -> str:
     return result.output
 
 
-def test_the_json(tmp_path: Path) -> None:
-    """The keys of the contract are there, with baselines, folds, calibration and the control beside them."""
-    engines, day = tmp_path / "engines", tmp_path / "nezha"
+@pytest.fixture(scope="module")
+def printed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, str]:
+    """Return the JSON of engines beside a day on which nothing tells an injection beforehand, and the plot."""
+    directory = tmp_path_factory.mktemp("printed")
+    engines, day = directory / "engines", directory / "nezha"
     engines.mkdir()
     day.mkdir()
     pods(day, foretold=False)
-    found = json.loads(run(str(written(engines, fleet(4))), "--json", "--plot", str(tmp_path / "plot.svg")))
+    found = json.loads(run(str(written(engines, fleet(4))), "--json", "--plot", str(directory / "plot.svg")))
+    return found, (directory / "plot.svg").read_text()
+
+
+def test_the_control_is_at_chance_without_a_leak(printed: tuple[Any, str]) -> None:
+    """Where nothing tells an injection beforehand, the control is at chance."""
+    found = printed[0]["control"]
+    assert found["at_chance"] is True
+    assert found["injections"] == 8
+    assert found["chance_low"] < 0.5 < found["chance_high"]
+
+
+def test_the_json(printed: tuple[Any, str]) -> None:
+    """The keys of the contract are there, with baselines, folds, calibration and the control beside them."""
+    found, plot = printed
     assert set(found) >= CONTRACT
     assert found["always_no"]["accuracy"] == 1 - found["base_rate"]
     assert len(found["folds"]) == found["engines"] == 4
     assert sum(one["cycles"] for one in found["calibration"]) == found["cycles"]
     assert set(found["single_sensor"]) == {"recall", "precision", "false_positive_rate", "pr_auc", "lead_cycles_median"}
-    assert found["control"]["at_chance"] is True
     assert set(found["control"]) == {*Control.__struct_fields__, "at_chance"}
-    assert (tmp_path / "plot.svg").read_text().startswith("<?xml")
+    assert plot.startswith("<?xml")
 
 
 def test_the_text(tmp_path: Path) -> None:
