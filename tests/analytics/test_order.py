@@ -22,6 +22,7 @@ from analytics.views import VIEWS, EventLog
 from benchmarks.queries import fleet
 from streams.catalogue import strategies
 from streams.core.fold import Fold
+from streams.core.kinds import DECISION_KINDS
 from tests.analytics.archive import archive_in_stages, archived, in_kafka
 from tests.analytics.history import History
 
@@ -107,6 +108,13 @@ async def test_minutely_kinds_have_row_groups_of_their_own(logs: dict[str, Path]
     assert {"assessed"} in [kinds for kinds, _ in found]
     assert [kinds for kinds, _ in found if len(kinds) > 1 and kinds & set(MINUTELY)] == []
     assert [offsets for _, offsets in found if offsets != sorted(offsets)] == []
+
+
+def test_views_leave_out_what_lies_apart(readers: list[EventLog]) -> None:
+    """The views call the kinds minutely that lie apart, and no other."""
+    kinds = "SELECT kind FROM (SELECT unnest($kinds) AS kind) WHERE minutely(kind) ORDER BY kind"
+    found = readers[0].query(kinds, {"kinds": list(DECISION_KINDS)})
+    assert tuple(found["kind"]) == MINUTELY
 
 
 @pytest.mark.parametrize("seed", range(5))
