@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 
@@ -38,6 +39,16 @@ def test_the_summaries_are_those_of_commands_that_exist() -> None:
         command = main.get_command(context, name)
         assert command is not None
         assert command.name == name
+
+
+def test_the_garbage_collector_works_once_a_command_is_imported() -> None:
+    """It stands still during an import alone, also one that fails."""
+    group = LazyGroup(entries={"gone": Entry("streams.cli.gone:gone", "Is not there.")})
+    with pytest.raises(ModuleNotFoundError):
+        group.get_command(click.Context(group), "gone")
+    assert gc.isenabled()
+    assert main.get_command(click.Context(main), "sql")
+    assert gc.isenabled()
 
 
 def test_help_imports_nothing_heavy() -> None:
