@@ -27,7 +27,7 @@ from tests.analytics.archive import archive_in_stages, archived, in_kafka
 from tests.analytics.history import History
 
 Groups = Callable[[str, Sequence[Any]], Iterator[Any]]
-STAGES = 14
+STAGES = 9
 
 
 def as_they_came(table: str, files: Sequence[Any]) -> Iterator[Any]:
