@@ -144,8 +144,12 @@ class EmbeddedBroker:
         if any(character in str(directory) for character in ",\\\n$"):
             raise InputError(f"LOGMEND_DATA_DIR is {str(directory)!r}; allowed: a path without , \\ $ and line ends")
         try:
+            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._home.mkdir(exist_ok=True)
+            with contextlib.suppress(PermissionError):  # somebody else's is as they want it
+                self._home.chmod(0o700)  # it holds what producers sent, secrets too
             for path in (directory / "run", self._home / "tmp", self._home / "data"):
-                path.mkdir(parents=True, exist_ok=True)
+                path.mkdir(exist_ok=True)
             free = shutil.disk_usage(directory).free
         except OSError as error:
             raise InputError(f"{directory}: {error.strerror}: set LOGMEND_DATA_DIR to a writable directory") from error

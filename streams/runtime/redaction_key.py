@@ -42,7 +42,7 @@ def redaction_key(settings: Settings) -> bytes:
 
 def _make(path: Path) -> None:
     """Put a new key in place whole, readable by us alone, unless another process was first."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}.") as file:  # mode 0600 by itself
         file.write(secrets.token_hex(KEY_BYTES))
         file.flush()

@@ -109,7 +109,8 @@ class Supervisor:
         self._hurry = True
 
     async def _start_broker(self) -> None:
-        (self.settings.data_dir / "run").mkdir(parents=True, exist_ok=True)
+        self.settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        (self.settings.data_dir / "run").mkdir(exist_ok=True)
         if self._broker is not None:
             await self._broker.start()
             self.settings = self.settings.model_copy(update={"brokers": self._broker.address})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import stat
 from pathlib import Path
 from typing import NamedTuple
 
@@ -129,3 +130,14 @@ def test_an_archive_that_cannot_be_made_is_done_without(tmp_path: Path) -> None:
     java_archive.make_archive(nothing)
     assert java_archive.archive_file(nothing).exists()
     assert java_archive.usable_archive(nothing) is None
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["open until now", "new"])
+def test_what_producers_sent_is_for_its_owner_alone(tmp_path: Path, *, known: bool) -> None:
+    """Nobody else may look into the directory of the embedded Kafka, nor into a data directory that was made for it."""
+    home = tmp_path / "home"
+    if known:
+        (home / "kafka").mkdir(parents=True, mode=0o755)
+    EmbeddedBroker(Settings(data_dir=home))._prepare_directory()
+    assert stat.S_IMODE((home / "kafka").stat().st_mode) == 0o700
+    assert known or stat.S_IMODE(home.stat().st_mode) == 0o700
