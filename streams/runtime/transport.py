@@ -96,6 +96,7 @@ class FetchThread(AIOKafkaConsumerThread):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._joined = False
+        self._little_at = 0.0
         self._lost_at: list[float] = []
 
     def on_crash(self, msg: str, *fmt: Any, **_: Any) -> None:
@@ -145,11 +146,14 @@ class FetchThread(AIOKafkaConsumerThread):
     async def _fetch_records(self, *args: Any, **kwargs: Any) -> Fetch:
         """Drain what aiokafka has, and stamp it in the same step of the loop: no seek can come between."""
         consumer = self._ensure_consumer()
+        if consumer.paused():
+            await asyncio.sleep(max(self._little_at + self.app.pace_seconds - time.monotonic(), 0.0))
         consumer.resume(*consumer.paused())
         try:
             with bounded(self.app.passing):
                 records = await super()._fetch_records(*args, **kwargs)
             if is_little(records):
+                self._little_at = time.monotonic()
                 consumer.pause(*consumer.assignment())
         except OffsetOutOfRangeError:
             return Fetch(self.seeks, (), out_of_range=True)
