@@ -76,8 +76,11 @@ soak: $(READY)  ## MINUTES=10 of everything at 70 % of its maximum, a fault in e
 	@$(BIN)/python -m tests.soak.readers --readers 50 --minutes 5
 	@$(BIN)/python -m benchmarks.memory
 
-bench: $(READY)  ## lines a second through one detect process, counts checked; what decisions, recoveries and forecasts take
-	@$(BIN)/python -m benchmarks.w1
+bench: $(READY)  ## each figure of docs/benchmarks.md: lines a second beside other engines, latency, growth, queries …
+	@$(BIN)/python -m benchmarks.w1 --peers
+	@$(BIN)/python -m benchmarks.latency
+	@$(BIN)/python -m benchmarks.growth
+	@$(BIN)/python -m benchmarks.writing
 	@$(BIN)/python -m benchmarks.recovery
 	@$(BIN)/python -m benchmarks.specialists
 	@$(BIN)/python -m benchmarks.detecting
