@@ -3,26 +3,51 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import time
+from collections.abc import Callable
 from random import Random
+from typing import Any
 
 import msgspec
-from aiokafka import AIOKafkaProducer
+from msgspec import Struct
 
 from streams.codec import encode
 from streams.core.config import Inventory, Policy, canonical, sha256
 from streams.core.events import ConfigApplied
 from streams.core.inventory import ServiceSpec
+from streams.runtime.kafka import start_producer
+from streams.runtime.security import client
 from streams.settings import Settings
+from tests.chaos.clock import Clock
 from tests.chaos.target import Target
 
 SERVICES = tuple(f"svc-{number:02d}" for number in range(16))
 CALM = ("GET /health 200 in 3 ms", "request 17 done", "cache refreshed: 120 entries", "user 4711 logged in")
 TROUBLE = "worker process crashed: segmentation fault (core dumped)"
+POISONS: tuple[Callable[[bytes, Random], bytes], ...] = (
+    lambda line, random: line[: random.randrange(len(line))],
+    lambda line, random: random.randbytes(len(line)),
+    lambda line, _: b"[" * 5_000 + line,
+    lambda line, _: gzip.compress(line)[:-9],
+    lambda line, _: line.replace(b'"ts":', b'"ts":1e999,"at":'),
+    lambda _line, random: b"\x00" + random.randbytes(40),
+)
+"""Cut off, noise, deep, half of a packed one, a time that is none, Avro of a schema that nobody has."""
+STRANGERS_MAX = 5_000
+OTHERS_SHARE = 0.1
+"""Share of the lines that go to the other topics of logs."""
 STEP_SECONDS = 0.01
 BREAK_SECONDS = 0.4
 TROUBLE_SHARE = 0.2
 """Share of steps in which the broken services speak."""
+
+
+class Rates(Struct, frozen=True):
+    """Lines a second of services that nothing ails, and crashes a second of services that nobody knows."""
+
+    lines: int = 2_000
+    strangers: float = 50.0
 
 
 def policy() -> Policy:
@@ -67,24 +92,34 @@ def inventory(settings: Settings, target: Target) -> Inventory:
 
 
 class Load:
-    """Producers of log lines. ``appended`` counts them."""
+    """Producers of log lines. ``appended`` counts them.
 
-    def __init__(self, settings: Settings, target: Target, lines_per_second: int, seed: int) -> None:
+    Beside what the services of the inventory say, ``strangers_per_second`` lines each tell of the crash of a service
+    that nobody knows, which opens an incident: decisions come all the time. ``poison_share`` of the lines are no lines.
+    """
+
+    def __init__(self, settings: Settings, target: Target, clock: Clock, rates: Rates, seed: int) -> None:
         self.appended = 0
-        self.rate = lines_per_second
+        self.poison_share = 0.0
+        self.poisoned = 0
+        self.said: list[str] = []
+        """What is to be said once, in the next step."""
+        self.silent: set[str] = set()
+        """Topics to which nothing is said."""
         self._settings = settings
         self._target = target
+        self._clock = clock
+        self._rates = rates
         self._random = Random(seed)
+        self._strangers = 0
+        self._began = 0.0
 
     async def run(self, stop: asyncio.Event) -> None:
         """Apply policy and inventory, then speak until ``stop`` is set; everything that was said is acknowledged."""
-        producer = AIOKafkaProducer(
-            bootstrap_servers=self._settings.brokers, enable_idempotence=True, acks="all", linger_ms=5
-        )
-        await producer.start()
+        producer = await start_producer(client(self._settings))
         try:
             await self._configure(producer)
-            breaks_at = time.monotonic()
+            self._began = breaks_at = time.monotonic()
             while not stop.is_set():
                 if time.monotonic() >= breaks_at:
                     breaks_at += BREAK_SECONDS
@@ -95,7 +130,7 @@ class Load:
         finally:
             await producer.stop()
 
-    async def _configure(self, producer: AIOKafkaProducer) -> None:
+    async def _configure(self, producer: Any) -> None:
         for kind, body in (
             ("policy", canonical(policy())),
             ("inventory", canonical(inventory(self._settings, self._target))),
@@ -103,14 +138,37 @@ class Load:
             event = ConfigApplied(kind=kind, sha256=sha256(body), author="chaos", body=body)
             await producer.send_and_wait(self._settings.topics.inbox_people, encode(event), partition=0)
 
-    async def _speak(self, producer: AIOKafkaProducer) -> None:
-        said = [
-            (self._random.choice(SERVICES), self._random.choice(CALM)) for _ in range(int(self.rate * STEP_SECONDS))
-        ]
-        if self._random.random() < TROUBLE_SHARE:
-            said += [(service, TROUBLE) for service in sorted(self._target.broken)]
-        for service, text in said:
-            value = msgspec.json.encode({"ts": time.time_ns() // 1_000_000, "service": service, "message": text})
+    async def _speak(self, producer: Any) -> None:
+        values = [self._poisoned(self._line(service, text)) for service, text in self._sayings()]
+        now, self.said = self.said, []
+        for value in [*values, *(self._line(SERVICES[0], text) for text in now)]:
+            topic = self._topic()
             partition = self._random.randrange(self._settings.source_partitions)
-            await producer.send(self._settings.logs[0], value, partition=partition)
-        self.appended += len(said)
+            await producer.send(topic, value, partition=partition)
+            self.appended += 1
+
+    def _topic(self) -> str:
+        first, *others = self._settings.logs
+        other = self._random.choice(others) if others and self._random.random() < OTHERS_SHARE else first
+        return first if other in self.silent else other
+
+    def _sayings(self) -> list[tuple[str, str]]:
+        random = self._random
+        said = [(random.choice(SERVICES), random.choice(CALM)) for _ in range(int(self._rates.lines * STEP_SECONDS))]
+        if random.random() < TROUBLE_SHARE:
+            said += [(service, TROUBLE) for service in sorted(self._target.broken)]
+        due = int((time.monotonic() - self._began) * self._rates.strangers)
+        for number in range(max(self._strangers, due - STRANGERS_MAX), due):
+            said.append((f"stranger-{number % STRANGERS_MAX}", TROUBLE))
+        self._strangers = due
+        return said
+
+    def _line(self, service: str, text: str) -> bytes:
+        return msgspec.json.encode({"ts": self._clock.now_ms(), "service": service, "message": text})
+
+    def _poisoned(self, value: bytes) -> bytes:
+        """Return a line, or what nobody should send instead of it."""
+        if self._random.random() >= self.poison_share:
+            return value
+        self.poisoned += 1
+        return self._random.choice(POISONS)(value, self._random)

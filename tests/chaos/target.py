@@ -18,6 +18,7 @@ class Target:
     def __init__(self, seed: int) -> None:
         self.effects: Counter[str] = Counter()
         self.broken: set[str] = set()
+        self.notices = 0
         self._random = Random(seed)
         self._lock = threading.Lock()
         self._pause = threading.Event()
@@ -59,9 +60,12 @@ class Target:
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                """Heal, and answer late."""
-                late_seconds = target.heal(self.path.rpartition("/")[2], self.headers["Idempotency-Key"])
-                target._pause.wait(late_seconds)
+                """Heal, and answer late; anything else is a notice, which is counted."""
+                where, _, service = self.path.rpartition("/")
+                if where == "/heal":
+                    target._pause.wait(target.heal(service, self.headers["Idempotency-Key"]))
+                else:
+                    target.notices += 1
                 self.do_GET()
 
             def do_GET(self) -> None:

@@ -1,25 +1,36 @@
-"""Real processes, a real broker, kill -9: the same oracle as in the simulator."""
+"""Real processes, a real broker, faults of all kinds: the same oracle as in the simulator."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import pytest
 
 from streams.settings import Settings
 from tests.chaos import workers
-from tests.chaos.recovery import restarts, takeover
-from tests.chaos.run import Plan, chaos
+from tests.chaos.faults import KILLS, ONCE, ZOMBIES
+from tests.chaos.load import Rates
+from tests.chaos.run import Plan, chaos, settings_in
 
 pytestmark = [pytest.mark.broker, pytest.mark.chaos]
 
 
-async def test_ten_kills_lose_double_and_change_nothing(broker: Settings) -> None:
-    """Ten kills of detect, decide, dispatch, writer and pool under load leave a log that adds up."""
-    report = await chaos(broker.model_copy(update={"dry_run": False}), Plan(kills=10, every_seconds=1.5))
+LONG = {"rolling restart", "topic made anew", "detect comes and goes", "decide stays dead", "disk full", "clock +1 h"}
+"""These wait for many starts or are much like another; ``make chaos`` plays them, and the simulator does."""
+PLAYED = tuple(one for one in ONCE if one.name not in LONG)
+
+
+async def test_faults_lose_double_and_change_nothing(formatted: Path) -> None:
+    """Each kind of kill, a zombie and the short ones of the other faults under load leave a log that adds up."""
+    plan = Plan(kills=len(KILLS), zombies=1, once=PLAYED, every_seconds=0.3, rates=Rates(500, 20.0))
+    report = await chaos(settings_in(formatted, session_timeout_ms=2_000), plan)
     assert report.violations == []
-    assert not [one for one in report.died if "InvariantError" in one]
-    assert len(report.kills) == 10
-    assert sum(flight.total for _, flight in report.kills) > 0
+    assert not [one for one in report.died if "InvariantError" in one and "was made anew" not in one]
+    assert {one.name for one in report.faults} >= {one.name for one in (*KILLS, *PLAYED) if not one.needs_disk}
+    assert sum(one.name in {zombie.name for zombie in ZOMBIES} for one in report.faults) == 1
+    assert sum(one.flight.total for one in report.faults) > 0
     assert report.effects > 0
+    assert report.lost > 0
 
 
 async def test_kills_in_the_pool_lose_and_double_nothing(broker: Settings) -> None:
@@ -32,13 +43,3 @@ async def test_kills_in_the_pool_lose_and_double_nothing(broker: Settings) -> No
     assert report.counts["restart"].done > 0
     assert report.counts["fallback"].done > 0
     assert report.counts["call"].done > 0
-
-
-async def test_a_killed_decide_comes_back(broker: Settings) -> None:
-    """After kill -9 the same process, started again, decides further."""
-    assert len(await restarts(broker, 1)) == 1
-
-
-async def test_the_standby_takes_over(broker: Settings) -> None:
-    """When the active decide does not come back, the other one decides further."""
-    assert await takeover(broker) > 0
