@@ -75,7 +75,7 @@ def test_the_names_of_the_rooms_are_ours_alone() -> None:
 def test_the_lock_pins_every_dependency_with_hashes_and_no_address() -> None:
     """What the project asks for is in the lock, at one version, with hashes, and nothing says where from."""
     lock = (ROOT / "requirements.lock").read_text()
-    pinned = re.findall(r"^([a-z0-9-]+)==\S+ \\\n    --hash=sha256:[0-9a-f]{64}", lock, re.MULTILINE)
+    pinned = re.findall(r"^([a-z0-9-]+)==\S+(?: ; [^\\\n]+)? \\\n    --hash=sha256:[0-9a-f]{64}", lock, re.MULTILINE)
     lines = [line for line in lock.splitlines() if line and not line.startswith(("#", "    --hash="))]
     asked = [*project()["project"]["dependencies"], *project()["dependency-groups"]["dev"]]
     names = {re.split(r"[\[<>=~! ]", entry, maxsplit=1)[0].lower().replace("_", "-") for entry in asked}
