@@ -1,8 +1,9 @@
 """Which pattern a line shows: one Hyperscan scan for all rules, levels and signs, then a choice among what matched.
 
-The scan yields the set of expressions that occur in the line; a verdict depends on that set alone and is remembered
-for it. Of several rules that match, the first in order names the line: users' rules come before the shipped ones, and
-the shipped ones stand in order of specificity (the most specific named cause wins).
+The scan yields the set of expressions that occur in the line; one that finds something is followed by another for what
+takes a match back or raises it. A verdict depends on the set alone and is remembered for it. Of several rules that
+match, the first in order names the line: users' rules come before the shipped ones, and the shipped ones stand in order
+of specificity (the most specific named cause wins).
 """
 
 from __future__ import annotations
@@ -54,6 +55,9 @@ _UNLESS_KIND: Final = "unless"
 _RAISE_KIND: Final = "raise"
 _BENIGN_KIND: Final = "benign"
 _SERVED_KIND: Final = "served"
+_TELLING: Final = frozenset({_RULE_KIND, _LEVEL_KIND, _SIGN_KIND})
+"""A line in which nothing of these occurs says nothing: all others only weigh what these tell. They are looked for
+first, and the others in the tenth of all lines in which something was found."""
 _ATTACKS: Final = "security"
 
 
@@ -68,10 +72,11 @@ class Matcher:
         expressions, meanings = _table(self.rules, catalogue)
         self._names: Final = tuple(expression.name for expression in expressions)
         self._meanings: Final = meanings
-        self._database: Final = compiled.database(expressions)
-        self._raw_scan: Final = self._database.scan
         self._hits: Final[list[int]] = []
-        self._seen: Final = _collector(self._hits)
+        telling = [index for index, (kind, _) in enumerate(meanings) if kind in _TELLING]
+        others = [index for index, (kind, _) in enumerate(meanings) if kind not in _TELLING]
+        self._tells, self._told = _scanner([expressions[index] for index in telling], telling, self._hits)
+        self._weighs, self._weighed = _scanner([expressions[index] for index in others], others, self._hits)
         self._remembered: Final[dict[tuple[int, ...], Verdict]] = {}
         self._last_text, self._last = b"", NOTHING
         """Producers in trouble say the same line many times in a row, which is scanned once."""
@@ -80,28 +85,32 @@ class Matcher:
         """Return the verdict on one line; only its first ``LINE_BYTES_MAX`` bytes are looked at."""
         if text == self._last_text:
             return self._last
-        self._raw_scan(text if len(text) <= LINE_BYTES_MAX else text[:LINE_BYTES_MAX], self._seen)
+        self._tells(text if len(text) <= LINE_BYTES_MAX else text[:LINE_BYTES_MAX], self._told)
         self._last_text = text
-        self._last = verdict = self._verdict() if self._hits else NOTHING
+        self._last = verdict = self._verdict(text) if self._hits else NOTHING
         return verdict
 
     def scan_all(self, texts: Sequence[bytes]) -> list[tuple[int, Verdict]]:
         """Return (index, verdict) of the lines in which something was seen: ``scan`` for many lines."""
-        scan, seen, hits = self._raw_scan, self._seen, self._hits
+        scan, told, hits = self._tells, self._told, self._hits
         text, verdict = self._last_text, self._last
         noticed = []
         for index, line in enumerate(texts):
             if line != text:
                 text = line
-                scan(text if len(text) <= LINE_BYTES_MAX else text[:LINE_BYTES_MAX], seen)
-                verdict = self._verdict() if hits else NOTHING
+                scan(text if len(text) <= LINE_BYTES_MAX else text[:LINE_BYTES_MAX], told)
+                verdict = self._verdict(text) if hits else NOTHING
             if verdict is not NOTHING:
                 noticed.append((index, verdict))
         self._last_text, self._last = text, verdict
         return noticed
 
-    def _verdict(self) -> Verdict:
-        """Return the verdict for what the scan found, which is remembered for the set of expressions."""
+    def _verdict(self, text: bytes) -> Verdict:
+        """Return the verdict for what a scan found that tells something, and for what weighs it.
+
+        It is remembered for the set of expressions.
+        """
+        self._weighs(text[:LINE_BYTES_MAX], self._weighed)
         key = tuple(self._hits)
         self._hits.clear()
         verdict = self._remembered.get(key)
@@ -113,15 +122,17 @@ class Matcher:
 
     def rules_in(self, text: bytes) -> tuple[str, ...]:
         """Return the ids of all rules that match a text, most specific first, those taken back left out."""
-        self._raw_scan(text[:LINE_BYTES_MAX], self._seen)
-        key = tuple(self._hits)
-        self._hits.clear()
-        return tuple(self.rules[index].id for index in self._standing(key))
+        return tuple(self.rules[index].id for index in self._standing(self._all_in(text)))
 
     def expressions_in(self, text: bytes) -> tuple[str, ...]:
         """Return what matches a text, as messages name it (rule, kind, number, expression), rules in order."""
-        self._raw_scan(text[:LINE_BYTES_MAX], self._seen)
-        found = tuple(self._names[hit] for hit in sorted(set(self._hits)))
+        return tuple(self._names[hit] for hit in sorted(set(self._all_in(text))))
+
+    def _all_in(self, text: bytes) -> tuple[int, ...]:
+        """Return the indexes of all expressions that occur in a text."""
+        self._tells(text[:LINE_BYTES_MAX], self._told)
+        self._weighs(text[:LINE_BYTES_MAX], self._weighed)
+        found = tuple(self._hits)
         self._hits.clear()
         return found
 
@@ -166,14 +177,22 @@ def _raised(rule: RuleSpec, raising: set[int], index: int) -> str:
     return max((rule.severity, *(rule.raises[place].severity for place in there)), key=SEVERITIES.index)
 
 
-def _collector(hits: list[int]) -> Callable[[int, int, int, int, object], None]:
-    """Return the callback of a scan, which appends the expression's id; None lets the scan go on."""
+Seen = Callable[[int, int, int, int, object], None]
+
+
+def _scanner(
+    expressions: Sequence[Expression], indexes: Sequence[int], hits: list[int]
+) -> tuple[Callable[[bytes, Seen], object], Seen]:
+    """Return what scans a text for expressions, and what it calls: that adds the index of each that occurs to ``hits``.
+
+    They are called together, positionally: a call between the two would cost a tenth of a scan.
+    """
     append = hits.append
 
     def seen(expression: int, _start: int, _end: int, _flags: int, _context: object) -> None:
-        append(expression)
+        append(indexes[expression])  # and None, so the scan goes on
 
-    return seen
+    return compiled.database(expressions).scan, seen
 
 
 def _table(rules: Sequence[RuleSpec], catalogue: PatternCatalogue) -> tuple[list[Expression], list[tuple[str, int]]]:
