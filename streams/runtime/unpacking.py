@@ -4,7 +4,7 @@ aiokafka 0.14.0 unpacks a batch of whatever size (1 MB of gzip gives 1 GB), hand
 however large they are, and raises for ever at a batch that it can't unpack: a header's name that is no UTF-8, which
 Kafka takes, is enough. Importing this module replaces five things of aiokafka's, for the whole process:
 
-* the functions that decompress (``codec.py``, as its record modules imported them) stop at ``UNPACKED_BYTES_MAX``;
+* the functions that decompress (``codec.py``, as its record modules imported them) give way to ``decompressing``;
 * ``PartitionRecords`` goes on behind a batch that raises, in topics that ``bounded`` names;
 * records that a batch gives no time (Kafka's first format has none) get the time at which they are read;
 * records are ``Fetched``: aiokafka's own take a microsecond each to make;
@@ -15,25 +15,20 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import mmap
-import threading
 import time
-import zlib
 from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from importlib import import_module
 from typing import Any, Final
 
-import cramjam
 from aiokafka.consumer import fetcher
 from aiokafka.errors import CorruptRecordException
 from msgspec import Struct
 
 from streams.ports import Headers, Unread
+from streams.runtime.decompressing import TooLargeError, gzip_decode, lz4_decode, snappy_decode, zstd_decode
 
-UNPACKED_BYTES_MAX: Final = 64 * 1024 * 1024
-"""Of one batch. A megabyte of log lines packs 5 to 20 times smaller; brokers take batches of 1 MB, ours of 9 MB."""
 DRAINED_BYTES_MAX: Final = 16 * 1024 * 1024
 """Of all records of one fetch, but for the last one."""
 RECORD_BYTES_MAX: Final = 8 * 1024 * 1024 + 512 * 1024
@@ -45,17 +40,8 @@ LOOKED_AT_BYTES: Final = 4 * 1024 * 1024
 
 _M_MMAP_THRESHOLD: Final = -3
 _GIANT_BYTES: Final = 4 * 1024 * 1024
-_RESIDENT_BYTES_MAX: Final = 8 * 1024 * 1024
-_XERIAL_HEAD_BYTES: Final = 16
-_XERIAL_MAGIC: Final = b"\x82SNAPPY\x00"
-_GZIP_MAGIC: Final = b"\x1f\x8b"
-_GZIP_MEMBERS_MAX: Final = 16
 _PRESENT_FORMAT: Final = ("aiokafka.record.default_records", "aiokafka.record._crecords.default_records")
 _OLD_FORMATS: Final = ("aiokafka.record.legacy_records", "aiokafka.record._crecords.legacy_records")
-
-
-class TooLargeError(ValueError):
-    """A batch that is more than we take."""
 
 
 class _Fetching:
@@ -82,87 +68,6 @@ def bounded(passing: Container[str]) -> Iterator[None]:
         yield
     finally:
         _fetching.reset(token)
-
-
-# -------------------------------------------------------------------------------------------------------- decompression
-
-
-def gzip_decode(data: Any) -> bytes:
-    """Unpack gzip. Producers write one member; what follows the last is left, as by the broker."""
-    parts: list[bytes] = []
-    rest, left = bytes(data), UNPACKED_BYTES_MAX
-    while not parts or (rest.startswith(_GZIP_MAGIC) and len(parts) < _GZIP_MEMBERS_MAX):
-        member = zlib.decompressobj(wbits=31)
-        parts.append(member.decompress(rest, left + 1))
-        left -= len(parts[-1])
-        if left < 0:
-            raise _too_large()
-        if not member.eof:
-            raise CorruptRecordException("gzip is cut short")
-        rest = member.unused_data
-    return b"".join(parts)
-
-
-def snappy_decode(data: bytes) -> bytes:
-    """Unpack snappy, plain or in Xerial's blocks. A block says first how large it will be, and the decoder obeys."""
-    if not data.startswith(_XERIAL_MAGIC):
-        return _snappy_block(data, UNPACKED_BYTES_MAX)
-    parts, left, at = [], UNPACKED_BYTES_MAX, _XERIAL_HEAD_BYTES
-    while at < len(data):
-        size = int.from_bytes(data[at : at + 4], "big")
-        at += 4 + size
-        if at > len(data):
-            raise CorruptRecordException("snappy is cut short")
-        parts.append(_snappy_block(data[at - size : at], left))
-        left -= len(parts[-1])
-    return b"".join(parts)
-
-
-def _snappy_block(block: bytes, left: int) -> bytes:
-    if cramjam.snappy.decompress_raw_len(block) > left:
-        raise _too_large()
-    return bytes(cramjam.snappy.decompress_raw(block))
-
-
-class _Room(threading.local):
-    """Memory to unpack into, one for each thread; its pages take no room before they are written to."""
-
-    def __init__(self) -> None:
-        self.pages = mmap.mmap(-1, UNPACKED_BYTES_MAX)
-
-    def unpack(self, decompress_into: Callable[[bytes, mmap.mmap], int], data: bytes) -> bytes:
-        """Return what ``data`` unpacks to. It is faster than memory that grows, too."""
-        try:
-            size = decompress_into(data, self.pages)
-        except cramjam.DecompressionError as error:
-            if "whole buffer" in str(error):
-                self._let_go()
-                raise _too_large() from error
-            raise
-        found = self.pages[:size]
-        if size > _RESIDENT_BYTES_MAX:
-            self._let_go()
-        return found
-
-    def _let_go(self) -> None:
-        self.pages.madvise(mmap.MADV_DONTNEED)
-
-
-_room: Final = _Room()
-
-
-def lz4_decode(data: bytes) -> bytes:
-    """Unpack lz4 frames."""
-    return _room.unpack(cramjam.lz4.decompress_into, data)
-
-
-def zstd_decode(data: bytes) -> bytes:
-    """Unpack zstd frames."""
-    return _room.unpack(cramjam.zstd.decompress_into, data)
-
-
-def _too_large() -> TooLargeError:
-    return TooLargeError(f"more than {UNPACKED_BYTES_MAX >> 20} MB unpacked")
 
 
 def _of_records(decode: Callable[[Any], bytes]) -> Callable[[Any], bytes]:

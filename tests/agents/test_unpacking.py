@@ -23,7 +23,7 @@ from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import TopicPartition
 
 from streams.ports import Unread
-from streams.runtime import unpacking
+from streams.runtime import decompressing, unpacking
 from streams.runtime.unpacking import bounded
 from tests.agents.batches import CODECS, MEGABYTE, a_batch, a_record, gigabyte, good, very_many_headers
 from tests.ingest.given import cut, only
@@ -157,7 +157,7 @@ def test_in_a_topic_of_ours_nothing_is_passed() -> None:
     """There the error is raised, as aiokafka does: what is missing in our log must stop us."""
     with pytest.raises(CorruptRecordException):
         Fetched(a_batch(a_record(b"a"), damage=1), where=FACTS).all()
-    with pytest.raises(unpacking.TooLargeError):
+    with pytest.raises(decompressing.TooLargeError):
         Fetched(a_batch(gzip_encode(bytes(65 * MEGABYTE)), codec=1), where=FACTS).all()
 
 
@@ -239,25 +239,25 @@ def test_the_number_of_records_is_bounded_too() -> None:
 def test_packed_layouts_of_other_producers_are_read() -> None:
     """Plain snappy, gzip in two members or with something behind it, and several frames of lz4 and zstd."""
     data, half = b"x" * 1000, b"x" * 500
-    assert unpacking.snappy_decode(bytes(cramjam.snappy.compress_raw(data))) == data
-    assert unpacking.snappy_decode(snappy_encode(data, xerial_blocksize=100)) == data
-    assert unpacking.gzip_decode(gzip.compress(half) + gzip.compress(half)) == data
-    assert unpacking.gzip_decode(memoryview(gzip.compress(data) + b"\x00\x00")) == data
-    assert unpacking.lz4_decode(lz4_encode(half) + lz4_encode(half)) == data
-    assert unpacking.zstd_decode(zstd_encode(half) + zstd_encode(half)) == data
+    assert decompressing.snappy_decode(bytes(cramjam.snappy.compress_raw(data))) == data
+    assert decompressing.snappy_decode(snappy_encode(data, xerial_blocksize=100)) == data
+    assert decompressing.gzip_decode(gzip.compress(half) + gzip.compress(half)) == data
+    assert decompressing.gzip_decode(memoryview(gzip.compress(data) + b"\x00\x00")) == data
+    assert decompressing.lz4_decode(lz4_encode(half) + lz4_encode(half)) == data
+    assert decompressing.zstd_decode(zstd_encode(half) + zstd_encode(half)) == data
 
 
 def test_a_bomb_in_small_parts_is_a_bomb() -> None:
     """The limit holds for a batch, whatever it is made of."""
     block = bytes(cramjam.snappy.compress_raw(bytes(MEGABYTE)))
     parts = itertools.repeat(struct.pack(">i", len(block)) + block, 65)
-    with pytest.raises(unpacking.TooLargeError):
-        unpacking.snappy_decode(b"\x82SNAPPY\x00" + bytes(8) + b"".join(parts))
-    with pytest.raises(unpacking.TooLargeError):
-        unpacking.gzip_decode(gzip.compress(bytes(5 * MEGABYTE)) * 14)
-    with pytest.raises(unpacking.TooLargeError):
-        unpacking.zstd_decode(zstd_encode(bytes(MEGABYTE)) * 65)
+    with pytest.raises(decompressing.TooLargeError):
+        decompressing.snappy_decode(b"\x82SNAPPY\x00" + bytes(8) + b"".join(parts))
+    with pytest.raises(decompressing.TooLargeError):
+        decompressing.gzip_decode(gzip.compress(bytes(5 * MEGABYTE)) * 14)
+    with pytest.raises(decompressing.TooLargeError):
+        decompressing.zstd_decode(zstd_encode(bytes(MEGABYTE)) * 65)
     with pytest.raises(CorruptRecordException):
-        unpacking.snappy_decode(b"\x82SNAPPY\x00" + bytes(8) + b"\xff\xff\xff\xfc")
+        decompressing.snappy_decode(b"\x82SNAPPY\x00" + bytes(8) + b"\xff\xff\xff\xfc")
     with pytest.raises(zlib.error):
-        unpacking.gzip_decode(b"nonsense")
+        decompressing.gzip_decode(b"nonsense")
