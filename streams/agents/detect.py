@@ -132,6 +132,7 @@ class DetectEngine:
         for where in partitions:
             self._held[where] = _Held(terms[where], await self._start(where, terms[where]))
             telemetry.lines_read(where.topic, 0)
+            telemetry.shed(where.topic, 0, 0)
         return {where: held.position for where, held in self._held.items()}
 
     async def _begin_epoch(self) -> None:
