@@ -2,11 +2,13 @@
 
 The order of writes is what makes it safe: a term is taken in the log of facts and read back before a position is
 believed; evidence and dead letters are acknowledged before the slice that names them; the slice is acknowledged before
-the batch is done. Whoever is overtaken by a later term finds it in the log and leaves.
+the batch is done. While the output of a batch is acknowledged the next may be cut. Whoever is overtaken by a later term
+finds it in the log and leaves.
 """
 
 from __future__ import annotations
 
+import asyncio
 import traceback
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -122,6 +124,9 @@ class DetectEngine:
         self._inventory = self._facts.directory.inventory
         self._slicer = self._compiled()
         self._held: dict[TopicPartition, _Held] = {}
+        self._cutting = asyncio.Lock()
+        self._writing = asyncio.Lock()
+        self._failed = False
 
     async def load(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         """Take a new term of every partition, and go on where the facts before it end."""
@@ -143,22 +148,45 @@ class DetectEngine:
             await self._facts.append([begun])
 
     async def process(self, batch: Sequence[tuple[TopicPartition, Sequence[Record]]]) -> None:
-        """Append evidence and dead letters, then the slices; when this returns, all of it is acknowledged."""
+        """Append evidence and dead letters, then the slices; when this returns, all of it is acknowledged.
+
+        May be called again before it returns: batches are cut in turn and written in turn, and one may be cut while the
+        output of the one before is acknowledged.
+        """
         if self._lookup:
             await self._lookup.prepare(records for where, records in batch if where.topic not in self._topics.inboxes)
-        for portion in portions(batch):
-            await self._work_off(portion)
+        async with self._cutting:
+            work = _Work([], [])
+            for portion in portions(batch):
+                if work.facts:
+                    async with self._writing:
+                        await self._write(work)
+                work = await self._work(portion)
+            await self._writing.acquire()
+        try:
+            await self._write(work)
+        finally:
+            self._writing.release()
 
-    async def _work_off(self, portion: Batch) -> None:
+    async def _work(self, portion: Batch) -> _Work:
+        """Cut a portion."""
         work = _Work([], [])
         if self._watch:
             self._watch.look(portion)
         for where, records in portion:
             if where in self._held and records:
                 await self._cut(where, records, work)
+        return work
+
+    async def _write(self, work: _Work) -> None:
+        """Append what a portion comes to, in the order that makes it safe; nothing after one that failed."""
+        if self._failed:
+            raise SupersededError("the batch before was not written")
+        self._failed = True
         if work.before:
             await self._log.append(work.before)
         await self._append([fact for fact, _ in work.facts], [data for _, data in work.facts])
+        self._failed = False
         for piece, _ in work.facts:
             _count(piece)
 

@@ -28,6 +28,7 @@ from streams.ports import Engine, Log
 from streams.runtime.app import build_app
 from streams.runtime.host import run_faust
 from streams.runtime.kafka import KafkaLog
+from streams.runtime.overlapping import Overlapping
 from streams.runtime.readiness import Announcing
 from streams.runtime.redaction_key import redaction_key
 from streams.runtime.registry import Registry
@@ -68,7 +69,7 @@ async def _detect(settings: Settings, instance: str, stop: asyncio.Event) -> Non
         known = await newest_directory(TopicSnapshots(log, topics.snapshots))
 
         def engine(guarded: Log) -> Engine:
-            return DetectEngine(
+            stage = DetectEngine(
                 guarded,
                 topics,
                 lambda rules: WarySlicer(Slicer(matcher.merged(rules), topics, redactor, book, pressure), notes),
@@ -78,6 +79,7 @@ async def _detect(settings: Settings, instance: str, stop: asyncio.Event) -> Non
                 lookup,
                 watch,
             )
+            return Overlapping(stage)
 
         await _host(settings, "detect", instance, log, topics.sources, engine, stop)
 

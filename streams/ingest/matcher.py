@@ -192,7 +192,13 @@ def _scanner(
     def seen(expression: int, _start: int, _end: int, _flags: int, _context: object) -> None:
         append(indexes[expression])  # and None, so the scan goes on
 
+    if not expressions:
+        return _nothing_in, seen
     return compiled.database(expressions).scan, seen
+
+
+def _nothing_in(_text: bytes, _seen: Seen) -> None:
+    """Find nothing: Hyperscan compiles no empty set of expressions."""
 
 
 def _table(rules: Sequence[RuleSpec], catalogue: PatternCatalogue) -> tuple[list[Expression], list[tuple[str, int]]]:

@@ -1,0 +1,162 @@
+"""Batches that overlap: cut and written in turn, one ahead at most, and nothing after one that failed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from streams.agents.detect import DetectEngine, SupersededError
+from streams.codec import decode_fact
+from streams.core.config import RuleSet
+from streams.core.events import Slice
+from streams.ingest import matcher
+from streams.ingest.slicer import Slicer
+from streams.ports import Outgoing, Record, TopicPartition
+from streams.runtime.overlapping import Overlapping
+from streams.topics import Topics
+from tests.ingest.given import Given, redactor
+
+TOPICS = Topics()
+LOGS = TopicPartition("logs", 0)
+FACTS = TopicPartition(TOPICS.facts, 0)
+
+
+class SlowLog:
+    """A log that acknowledges an append of detect's only when it is let."""
+
+    def __init__(self) -> None:
+        self.topics: dict[str, list[Outgoing]] = {}
+        self.appended: list[str] = []
+        self.waiting: list[asyncio.Future[None]] = []
+        self.slow = False
+
+    async def append(self, records: Sequence[Outgoing]) -> Sequence[int]:
+        """Append, and wait."""
+        offsets = []
+        for record in records:
+            topic = self.topics.setdefault(record.topic, [])
+            topic.append(record)
+            offsets.append(len(topic) - 1)
+        self.appended += sorted({record.topic for record in records})
+        if self.slow:
+            self.waiting.append(asyncio.get_running_loop().create_future())
+            await self.waiting[-1]
+        return offsets
+
+    async def bounds(self, where: TopicPartition) -> tuple[int, int]:
+        """Return where a topic begins and ends; that of lines has some."""
+        return 0, 10 if where == LOGS else len(self.topics.get(where.topic, []))
+
+    async def read(self, where: TopicPartition, start: int, end: int) -> Sequence[Record]:
+        """Return what was appended."""
+        return [
+            Given(record.value, offset=start + number, topic=where.topic)
+            for number, record in enumerate(self.topics.get(where.topic, [])[start:end])
+        ]
+
+    def slices(self) -> list[tuple[int, int]]:
+        """Return the ranges of all slices, in order."""
+        facts = [decode_fact(record.value or b"") for record in self.topics[TOPICS.facts]]
+        return [(one.from_offset, one.to_offset) for one in facts if isinstance(one, Slice)]
+
+
+class Counting(Slicer):
+    """A slicer that notes what it cuts."""
+
+    cuts: list[int]
+
+    def cut(self, *given: object, **named: object) -> object:  # type: ignore[override]  # whatever a slicer takes
+        """Cut, and note the first offset."""
+        self.cuts.append(given[3][0].offset)  # type: ignore[index]  # the records
+        return super().cut(*given, **named)  # type: ignore[arg-type]
+
+
+async def begun() -> tuple[SlowLog, Overlapping, list[int]]:
+    """Return a log that waits from now on, detect that has its partition, and the first offsets of what is cut."""
+    log = SlowLog()
+    cuts: list[int] = []
+
+    def slicer_for(_: RuleSet) -> Slicer:
+        slicer = Counting(matcher.shipped(), TOPICS, redactor())
+        slicer.cuts = cuts
+        return slicer
+
+    detect = Overlapping(DetectEngine(log, TOPICS, slicer_for, "one", lambda: "nonce"))
+    await detect.load([LOGS])
+    log.slow = True
+    log.appended.clear()
+    return log, detect, cuts
+
+
+def batch(offset: int) -> list[tuple[TopicPartition, Sequence[Record]]]:
+    """Return a batch of one line that is detected."""
+    return [(LOGS, [Given(b"Out of memory: Killed process 7 (java)", offset=offset)])]
+
+
+async def turns() -> None:
+    """Let everything run that can."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+async def test_the_next_batch_is_cut_while_the_output_of_one_is_acknowledged() -> None:
+    """Cut at once, appended only when the first one's slices are acknowledged; then in the order of offsets."""
+    log, detect, cuts = await begun()
+    await detect.process(batch(0))
+    await turns()
+    second = asyncio.ensure_future(detect.process(batch(1)))
+    await turns()
+    assert cuts == [0, 1]
+    assert log.appended == [TOPICS.evidence]
+    assert not second.done()
+    while log.waiting:
+        log.waiting.pop().set_result(None)
+        await turns()
+    await second
+    assert log.appended == [TOPICS.evidence, TOPICS.facts, TOPICS.evidence, TOPICS.facts]
+    assert log.slices() == [(0, 1), (1, 2)]
+
+
+async def test_no_more_than_one_batch_is_ahead() -> None:
+    """The call for a third batch is not reached before the first is acknowledged."""
+    log, detect, cuts = await begun()
+    await detect.process(batch(0))
+    second = asyncio.ensure_future(detect.process(batch(1)))
+    await turns()
+    assert not second.done()
+    log.slow = False
+    log.waiting.pop().set_result(None)
+    await second
+    await detect.idle()
+    assert cuts == [0, 1]
+    assert log.slices() == [(0, 1), (1, 2)]
+
+
+async def test_nothing_is_written_after_a_batch_that_failed() -> None:
+    """The error of a batch is raised by the call that follows, and what was cut meanwhile is never appended."""
+    log, detect, _ = await begun()
+    await detect.process(batch(0))
+    second = asyncio.ensure_future(detect.process(batch(1)))
+    await turns()
+    log.waiting.pop().set_exception(ConnectionError("gone"))
+    with pytest.raises(ConnectionError):
+        await second
+    await turns()
+    assert log.appended == [TOPICS.evidence]
+    with pytest.raises((SupersededError, asyncio.CancelledError)):
+        await detect.idle()
+
+
+async def test_a_load_waits_for_the_batch_under_way() -> None:
+    """Positions are asked for when all that was cut is in the log."""
+    log, detect, _ = await begun()
+    await detect.process(batch(0))
+    await turns()
+    loading = asyncio.ensure_future(detect.load([LOGS]))
+    await turns()
+    assert not loading.done()
+    log.slow = False
+    log.waiting.pop().set_result(None)
+    assert await loading == {LOGS: 1}
