@@ -7,7 +7,7 @@ in-memory broker that crashes at every await) can all host the same code.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol, runtime_checkable
 
 Headers = Sequence[tuple[str, bytes]]
 
@@ -185,4 +185,13 @@ class Engine(Protocol):
 
     async def idle(self) -> None:
         """Nothing came for a moment (at most 250 ms): a chance to tick, to snapshot, to look at the clock."""
+        ...
+
+
+@runtime_checkable
+class Settling(Protocol):
+    """An engine that returns from ``process`` before the batch is durable; its host waits for it before it lets go."""
+
+    async def settle(self) -> None:
+        """Return when everything that follows from all batches is durable; raises what one failed by."""
         ...

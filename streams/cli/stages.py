@@ -69,7 +69,7 @@ async def _detect(settings: Settings, instance: str, stop: asyncio.Event) -> Non
         known = await newest_directory(TopicSnapshots(log, topics.snapshots))
 
         def engine(guarded: Log) -> Engine:
-            stage = DetectEngine(
+            return DetectEngine(
                 guarded,
                 topics,
                 lambda rules: WarySlicer(Slicer(matcher.merged(rules), topics, redactor, book, pressure), notes),
@@ -79,7 +79,6 @@ async def _detect(settings: Settings, instance: str, stop: asyncio.Event) -> Non
                 lookup,
                 watch,
             )
-            return Overlapping(stage)
 
         await _host(settings, "detect", instance, log, topics.sources, engine, stop)
 
@@ -154,8 +153,11 @@ async def _host(
 ) -> None:
     """Run an engine under Faust, on a log that checks the lease of this process before each write."""
     app = build_app(settings, f"{settings.fleet}-{stage}", f"{stage}-{instance}")
-    app.pace_seconds = DETECT_PACE_SECONDS if stage == "detect" else 0.0
-    await run_faust(Announcing(engine(app.guard(log)), settings.data_dir), app, sources, stage, stop)
+    hosted: Engine = Announcing(engine(app.guard(log)), settings.data_dir)
+    if stage == "detect":
+        hosted = Overlapping(hosted)
+        app.pace_seconds = DETECT_PACE_SECONDS
+    await run_faust(hosted, app, sources, stage, stop)
 
 
 def _owner(stage: str, instance: str) -> str:

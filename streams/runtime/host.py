@@ -12,6 +12,7 @@ durable must never be followed by another one, so nothing is acknowledged and sk
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
@@ -21,7 +22,7 @@ from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from streams import telemetry
 from streams.core.errors import InvariantError
-from streams.ports import Engine, Poller, Record, TopicPartition, Unread
+from streams.ports import Engine, Poller, Record, Settling, TopicPartition, Unread
 from streams.runtime.app import ReaderApp
 from streams.runtime.lease import TOUCH_SECONDS, Lease
 from streams.runtime.transport import Batch, Fetch, RawSchema, Seek
@@ -141,14 +142,21 @@ class Host:
 
     async def release(self) -> None:
         """Wait for the call under way and forget all partitions: others may take them now."""
+        await self._settle()
         async with self._lock:
             self._forget()
 
     async def stop(self) -> None:
         """Wait for the call under way; there is none after it."""
+        with contextlib.suppress(Exception):  # it is told of already
+            await self._settle()
         self._stopped = True
         async with self._lock:
             pass
+
+    async def _settle(self) -> None:
+        if isinstance(self.engine, Settling):
+            await self._call(self.engine.settle)
 
     async def _call(self, method: Callable[..., Awaitable[None]], *args: Any) -> None:
         async with self._lock:

@@ -21,25 +21,28 @@ class Overlapping:
 
     async def load(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         """See ``ports.Engine.load``."""
-        await self._settle()
+        await self.settle()
         return await self._engine.load(partitions)
 
     async def process(self, batch: Sequence[tuple[TopicPartition, Sequence[Record]]]) -> None:
         """Begin with a batch; return when the one before is done."""
-        before, self._under_way = self._under_way, asyncio.ensure_future(self._engine.process(batch))
+        before, self._under_way = self._under_way, None
+        begun = asyncio.ensure_future(self._engine.process(batch))
         if before is not None:
             try:
                 await before
             except BaseException:
-                self._under_way.cancel()
+                begun.cancel()
                 raise
+        self._under_way = begun
 
     async def idle(self) -> None:
         """See ``ports.Engine.idle``."""
-        await self._settle()
+        await self.settle()
         await self._engine.idle()
 
-    async def _settle(self) -> None:
+    async def settle(self) -> None:
+        """See ``ports.Settling.settle``."""
         before, self._under_way = self._under_way, None
         if before is not None:
             await before

@@ -14,7 +14,10 @@ from streams.core.events import Slice
 from streams.ingest import matcher
 from streams.ingest.slicer import Slicer
 from streams.ports import Outgoing, Record, TopicPartition
+from streams.runtime.host import Host
+from streams.runtime.lease import Lease
 from streams.runtime.overlapping import Overlapping
+from streams.runtime.watchdog import Progress
 from streams.topics import Topics
 from tests.ingest.given import Given, redactor
 
@@ -144,9 +147,41 @@ async def test_nothing_is_written_after_a_batch_that_failed() -> None:
     with pytest.raises(ConnectionError):
         await second
     await turns()
+    await detect.settle()
     assert log.appended == [TOPICS.evidence]
-    with pytest.raises((SupersededError, asyncio.CancelledError)):
-        await detect.idle()
+
+
+async def test_a_batch_that_comes_after_one_that_failed_is_refused() -> None:
+    """Detect itself writes nothing behind a hole, whoever calls it."""
+    log, _, _ = await begun()
+    engine = DetectEngine(log, TOPICS, lambda _: Slicer(matcher.shipped(), TOPICS, redactor()), "one", lambda: "nonce")
+    log.slow = False
+    await engine.load([LOGS])
+    log.appended.clear()
+    log.slow = True
+    first, second = (asyncio.ensure_future(engine.process(batch(offset))) for offset in (0, 1))
+    await turns()
+    log.waiting.pop().set_exception(ConnectionError("gone"))
+    with pytest.raises(ConnectionError):
+        await first
+    with pytest.raises(SupersededError):
+        await second
+    assert log.appended == [TOPICS.evidence]
+
+
+async def test_a_host_lets_go_only_of_what_is_durable() -> None:
+    """Before others may take its partitions, a host waits for the batch under way."""
+    log, detect, _ = await begun()
+    host = Host(detect, "detect", Lease("detect", 10**9), Progress())
+    await detect.process(batch(0))
+    await turns()
+    releasing = asyncio.ensure_future(host.release())
+    await turns()
+    assert not releasing.done()
+    log.slow = False
+    log.waiting.pop().set_result(None)
+    await releasing
+    assert log.slices() == [(0, 1)]
 
 
 async def test_a_load_waits_for_the_batch_under_way() -> None:
