@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Final
 
 from aiokafka.errors import OffsetOutOfRangeError
 
@@ -20,9 +19,6 @@ from streams.ports import Log, Poller, Record, SnapshotStore, TopicPartition
 from streams.runtime.snapshots import TopicSnapshots
 from streams.topics import Topics
 
-FOLLOW_SECONDS: Final = 0.05
-"""Facts are followed 20 times a second at most. Read as they come, 60 times at 10 000 lines a second, they cost each
-follower half as much again, and the broker too. Who must know of all of them says ``refresh``."""
 Heard = Callable[[Fact, Verdict, int], None]
 """Told of a fact, whether it counts, and the broker's stamp in milliseconds."""
 
@@ -85,8 +81,6 @@ class FactsView:
                     self._check_epoch()
             if batch is None:
                 await self.refresh()  # says what is wrong with the log
-            elif batch:
-                await asyncio.sleep(FOLLOW_SECONDS)
 
     def _check_epoch(self) -> None:
         """Refuse a fleet in another epoch; one without a fact is in none yet."""
