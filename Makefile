@@ -15,8 +15,8 @@ MINUTES ?= 10
 COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-header --no-annotate \
 	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 
-# Tests run in four processes. Three of them mostly wait: for services to heal, for pools and brokers to start. The fourth
-# computes, with the time that these leave: none of its tests has another process to wait for.
+# Tests run in four processes, three at a time. The first three mostly wait: for services to heal, for pools and brokers to
+# start. The fourth computes, and begins when one of these ends: none of its tests has another process to wait for.
 SCENES := tests/lab/test_scenarios.py
 LABS := $(addprefix tests/,lab agents)
 PAGES := $(addprefix tests/,docs web advise notify) $(SCENES)
@@ -31,8 +31,8 @@ help:  ## show this
 demo: $(READY)  ## real log lines to healed services, with everything embedded; ends by itself
 	@$(BIN)/logmend demo
 
-test: $(READY)  ## every test, in four processes
-	@$(MAKE) --no-print-directory --jobs=4 --output-sync=line tests-labs tests-pages tests-fleets tests-pure
+test: $(READY)  ## every test, in four processes, three at a time
+	@$(MAKE) --no-print-directory --jobs=3 --output-sync=line tests-labs tests-pages tests-fleets tests-pure
 
 tests-labs: $(READY)
 	@$(BIN)/python -m pytest $(LABS) --ignore=$(SCENES)

@@ -28,7 +28,7 @@ LOOK_SECONDS = 0.03
 SILENT_SECONDS_MAX = 2.0
 DYING_SECONDS = 0.05
 """What a killed process had sent has landed by then."""
-WAIT_SECONDS_MAX = 60.0
+WAIT_SECONDS_MAX = 180.0
 
 
 class Arena(Struct):

@@ -15,8 +15,12 @@ from tests.chaos.run import Plan, chaos, settings_in
 pytestmark = [pytest.mark.broker, pytest.mark.chaos]
 
 
-LONG = {"rolling restart", "topic made anew", "detect comes and goes", "decide stays dead", "disk full", "clock +1 h"}
-"""These wait for many starts or are much like another; ``make chaos`` plays them, and the simulator does."""
+LONG = {
+    *("rolling restart", "topic made anew", "detect comes and goes", "decide stays dead", "disk full", "clock +1 h"),
+    *("broker killed", "deadly record"),
+}
+"""These wait for many starts, are much like another or have tests of their own (``tests/broker``, ``test_wary``);
+``make chaos`` plays them, and the simulator does."""
 PLAYED = tuple(one for one in ONCE if one.name not in LONG)
 
 
