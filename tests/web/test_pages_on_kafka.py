@@ -183,7 +183,7 @@ def a_command_expires(visitor: Visit, settings: Settings) -> None:
     """Let a command expire: it leaves the page by itself, and its incident is there to be resolved."""
     page = visitor.page
     file = settings.data_dir / "hasty.toml"
-    file.write_text(POLICY + "approval_ttl_ms = 4000\n")
+    file.write_text(POLICY + "approval_ttl_ms = 15000\n")
     logmend(settings, "apply", str(file))
     visitor.go("/approvals")
     crash(settings, "till")
