@@ -16,7 +16,7 @@ from tests.advise.serving import Said, completion, message, serving
 
 PROMPT = Prompt(system="You advise.", user="What is to be done? ünïcödé")
 KEY = "sk-test-0123456789"
-PATIENCE_S = 30.0
+PATIENCE_S = 90.0
 """Far longer than any of these answers takes: only a test of the deadline waits for it."""
 
 Make = Callable[[str, KeyFile | None], Provider]

@@ -35,7 +35,7 @@ PRICE = Price(usd_in=2.0, usd_out=10.0)
 COST = 100 * 2 + 50 * 10
 """Of the tokens that the server says."""
 MOST = (PROMPT.size_bytes + OVERHEAD_TOKENS) * 2 + TOKENS_OUT_MAX * 10
-PATIENCE_S = 30.0
+PATIENCE_S = 90.0
 GOOD = said(completion())
 BUSY = said({"error": {"type": "server_error"}}, 503)
 

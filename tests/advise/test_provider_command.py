@@ -18,7 +18,7 @@ from streams.advise.providers.command import OUTPUT_BYTES_MAX, Command
 from streams.core.errors import InputError
 
 PROMPT = Prompt(system="You advise.", user="What is to be done? ünïcödé")
-PATIENCE_S = 30.0
+PATIENCE_S = 90.0
 SLOW = """
 import os, subprocess, sys, time
 child = subprocess.Popen(["sleep", "600"])

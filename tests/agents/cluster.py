@@ -19,7 +19,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from tests.agents.journal import Entry, read_entries
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_SECONDS = 40.0
+PATIENCE_SECONDS = 90.0
 
 
 async def until(condition: Callable[[], object], seconds: float = PATIENCE_SECONDS) -> float:

@@ -12,7 +12,7 @@ from lab import control, furnish, outside
 from lab.health import wait_until
 from lab.site import DEMO_SERVICES, SERVICES, Site
 
-START_S = 15.0
+START_S = 60.0
 
 
 @contextlib.contextmanager

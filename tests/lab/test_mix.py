@@ -28,7 +28,7 @@ from tests.advise.cases import dossier, template
 MIX = mix.load()
 HARD = [kind for kind in TROUBLES if kind not in KINDS and TROUBLES[kind].heals]
 HOPELESS = [kind for kind in TROUBLES if not TROUBLES[kind].heals]
-SETTLED_S = 10.0
+SETTLED_S = 60.0
 ARGUMENTS = {"process.fallback": {"switch": "mirror"}, "process.degrade": {"switch": "analysis"}}
 
 

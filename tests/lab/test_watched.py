@@ -17,7 +17,7 @@ pytestmark = [
     pytest.mark.usefixtures("formatted"),
     pytest.mark.skipif(shutil.which("prometheus") is None, reason="needs Debian's prometheus"),
 ]
-SEEN_S = 40.0
+SEEN_S = 90.0
 QUALITY = {
     "Brier score, last day": (0.0, 0.2),
     "Precision, last day": (0.1, 1.0),

@@ -13,7 +13,7 @@ from streams.ingest import matcher
 from streams.ingest.classifying import Classifier
 
 ARGUMENTS = {"process.fallback": {"switch": "mirror"}, "process.degrade": {"switch": "analysis"}}
-SETTLED_S = 30.0
+SETTLED_S = 60.0
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from tests.ports import free_port
 
 HOST = "web-1"
 """What the daemons call this host; messages over TCP bring their own."""
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 STOP_SECONDS = 10.0
 RSYSLOG_ROOT = Path(os.environ.get("LOGMEND_RSYSLOG_ROOT") or "/")
 

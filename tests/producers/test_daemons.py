@@ -29,7 +29,7 @@ LOCKED = "database is locked"
 FULL = "write failed: No space left on device"
 MANY = 200
 FROM_FILE = [*(f"order {number} stored" for number in range(MANY)), LOCKED]
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 90.0
 Counts = Counter[tuple[str, str, str]]
 """Lines by (service, severity, pattern)."""
 

@@ -11,13 +11,16 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Route, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Route, expect, sync_playwright
 
 AXE: Final = Path(__file__).with_name("axe-core") / "axe.min.js"
 RULES: Final = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 WIDE: Final = {"width": 1280, "height": 900}
 NARROW: Final = {"width": 360, "height": 780}
 NAMES: Final = ("chromium", "chromium-browser", "google-chrome")
+SOON_MS: Final = 90_000
+"""How long a change may take to show; it shows within two seconds on a machine that has nothing else to do."""
+expect.set_options(timeout=SOON_MS)
 
 
 @contextmanager
@@ -42,6 +45,7 @@ class Visit:
         self.address = address
         self.faults: list[str] = []
         self.context: BrowserContext = browser.new_context(**{"viewport": WIDE, **options})
+        self.context.set_default_timeout(SOON_MS)
         self.context.route("**/*", self._routed)
         self.page: Page = self.context.new_page()
         self.page.on("console", self._said)

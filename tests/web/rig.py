@@ -22,7 +22,7 @@ from tests.web.fleet import Fleet
 
 ORIGIN: Final = "http://localhost"
 HEAR_S: Final = 0.002
-PATIENCE_S: Final = 20.0
+PATIENCE_S: Final = 60.0
 
 
 class Rig:

@@ -20,7 +20,7 @@ from streams.web.tokens import TokenFile
 from tests.web.fleet import Fleet
 
 A = TypeVar("A")
-PATIENCE_S: Final = 30.0
+PATIENCE_S: Final = 60.0
 HEAR_S: Final = 0.02
 BEAT_S: Final = 0.5
 

@@ -24,7 +24,7 @@ from streams.runtime.supervisor import Supervisor
 from streams.settings import Settings
 
 ROLES: Final = ("detect", "decide", "dispatch", "workers", "host", "web")
-PATIENCE_S: Final = 40.0
+PATIENCE_S: Final = 90.0
 LIMITS: Final = Policy(phase1_ms=1_000, phase2_ms=1_000, phase3_ms=1_000, cooldown_ms=0)
 
 pytestmark = pytest.mark.broker

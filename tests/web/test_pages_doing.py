@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Final
 
 from playwright.sync_api import Browser, expect
 
 from streams.core.events import Decision
 from tests.web.browser import Visit, visit
 from tests.web.site import Site
-
-SOON_MS: Final = 20_000
-"""How long a change may take to show; it shows within two seconds on a machine that has nothing else to do."""
-expect.set_options(timeout=SOON_MS)
 
 
 def decided(site: Site, kind: str) -> list[Decision]:

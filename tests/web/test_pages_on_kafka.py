@@ -23,7 +23,6 @@ from tests.workers.kit import end_services, until
 
 pytestmark = pytest.mark.broker
 STAGES: Final = ("detect", "decide", "dispatch", "eventlog", "workers", "web")
-SOON_MS: Final = 45_000
 SERVICES: Final = ("pay", "vault", "till")
 CRASH: Final = "worker died with signal 11, core dumped"
 POLICY: Final = (
@@ -87,8 +86,6 @@ def test_an_operators_night(broker: Settings, tmp_path: Path) -> None:
         browser = running.enter_context(chromium())
         address = web_address_file(settings.data_dir).read_text().strip()
         visitor = running.enter_context(visit(browser, address))
-        visitor.page.set_default_timeout(SOON_MS)
-        expect.set_options(timeout=SOON_MS)
         a_killed_workers_successor_shows(visitor)
         a_command_is_approved(visitor, settings)
         the_pool_is_healed(visitor)

@@ -35,7 +35,7 @@ from streams.workers.roles import role_of
 
 HOST = "h1"
 TOPICS = Topics()
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 90.0
 SERVICE = """
 import os, signal, socket, sys, time
 options = dict(item.split("=", 1) for item in sys.argv[1:])
