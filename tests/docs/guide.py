@@ -41,7 +41,7 @@ FETCHED: Final = (".cache", ".config", ".m2", ".jgo")
 
 UNTIL_SECONDS: Final = 60.0
 PAUSE_SECONDS: Final = 0.5
-BLOCK_SECONDS: Final = 120.0
+BLOCK_SECONDS: Final = 600.0
 
 
 class Block(NamedTuple):
