@@ -12,7 +12,7 @@ from streams.runtime.children import Child, children_of
 from streams.runtime.readiness import ready_file
 from streams.settings import Settings
 
-READY_SECONDS_MAX = 60.0
+READY_SECONDS_MAX = 180.0
 END_SECONDS_MAX = 15.0
 LOOK_SECONDS = 0.05
 ROLES = (

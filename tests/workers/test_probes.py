@@ -114,21 +114,24 @@ def test_every_look_after_an_action_is_reported() -> None:
 async def test_probes_follow_the_inventory(root: Path) -> None:
     """Services that are added are probed, those of other hosts are not, and those that are gone no more."""
     told: list[ProbeReported] = []
+    twice = asyncio.Event()
 
     async def tell(event: ProbeReported) -> None:
         told.append(event)
+        if len(told) > 1:
+            twice.set()
 
     ours = process_spec(root, probes=(ProbeSpec(kind="process", every_ms=100),))
     others = process_spec(root, "far", host="h2", probes=(ProbeSpec(kind="process", every_ms=100),))
     looking = Probes(HOST, root, lambda: 5_000_000, tell)
     async with asyncio.TaskGroup() as group:
         looking.follow(Inventory(services=(ours, others)), group)
-        await asyncio.sleep(0.3)
+        await twice.wait()
         looking.follow(Inventory(), group)
         await asyncio.sleep(0)
         count = len(told)
         await asyncio.sleep(0.3)
-    assert count == len(told) > 1
+    assert count == len(told)
     assert {event.service for event in told} == {"api"}
     assert {(event.ok, event.code, event.host) for event in told} == {(False, "down", HOST)}
     assert all(event.at_ms < 5_000_000_000_000 for event in told)

@@ -58,7 +58,7 @@ def test_a_manager_killed_anywhere_loses_no_specialist(fleet: Fleet, point: str)
     fleet.manage()
     spawned, looked, released = (fleet.outcome(one) for one in (spawn, look, release))
     assert (spawned.status, spawned.code) in {("done", "running"), ("done", "pool_restarted"), ("done", "released")}
-    assert (looked.status, looked.ok) == ("done", True)
+    assert (looked.status, looked.ok) == ("done", True), looked.code
     assert len(plans.findings(look)) >= 1
     assert (released.status, released.ok) == ("done", True)
     until(lambda: plans.states() and plans.states()[-1][0] in ENDS, "its last report")
