@@ -32,9 +32,9 @@ from streams.core.events import Slice, Took
 from streams.core.fold import Fold
 from streams.ingest import matcher
 from streams.ingest.slicer import Slicer
+from streams.ports import Fetched
 from streams.runtime import resident
 from streams.topics import Topics
-from tests.analytics.memory_log import MemoryRecord
 
 SERVICES: Final = 1_000_000
 FETCH: Final = 4_000
@@ -115,10 +115,10 @@ def _at_ms(number: int) -> int:
     return BEGIN_MS + number * 1_000 // LINES_PER_SECOND
 
 
-def _fetches(services: int) -> Iterator[list[MemoryRecord]]:
+def _fetches(services: int) -> Iterator[list[Fetched]]:
     for begin in range(0, services, FETCH):
         numbers = range(begin, min(begin + FETCH, services))
-        yield [MemoryRecord("logs", 0, number, _at_ms(number), None, _line(number)) for number in numbers]
+        yield [Fetched("logs", 0, number, _at_ms(number), None, _line(number)) for number in numbers]
 
 
 def _detect(slices: Connection, services: int) -> None:

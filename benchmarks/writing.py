@@ -32,9 +32,9 @@ from msgspec import Struct
 from analytics.manifest import STREAMS, Manifest, load
 from analytics.writer import EventLogWriter
 from benchmarks.queries import measure
-from streams.ports import TopicPartition
+from streams.ports import Fetched, TopicPartition
 from tests.analytics.history import History
-from tests.analytics.memory_log import MemoryLog, MemoryRecord
+from tests.analytics.memory_log import MemoryLog
 
 RECOVERIES: Final = 300
 SEGMENT_ROWS: Final = 300
@@ -52,7 +52,7 @@ class Held(MemoryLog):
         self.records = history.log.records
         self.ends = {where: len(records) for where, records in self.records.items()}
 
-    async def read(self, where: TopicPartition, start: int, end: int) -> Sequence[MemoryRecord]:
+    async def read(self, where: TopicPartition, start: int, end: int) -> Sequence[Fetched]:
         """Return one fetch."""
         return self.records.get(where, [])[start : min(end, start + FETCH_RECORDS)]
 
