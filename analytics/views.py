@@ -20,7 +20,7 @@ import polars as pl
 
 from analytics.asof import AsOf, cut
 from analytics.frames import frame_of
-from analytics.laying import lay, literal
+from analytics.laying import ERASURES, lay, literal
 from analytics.manifest import MANIFEST, SEGMENTS, Manifest, load
 from streams.catalogue import hints, strategies
 from streams.catalogue.codes import refusals
@@ -83,6 +83,7 @@ VIEWS: Final = (
     "advisors",
     "votes",
     "cost",
+    "erasures",
 )
 """Every view, in the order in which they can be made."""
 MACROS: Final = ("rates", "sessions", "auto_fix_rate", "escalation_rate", "phase_breakdown", "learning_growth")
@@ -297,6 +298,7 @@ def _connected(directory: Path, memory_mb: int) -> duckdb.DuckDBPyConnection:
     )
     fixes = ((row.pattern, row.service_type, row.action, row.confidence) for row in strategies().fixes)
     _insert(connection, "fixes", fixes)
+    connection.execute(ERASURES)
     connection.execute("CREATE TABLE segments.hints (metric VARCHAR, hint VARCHAR)")
     _insert(connection, "hints", hints().items())
     connection.execute(f"SET allowed_directories = [{literal(f'{directory / SEGMENTS}/')}]")
