@@ -67,9 +67,12 @@ class Archived(NamedTuple):
 def make(log: Path, target: Path, others: Mapping[str, Path], *, at_ms: int, release: str, fleet: str) -> Backup:
     """Copy a log directory and some other files (by their paths in it) into an empty directory, and read it back.
 
-    Raises ``InputError`` when ``target`` is not empty, there is no log, or a copy is not what was written.
+    Raises ``InputError`` when ``target`` is not empty or in the log itself, there is no log, or a copy is not what was
+    written.
     """
     _refuse_full(target)
+    if target.resolve().is_relative_to(log.resolve()):
+        raise InputError(f"{target} is in the event log's own directory: name one outside of {log}")
     try:
         target.mkdir(parents=True, exist_ok=True, mode=0o700)
         (target / LOG / SEGMENTS).mkdir(parents=True, mode=0o700)
@@ -98,6 +101,7 @@ def put_back(source: Path, target: Path) -> Backup:
         if _copied(source, source / one.path) != one:
             raise InputError(f"{source / one.path} is not as it was backed up: its SHA-256 is another")
     try:
+        target.mkdir(parents=True, exist_ok=True, mode=0o700)
         for one in in_order(backup.files):
             (target / one.path).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             _copy_to(source / one.path, target / one.path, SHARED if one.path.startswith(f"{LOG}/") else SECRET)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -12,6 +11,7 @@ import msgspec
 import polars as pl
 import pyarrow.parquet as pq
 
+from analytics.frames import frame_of
 from analytics.outfile import whole
 from analytics.views import RETRIES_MAX, EventLog, LostSegmentError
 from streams.core.errors import InputError
@@ -22,8 +22,8 @@ _ENCODER: Final = msgspec.json.Encoder(decimal_format="number")
 def export(log: EventLog, sql: str, form: str, sink: BinaryIO) -> int:
     """Write the answer to one SELECT in a format of ``FORMATS``; return how many rows it has.
 
-    JSON is one array of objects, a row a line; times are ISO 8601 in UTC, bytes base64, what is no number null. In CSV,
-    lists and structs are JSON. Raises as ``EventLog.stream`` does.
+    JSON is one array of objects, a row a line; times are ISO 8601 in UTC, bytes base64, and what is no number, or a
+    time outside of the years 1 to 9999, null. In CSV, lists and structs are such JSON. Raises as ``EventLog.stream``.
     """
     return FORMATS[form](*log.stream(sql), sink)
 
@@ -47,7 +47,7 @@ def export_file(log: EventLog, sql: str, form: str, path: Path, *, force: bool) 
 def _json(_schema: Any, batches: Iterator[Any], sink: BinaryIO) -> int:
     rows = 0
     sink.write(b"[")
-    for frame in map(_frame, batches):
+    for frame in map(frame_of, batches):
         lines = [_ENCODER.encode(row) for row in frame.iter_rows(named=True)]
         sink.write((b",\n" if rows else b"\n") + b",\n".join(lines) if lines else b"")
         rows += len(lines)
@@ -57,8 +57,8 @@ def _json(_schema: Any, batches: Iterator[Any], sink: BinaryIO) -> int:
 
 def _csv(schema: Any, batches: Iterator[Any], sink: BinaryIO) -> int:
     rows = 0
-    sink.write(flat(_frame(schema.empty_table())).write_csv().encode())
-    for frame in map(_frame, batches):
+    sink.write(flat(frame_of(schema.empty_table())).write_csv().encode())
+    for frame in map(frame_of, batches):
         sink.write(flat(frame).write_csv(include_header=False).encode())
         rows += frame.height
     return rows
@@ -81,10 +81,6 @@ FORMATS: Final[dict[str, Callable[[Any, Iterator[Any], BinaryIO], int]]] = {
 """What writes an answer's Arrow schema and batches, and returns the number of rows, by name."""
 
 
-def _frame(arrow: Any) -> pl.DataFrame:
-    return pl.DataFrame(pl.from_arrow(arrow))
-
-
 def flat(frame: pl.DataFrame) -> pl.DataFrame:
     """Return a frame that CSV can hold: lists and structs become JSON, bytes base64."""
     texts = [
@@ -96,4 +92,4 @@ def flat(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _text(cell: Any) -> str:
-    return base64.b64encode(cell).decode() if isinstance(cell, bytes) else json.dumps(cell, default=str)
+    return base64.b64encode(cell).decode() if isinstance(cell, bytes) else _ENCODER.encode(cell).decode()

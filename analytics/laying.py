@@ -8,12 +8,19 @@ from pathlib import Path
 from typing import Any, Final
 
 import duckdb
+from msgspec.structs import astuple
 
 from analytics.asof import WHOLE, Cut
 from analytics.manifest import SEGMENTS, Manifest
 from analytics.tables import SCHEMAS
 from streams.core.canary import SERVICE as CANARY
 
+ERASURES: Final = """
+    CREATE TABLE segments.erasures (
+        id VARCHAR, service VARCHAR, before_ms BIGINT, erased_ms BIGINT, author VARCHAR, reason VARCHAR, texts BIGINT
+    )
+"""
+"""Makes the table of what the manifest itself records: the fields of ``manifest.Erasure``."""
 _OF_LINES: Final = frozenset({"detections", "tallies"})
 """What counts lines: the canary's are none of anybody's."""
 
@@ -36,6 +43,10 @@ def lay(
             paths = [str(directory / SEGMENTS / file.name) for file in ends.files(manifest, table)]
             source = f"{_source(table, paths)} {ends.condition(table)}" if paths else _source(table, paths)
             connection.execute(f"CREATE OR REPLACE VIEW segments.{table} AS {source}")
+        if laid is None or manifest.erasures != laid.erasures:
+            connection.execute("DELETE FROM segments.erasures")
+            for one in manifest.erasures:
+                connection.execute("INSERT INTO segments.erasures VALUES (?, ?, ?, ?, ?, ?, ?)", astuple(one))
         connection.execute("UPDATE segments.present SET moment = make_timestamp($1 * 1000)", [ends.now_ms])
 
 

@@ -19,7 +19,8 @@ import duckdb
 import polars as pl
 
 from analytics.asof import AsOf, cut
-from analytics.laying import lay, literal
+from analytics.frames import frame_of
+from analytics.laying import ERASURES, lay, literal
 from analytics.manifest import MANIFEST, SEGMENTS, Manifest, load
 from streams.catalogue import hints, strategies
 from streams.catalogue.codes import refusals
@@ -82,6 +83,7 @@ VIEWS: Final = (
     "advisors",
     "votes",
     "cost",
+    "erasures",
 )
 """Every view, in the order in which they can be made."""
 MACROS: Final = ("rates", "sessions", "auto_fix_rate", "escalation_rate", "phase_breakdown", "learning_growth")
@@ -167,7 +169,8 @@ class EventLog:
     def query(self, sql: str, parameters: dict[str, Any] | list[Any] | None = None) -> pl.DataFrame:
         """Answer one SELECT from the newest state of the log.
 
-        INTERVAL comes back as DuckDB's text of it, such as ``00:00:04.5``: Polars has no type for it.
+        INTERVAL comes back as DuckDB's text of it, such as ``00:00:04.5``: Polars has no type for it. Times outside of
+        the years 1 to 9999 are NULL.
         Raises ``InputError`` for anything but one SELECT (or DESCRIBE, SUMMARIZE, SHOW), with DuckDB's own words for
         what it can't answer, and when a segment is missing for good.
         """
@@ -175,7 +178,7 @@ class EventLog:
         self.refresh()
         for _ in range(RETRIES_MAX):
             try:
-                return _plain_numbers(pl.DataFrame(self._answer(sql, parameters).to_arrow_table()))
+                return _plain_numbers(frame_of(self._answer(sql, parameters).to_arrow_table()))
             except duckdb.IOException as error:
                 if not self.refresh():
                     raise _damage(error, self.manifest) from error
@@ -295,6 +298,7 @@ def _connected(directory: Path, memory_mb: int) -> duckdb.DuckDBPyConnection:
     )
     fixes = ((row.pattern, row.service_type, row.action, row.confidence) for row in strategies().fixes)
     _insert(connection, "fixes", fixes)
+    connection.execute(ERASURES)
     connection.execute("CREATE TABLE segments.hints (metric VARCHAR, hint VARCHAR)")
     _insert(connection, "hints", hints().items())
     connection.execute(f"SET allowed_directories = [{literal(f'{directory / SEGMENTS}/')}]")

@@ -25,14 +25,20 @@ import argparse
 import asyncio
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from benchmarks.growth_offline import LINES, RATIO_MAX, ROUNDS, Cost, kept, offline
 from benchmarks.growth_online import LINES as LINES_ONLINE
 from benchmarks.growth_online import Measured, online
+from benchmarks.plots import save
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def print_offline(costs: Sequence[Cost]) -> None:
@@ -82,24 +88,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print_offline(costs)
         print_online(runs)
     if given.out:
-        save(given.out, report, costs)
+        save(given.out, "growth", report, partial(plot, costs), (8, 5))
     return 0 if kept(costs) and all(one.lines == one.lines_in_slices for one in runs) else 1
 
 
-def save(directory: Path, report: Mapping[str, object], costs: Sequence[Cost]) -> None:
-    """Write all figures, and a plot of the cost of a line beside what grows."""
-    from matplotlib.figure import Figure  # noqa: PLC0415 - only who asks for a plot needs it
-
-    directory.mkdir(parents=True, exist_ok=True)
-    (directory / "growth.json").write_bytes(msgspec.json.format(msgspec.json.encode(report)))
-    figure = Figure(figsize=(8, 5), layout="constrained")
+def plot(costs: Sequence[Cost], figure: Figure) -> None:
+    """Draw the cost of a line beside what grows."""
     axes = figure.subplots()
     for axis in dict.fromkeys(one.axis for one in costs):
         of = [one for one in costs if one.axis == axis]
         axes.plot([one.size for one in of], [one.total_us for one in of], marker="o", label=axis)
     axes.set(xscale="log", ylim=(0, None), xlabel="services, or patterns", ylabel="us a line (cut and encode)")
     axes.legend()
-    figure.savefig(directory / "growth.png", dpi=110)
 
 
 if __name__ == "__main__":

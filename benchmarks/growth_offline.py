@@ -13,12 +13,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from benchmarks.lines import Line, generate
-from benchmarks.shipping import FETCH_RECORDS, Record
+from benchmarks.shipping import FETCH_RECORDS
 from streams.codec import encode
 from streams.core.config import RuleSet
 from streams.ingest import matcher, rules
 from streams.ingest.matcher import Matcher
 from streams.ingest.slicer import Slicer
+from streams.ports import Fetched
 from streams.topics import Topics
 
 LINES: Final = 32_000
@@ -138,14 +139,14 @@ def _lines(count: int) -> tuple[Line, ...]:
     return tuple(generate(count, matcher.shipped()))
 
 
-def batches_of(lines: Iterator[Line]) -> list[list[Record]]:
+def batches_of(lines: Iterator[Line]) -> list[list[Fetched]]:
     """Return lines as fetches of detect, each of one partition."""
-    full: list[list[Record]] = []
-    filling: dict[int, list[Record]] = {number: [] for number in range(PARTITIONS)}
+    full: list[list[Fetched]] = []
+    filling: dict[int, list[Fetched]] = {number: [] for number in range(PARTITIONS)}
     offsets = Counter[int]()
     for line in lines:
         batch = filling[line.partition]
-        batch.append(Record("logs", line.partition, offsets[line.partition], line.at_ms, None, line.encode()))
+        batch.append(Fetched("logs", line.partition, offsets[line.partition], line.at_ms, None, line.encode()))
         offsets[line.partition] += 1
         if len(batch) == FETCH_RECORDS // PARTITIONS:
             full.append(batch)
@@ -156,7 +157,7 @@ def batches_of(lines: Iterator[Line]) -> list[list[Record]]:
 # ------------------------------------------------------------------------------------------------------------ offline
 
 
-def once(slicer: Slicer, batches: Sequence[Sequence[Record]]) -> Cost:
+def once(slicer: Slicer, batches: Sequence[Sequence[Fetched]]) -> Cost:
     """Cut and encode all batches."""
     cut_s = encode_s = 0.0
     lines = matched = tallies = size = 0

@@ -32,13 +32,15 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 import psutil
 from msgspec import Struct
 
+from benchmarks.plots import save
 from benchmarks.recovery import HOST, serving
 from benchmarks.steady import Appended, Plan, producing, send
 from streams.agents.dispatch import DECISIONS_OFFSET
@@ -53,6 +55,9 @@ from streams.runtime.broker import EmbeddedBroker
 from streams.runtime.kafka import KafkaLog
 from streams.runtime.supervisor import ROLES
 from streams.settings import Settings
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 RATE: Final = 10_000
 SECONDS: Final = 60.0
@@ -324,18 +329,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     else:
         print_table(found)
     if given.out:
-        save(given.out, found, every)
+        whole = {**msgspec.to_builtins(found), "ways": msgspec.to_builtins(every)}
+        save(given.out, "latency", whole, partial(plot, found, every), (8, 5))
     return 0 if found.kept else 1
 
 
-def save(directory: Path, found: Result, every: Sequence[Way]) -> None:
-    """Write the result with each line's way, and a plot of how many are at most so late."""
-    from matplotlib.figure import Figure  # noqa: PLC0415 - only who asks for a plot needs it
-
-    directory.mkdir(parents=True, exist_ok=True)
-    whole = {**msgspec.to_builtins(found), "ways": msgspec.to_builtins(every)}
-    (directory / "latency.json").write_bytes(msgspec.json.format(msgspec.json.encode(whole)))
-    figure = Figure(figsize=(8, 5), layout="constrained")
+def plot(found: Result, every: Sequence[Way], figure: Figure) -> None:
+    """Draw how many lines are at most so late."""
     axes = figure.subplots()
     for number, name in enumerate(PARTS):
         ordered = sorted(way.parts()[number] for way in every)
@@ -344,7 +344,6 @@ def save(directory: Path, found: Result, every: Sequence[Way]) -> None:
     axes.axhline(0.99, color="0.6", linestyle="--", linewidth=0.8)
     axes.set(xscale="symlog", xlabel="ms", ylabel="share of critical lines", title=f"{found.lines_per_second} lines/s")
     axes.legend()
-    figure.savefig(directory / "latency.png", dpi=110)
 
 
 if __name__ == "__main__":

@@ -14,17 +14,19 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
+from functools import partial
 from importlib import import_module
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
 from statistics import median
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 import psutil
 from msgspec import Struct
 
+from benchmarks.plots import save
 from streams.catalogue import strategies
 from streams.codec import decode_fact, encode
 from streams.core.config import SERVICES_MAX
@@ -32,9 +34,12 @@ from streams.core.events import Slice, Took
 from streams.core.fold import Fold
 from streams.ingest import matcher
 from streams.ingest.slicer import Slicer
+from streams.ports import Fetched
 from streams.runtime import resident
 from streams.topics import Topics
-from tests.analytics.memory_log import MemoryRecord
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SERVICES: Final = 1_000_000
 FETCH: Final = 4_000
@@ -115,10 +120,10 @@ def _at_ms(number: int) -> int:
     return BEGIN_MS + number * 1_000 // LINES_PER_SECOND
 
 
-def _fetches(services: int) -> Iterator[list[MemoryRecord]]:
+def _fetches(services: int) -> Iterator[list[Fetched]]:
     for begin in range(0, services, FETCH):
         numbers = range(begin, min(begin + FETCH, services))
-        yield [MemoryRecord("logs", 0, number, _at_ms(number), None, _line(number)) for number in numbers]
+        yield [Fetched("logs", 0, number, _at_ms(number), None, _line(number)) for number in numbers]
 
 
 def _detect(slices: Connection, services: int) -> None:
@@ -194,11 +199,8 @@ def lines_of(result: Result) -> Iterator[str]:
     )
 
 
-def plot(result: Result, path: Path) -> None:
+def plot(result: Result, figure: Figure) -> None:
     """Draw what both processes held over the number of services."""
-    from matplotlib.figure import Figure  # noqa: PLC0415 - only who asks for a plot needs it
-
-    figure = Figure(figsize=(7.0, 4.0), layout="constrained")
     axes = figure.add_subplot()
     seen = [one.services for one in result.looks]
     axes.plot(seen, [one.detect_mb for one in result.looks], label="detect")
@@ -206,7 +208,6 @@ def plot(result: Result, path: Path) -> None:
     axes.axhline(PSS_MB_MAX, color="grey", linestyle=":", label="budget")
     axes.set(xlabel="services seen", ylabel="PSS (MB)", ylim=(0, None), title="Memory with every line of a new service")
     axes.legend()
-    figure.savefig(path)
 
 
 def main() -> int:
@@ -218,9 +219,7 @@ def main() -> int:
     found = measure(given.services)
     print(*lines_of(found), sep="\n")
     if given.out:
-        given.out.mkdir(parents=True, exist_ok=True)
-        (given.out / "memory.json").write_bytes(msgspec.json.format(msgspec.json.encode(found)))
-        plot(found, given.out / "memory.png")
+        save(given.out, "memory", found, partial(plot, found), (7, 4))
     return int(not found.kept)
 
 

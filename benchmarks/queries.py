@@ -24,10 +24,11 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from msgspec import Struct
@@ -36,6 +37,7 @@ from analytics import queries
 from analytics.manifest import MANIFEST
 from analytics.views import VIEWS, EventLog
 from analytics.writer import EventLogWriter
+from benchmarks.plots import save
 from benchmarks.repeating import repeat
 from streams.core.errors import InputError
 from streams.core.events import ProbeReported
@@ -47,6 +49,9 @@ from tests.analytics.crew import work_together
 from tests.analytics.history import History
 from tests.analytics.people import take_part
 from tests.analytics.struggle import struggle
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 FLOOR_S: Final = 1.0
 MINUTE_MS: Final = 60_000
@@ -241,19 +246,14 @@ def tell(one: Timed) -> None:
 
 
 def write(result: Result, directory: Path) -> None:
-    """Write ``queries.json`` and ``queries.png``; says what to install when there is nothing to plot with."""
-    directory.mkdir(parents=True, exist_ok=True)
-    (directory / "queries.json").write_bytes(msgspec.json.format(msgspec.json.encode(result)))
-    try:
-        import matplotlib as mpl  # noqa: PLC0415 - only a plot needs it
-    except ImportError:
-        print('no plot: pip install "matplotlib>=3.10"')
-        return
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt  # noqa: PLC0415 - after the choice of what draws
-
+    """Write the result, and a plot of how long each question takes."""
     shown = sorted((one for one in result.questions if one.seconds), key=lambda one: median(one.seconds))
-    figure, axis = plt.subplots(figsize=(9, 1 + 0.18 * len(shown)), constrained_layout=True)
+    save(directory, "queries", result, partial(plot, result, shown), (9, 1 + 0.18 * len(shown)))
+
+
+def plot(result: Result, shown: Sequence[Timed], figure: Figure) -> None:
+    """Draw a bar for each question, between the least and the most."""
+    axis = figure.subplots()
     medians = [median(one.seconds) for one in shown]
     below = [middle - min(one.seconds) for middle, one in zip(medians, shown, strict=True)]
     above = [max(one.seconds) - middle for middle, one in zip(medians, shown, strict=True)]
@@ -264,8 +264,6 @@ def write(result: Result, directory: Path) -> None:
     axis.margins(y=0.01)
     axis.tick_params(axis="y", labelsize=6)
     axis.legend()
-    figure.savefig(directory / "queries.png", dpi=150)
-    plt.close(figure)
 
 
 def main() -> None:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import statistics
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import msgspec
 import psutil
 
 from benchmarks.peers import DETECT, EVERYTHING, LIMIT, SAME, USUAL, Report
+from benchmarks.plots import save
 from benchmarks.running import Ran
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 STEPS_HEAD: Final = f"{'feature':<20}{'us each':>10}{'% of lines':>12}{'us a line':>11}"
 TITLES: Final = {
@@ -33,19 +37,13 @@ def tables(report: Report) -> str:
 
 
 def write(report: Report, directory: Path) -> None:
-    """Write ``w1.json`` and ``w1.png``; says what to install when there is nothing to plot with."""
-    directory.mkdir(parents=True, exist_ok=True)
-    (directory / "w1.json").write_bytes(msgspec.json.format(msgspec.json.encode(report)))
-    try:
-        import matplotlib as mpl  # noqa: PLC0415 - only a plot needs it
-    except ImportError:
-        print('no plot: pip install "matplotlib>=3.10"')
-        return
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt  # noqa: PLC0415 - after the choice of what draws
+    """Write the report, and a plot of both tables."""
+    save(directory, "w1", report, partial(plot, report), (13, 4.5))
 
-    figure, axes = plt.subplots(1, 2, figsize=(13, 4.5), constrained_layout=True)
-    for axis, how in zip(axes, (SAME, EVERYTHING), strict=True):
+
+def plot(report: Report, figure: Figure) -> None:
+    """Draw a bar for each engine, between its slowest round and its fastest."""
+    for axis, how in zip(figure.subplots(1, 2), (SAME, EVERYTHING), strict=True):
         shown = [ran for ran in _first(report) if _in_same_work(ran) == (how == SAME)]
         labels = [ran.name + (" (re, json)" if ran.how == USUAL else "") for ran in shown]
         medians = [statistics.median(_speeds(report, ran)) for ran in shown]
@@ -55,8 +53,6 @@ def write(report: Report, directory: Path) -> None:
         axis.invert_yaxis()
         axis.set_title(TITLES[how].split(":")[0])
         axis.set_xlabel(f"lines a second (median, least and most of {report.rounds})")
-    figure.savefig(directory / "w1.png", dpi=150)
-    plt.close(figure)
 
 
 def _in_same_work(ran: Ran) -> bool:

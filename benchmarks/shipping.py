@@ -8,12 +8,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer
-from msgspec import Struct
 
 from benchmarks.lines import PARTITIONS, Line
 from streams.core.events import Slice
 from streams.ingest import matcher
 from streams.ingest.classifying import Classifier
+from streams.ports import Fetched
 
 FETCH_RECORDS: Final = 4_000
 WINDOW_MS: Final = 10_000
@@ -21,18 +21,6 @@ BATCH_BYTES: Final = 512 * 1024
 
 Counts = Counter[tuple[int, str, str]]
 """Matched lines by (window's begin in ms, service, pattern)."""
-
-
-class Record(Struct, frozen=True):
-    """A record as the slicer takes it."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes
-    headers: tuple[tuple[str, bytes], ...] = ()
 
 
 def expected(lines: Iterable[Line]) -> Counts:
@@ -69,13 +57,13 @@ def agree(slices: Sequence[Slice], lines: int, wanted: Counts) -> bool:
     return windows_of(slices) == wanted and detected == by_service and sum(piece.lines for piece in slices) == lines
 
 
-def fetches(lines: Iterable[Line]) -> Iterable[list[Record]]:
+def fetches(lines: Iterable[Line]) -> Iterable[list[Fetched]]:
     """Yield fetches of up to ``FETCH_RECORDS`` records, each of one partition."""
-    waiting: dict[int, list[Record]] = {partition: [] for partition in range(PARTITIONS)}
+    waiting: dict[int, list[Fetched]] = {partition: [] for partition in range(PARTITIONS)}
     offsets = Counter[int]()
     for line in lines:
         batch = waiting[line.partition]
-        batch.append(Record("logs", line.partition, offsets[line.partition], line.at_ms, None, line.encode()))
+        batch.append(Fetched("logs", line.partition, offsets[line.partition], line.at_ms, None, line.encode()))
         offsets[line.partition] += 1
         if len(batch) == FETCH_RECORDS:
             yield batch

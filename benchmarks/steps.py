@@ -24,7 +24,6 @@ import msgspec
 from msgspec import Struct
 
 from benchmarks.lines import Line, generate
-from benchmarks.shipping import Record
 from streams import codec
 from streams.ingest import masking, matcher, text_lines
 from streams.ingest.confluent import Book
@@ -38,6 +37,7 @@ from streams.ingest.runs import Runs
 from streams.ingest.slicer import Slicer
 from streams.ingest.stamps import of_text
 from streams.ingest.zones import Zones
+from streams.ports import Fetched
 from streams.topics import Topics
 
 LINES: Final = 20_000
@@ -70,7 +70,7 @@ class Shape(NamedTuple):
     """Records of one shape, the steps that are its own, and the lines (text, level) that they have."""
 
     name: str
-    records: list[Record]
+    records: list[Fetched]
     own: list[Step]
     read: list[tuple[bytes, str]]
 
@@ -81,8 +81,8 @@ Make = Callable[[Sequence[Line]], Shape]
 # ------------------------------------------------------------------------------------------------------------- shapes
 
 
-def _records(values: Iterable[bytes]) -> list[Record]:
-    return [Record("logs", 0, offset, APPENDED_MS, b"shop", value) for offset, value in enumerate(values)]
+def _records(values: Iterable[bytes]) -> list[Fetched]:
+    return [Fetched("logs", 0, offset, APPENDED_MS, b"shop", value) for offset, value in enumerate(values)]
 
 
 def _each(function: Callable[[Any], object], items: Sequence[object]) -> Callable[[], object]:
@@ -199,7 +199,7 @@ def steps_of(shape: Shape) -> list[Step]:
     ]
 
 
-def _closing(fetches: Sequence[Sequence[Record]], redactor: Redactor) -> Step:
+def _closing(fetches: Sequence[Sequence[Fetched]], redactor: Redactor) -> Step:
     """Return the step that makes a slice of what was gathered; done again and again with the same sums."""
     holding, gatherer_of = Source(topic="logs", partition=0, term=1, rules_sha256=""), []
     for fetch in fetches:

@@ -23,18 +23,23 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 from msgspec import Struct
 
 from analytics.manifest import STREAMS, Manifest, load
 from analytics.writer import EventLogWriter
+from benchmarks.plots import save
 from benchmarks.queries import measure
-from streams.ports import TopicPartition
+from streams.ports import Fetched, TopicPartition
 from tests.analytics.history import History
-from tests.analytics.memory_log import MemoryLog, MemoryRecord
+from tests.analytics.memory_log import MemoryLog
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 RECOVERIES: Final = 300
 SEGMENT_ROWS: Final = 300
@@ -52,7 +57,7 @@ class Held(MemoryLog):
         self.records = history.log.records
         self.ends = {where: len(records) for where, records in self.records.items()}
 
-    async def read(self, where: TopicPartition, start: int, end: int) -> Sequence[MemoryRecord]:
+    async def read(self, where: TopicPartition, start: int, end: int) -> Sequence[Fetched]:
         """Return one fetch."""
         return self.records.get(where, [])[start : min(end, start + FETCH_RECORDS)]
 
@@ -204,7 +209,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     else:
         print_table(found)
     if given.out:
-        save(given.out, found)
+        save(given.out, "writing", found, partial(plot, found), (9, 3))
     return 0 if found.whole else 1
 
 
@@ -220,20 +225,14 @@ def print_table(found: Result) -> None:
     print(f"{found.records} records, {found.decisions} of them decisions; all archived each way: {found.whole}")
 
 
-def save(directory: Path, found: Result) -> None:
-    """Write all figures, and a plot of the two that matter."""
-    from matplotlib.figure import Figure  # noqa: PLC0415 - only who asks for a plot needs it
-
-    directory.mkdir(parents=True, exist_ok=True)
-    (directory / "writing.json").write_bytes(msgspec.json.format(msgspec.json.encode(found)))
-    figure = Figure(figsize=(9, 3), layout="constrained")
+def plot(found: Result, figure: Figure) -> None:
+    """Draw the two figures that matter."""
     left, right = figure.subplots(1, 2)
     names = [one.way for one in found.ways]
     left.barh(names, [one.rows_per_second for one in found.ways])
     left.set(xlabel="rows a second")
     right.barh(names, [one.bytes_per_decision for one in found.ways])
     right.set(xlabel="bytes for each decision, all files")
-    figure.savefig(directory / "writing.png", dpi=110)
 
 
 if __name__ == "__main__":

@@ -13,8 +13,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
-from msgspec import Struct
-
 from lab.faults.storage import FAILING
 from streams.catalogue import strategies
 from streams.codec import encode
@@ -35,6 +33,7 @@ from streams.core.fold import Fold
 from streams.core.inventory import ServiceSpec, Switch
 from streams.ingest import matcher
 from streams.ingest.slicer import Slicer
+from streams.ports import Fetched
 from streams.topics import Topics
 from streams.workers.files import write_whole
 from streams.workers.orders import order_of
@@ -62,18 +61,6 @@ POLICY: Final = Policy(
 )
 WAIT_MS: Final = 4_000
 """How much of the fold's time passes for a verification."""
-
-
-class Line(Struct, frozen=True):
-    """A record as the slicer takes it."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes
-    headers: tuple[tuple[str, bytes], ...]
 
 
 # ------------------------------------------------------------------------------------------------------- components
@@ -157,7 +144,7 @@ class Loop:
         """Cut lines as detect does; ``and_encode``: also make the bytes that it appends."""
         begin = self._positions["logs"]
         records = [
-            Line("logs", 0, begin + place, self.ms, None, text.encode(), (("service", service.encode()),))
+            Fetched("logs", 0, begin + place, self.ms, None, text.encode(), (("service", service.encode()),))
             for place, (service, text) in enumerate(said)
         ]
         self._positions["logs"] += len(records)

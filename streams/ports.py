@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final, NamedTuple, Protocol, runtime_checkable
 
+from msgspec import Struct
+
 Headers = Sequence[tuple[str, bytes]]
 
 
@@ -59,6 +61,18 @@ class Record(Protocol):
     def headers(self) -> Headers:
         """Name and value pairs."""
         ...
+
+
+class Fetched(Struct, frozen=True, gc=False):
+    """A ``Record`` as it was read. It can't be part of a cycle, so the garbage collector leaves it."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
 
 
 class Unread(NamedTuple):

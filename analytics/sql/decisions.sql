@@ -1,4 +1,5 @@
 -- The event log: one row a decision. `happened_at` is event time, `decided_at` the fold's own time, `recorded_at` Kafka's.
+-- Rows come in no order of their own: kinds lie apart in merged files. `ORDER BY seq` is the order of the log.
 CREATE VIEW decisions AS
 SELECT
     seq,

@@ -182,11 +182,13 @@ class DetectEngine:
         """Append what a portion comes to, in the order that makes it safe; nothing after one that failed."""
         if self._failed:
             raise SupersededError("the batch before was not written")
-        self._failed = True
-        if work.before:
-            await self._log.append(work.before)
-        await self._append([fact for fact, _ in work.facts], [data for _, data in work.facts])
-        self._failed = False
+        try:
+            if work.before:
+                await self._log.append(work.before)
+            await self._append([fact for fact, _ in work.facts], [data for _, data in work.facts])
+        except BaseException:
+            self._failed = True
+            raise
         for piece, _ in work.facts:
             _count(piece)
 

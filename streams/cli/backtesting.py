@@ -42,7 +42,7 @@ def backtest(file: Path, since_ms: int, as_json: bool) -> None:  # noqa: FBT001 
       logmend backtest --policy policy.toml
       logmend backtest --policy policy.toml --since 7d --json
     """
-    value = files.read(file)
+    value = files.read_checked(file)
     candidate = Candidate.of(files.kind_of(value), value)
     found = tried(log_directory(Settings.load()), lambda: Fold.new(strategies()), candidate, since_ms=since_ms)
     if as_json:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from streams import telemetry
+from streams.cli.home import make_home
 from streams.runtime.readiness import gone
 from streams.runtime.watchdog import STALL_SECONDS
 from streams.runtime.watching import turning
@@ -38,6 +39,7 @@ def run(role: str, instance: str, work: Work) -> None:
     Should its event loop stand still for a minute, it ends with 72.
     """
     settings = Settings.load()
+    make_home(settings)
     telemetry.configure_logging()
     telemetry.serve(settings.metrics_port, settings.metrics_address, settings.data_dir)
     name = instance or settings.host

@@ -57,11 +57,12 @@ async def _shadow(candidate: Policy, settings: Settings, _instance: str, stop: a
     from streams.runtime.readiness import ready  # noqa: PLC0415
     from streams.runtime.snapshots import TopicSnapshots  # noqa: PLC0415
     from streams.runtime.watching import reading  # noqa: PLC0415
-    from streams.shadow.journal import Journal, shadow_dir  # noqa: PLC0415
+    from streams.shadow.journal import Journal, explained, shadow_dir  # noqa: PLC0415
     from streams.shadow.watch import Watch  # noqa: PLC0415
 
     topics = settings.topics
-    with contextlib.closing(Journal.open(shadow_dir(settings.data_dir))) as journal:
+    directory = shadow_dir(settings.data_dir)
+    with explained(directory), contextlib.closing(Journal.open(directory)) as journal:
         async with KafkaLog(settings) as log:
             snapshots = TopicSnapshots(log, topics.snapshots).newest
             with reading("shadow", log) as watched:

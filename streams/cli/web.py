@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import click
 
+from streams.cli.home import make_home
 from streams.cli.output import json_option, print_json, print_table
 from streams.cli.process import instance_option, run
 from streams.settings import Settings
@@ -55,7 +56,9 @@ def create(role: str, name: str, as_json: bool) -> None:  # noqa: FBT001 - click
     Example:
       logmend token create --role operator --name ada
     """
-    given = TokenFile(Settings.load().data_dir).create(role, name, _now_ms())
+    settings = Settings.load()
+    make_home(settings)
+    given = TokenFile(settings.data_dir).create(role, name, _now_ms())
     if as_json:
         print_json({"token": given, "name": name, "role": role})
         return

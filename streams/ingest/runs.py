@@ -26,7 +26,6 @@ WORTHWHILE: Final = 8
 _SHAPES_MAX: Final = 2048
 _ODD_STARTS: Final = frozenset({"", "{", " "})
 """A text that begins so is looked at more closely: none, JSON in JSON, the space that rsyslog leaves."""
-_CALM: Final = frozenset({"", "info"})
 _OPENING_BRACE: Final = 0x7B
 _SECOND_ENDS: Final = len("2026-01-01T00:00:00")
 _MILLISECONDS: Final = {f".{number:03}Z": number for number in range(1000)}
@@ -47,10 +46,8 @@ class Shape(Struct, frozen=True):
 class Run(Struct, frozen=True):
     """What the first records of several came to: (second in ms, service), text, level and time of each.
 
-    There are no ``levels`` where no field states one.
-
-    ``latest_ms`` and ``appended_ms`` are the last event time and the last append time. ``hosted``: a
-    field names the host, which only a line in which something is seen is asked for.
+    There are no ``levels`` where no field states one. ``latest_ms`` and ``appended_ms`` are the last event time and the
+    last append time. ``hosted``: a field names the host, which only a line in which something is seen is asked for.
     """
 
     seconds: list[tuple[int, str] | None]

@@ -176,8 +176,10 @@ async def connected(make: Callable[[], Any], address: str, seconds: float = CONN
         client = make()
         try:
             await client.start()
-        except KafkaConnectionError as error:
+        except BaseException as error:  # whatever ends a start, aiokafka leaves connections open behind it
             await (client.close() if hasattr(client, "close") else client.stop())
+            if not isinstance(error, KafkaConnectionError):
+                raise
             if time.monotonic() >= deadline:
                 raise not_taken(address) from error
             await asyncio.sleep(CONNECT_RETRY_S)

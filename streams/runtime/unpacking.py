@@ -24,9 +24,8 @@ from typing import Any, Final
 
 from aiokafka.consumer import fetcher
 from aiokafka.errors import CorruptRecordException
-from msgspec import Struct
 
-from streams.ports import Headers, Unread
+from streams.ports import Fetched, Unread
 from streams.runtime.decompressing import TooLargeError, gzip_decode, lz4_decode, snappy_decode, zstd_decode
 
 DRAINED_BYTES_MAX: Final = 16 * 1024 * 1024
@@ -124,18 +123,6 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
 
 
 # ------------------------------------------------------------------------------------------------------------- records
-
-
-class Fetched(Struct, frozen=True, gc=False):
-    """A record as it was read (``ports.Record``). It can't be part of a cycle, so the garbage collector leaves it."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: Headers
 
 
 class _Batches:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple, Self
 
@@ -20,6 +21,7 @@ from streams.core.errors import InputError
 from streams.core.events import ConfigApplied, Decision
 from streams.shadow.divergence import SUBJECTS_MAX, Difference
 
+FILE: Final = "shadow.sqlite"
 DIFFERENCES_MAX: Final = 100_000
 """Of all runs together; the oldest leave first, and stay in the counts. About 300 MB."""
 
@@ -62,6 +64,18 @@ def shadow_dir(data_dir: Path) -> Path:
     return data_dir / "shadow"
 
 
+@contextmanager
+def explained(directory: Path) -> Iterator[None]:
+    """Raise ``InputError``, with what to do, for an error of the file in a directory: SQLite does not say which."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        path = directory / FILE
+        raise InputError(
+            f"{path}: {error}; if it is damaged, move it away: logmend shadow --policy FILE begins a new one"
+        ) from error
+
+
 class Journal:
     """The journal of one process, for one run at a time."""
 
@@ -72,7 +86,7 @@ class Journal:
 
     @classmethod
     def open(cls, directory: Path) -> Self:
-        """Open or make the journal. Raises ``InputError`` when another process has it."""
+        """Open or make the journal. Raises ``InputError`` when another process has it, ``sqlite3.Error`` for damage."""
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         lock = os.open(directory / "shadow.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -80,9 +94,13 @@ class Journal:
         except BlockingIOError as error:
             os.close(lock)
             raise InputError(f"another logmend shadow works in {directory}: end it") from error
-        connection = sqlite3.connect(directory / "shadow.sqlite", isolation_level=None)
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.executescript(_TABLES)
+        connection = sqlite3.connect(directory / FILE, isolation_level=None)
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.executescript(_TABLES)
+        except sqlite3.Error:
+            cls(connection, lock).close()
+            raise
         return cls(connection, lock)
 
     def close(self) -> None:

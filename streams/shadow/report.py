@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from streams.core.errors import InputError
 from streams.core.twin import CHANGES, DIFFERENT, OBSERVED_KINDS
+from streams.shadow.journal import FILE, explained
 
 FIRSTS_MAX: Final = 20
 
@@ -102,17 +103,12 @@ def report(directory: Path, run: int | None = None) -> ShadowReport:
 
 @contextlib.contextmanager
 def _opened(directory: Path) -> Iterator[sqlite3.Connection]:
-    path = directory / "shadow.sqlite"
+    path = directory / FILE
     if not path.exists():
         raise InputError(f"nothing was compared in {directory} yet: run logmend shadow --policy FILE")
-    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
-    connection.row_factory = sqlite3.Row
-    try:
+    with explained(directory), contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+        connection.row_factory = sqlite3.Row
         yield connection
-    except sqlite3.Error as error:
-        raise InputError(f"{path}: {error}") from error
-    finally:
-        connection.close()
 
 
 def _kinds(counts: list[sqlite3.Row]) -> list[KindCount]:

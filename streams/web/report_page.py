@@ -78,10 +78,10 @@ def nothing(report: Report) -> str:
     """Return what to say of a span in which nothing happened."""
     if report.newest_at is None:
         return "The event log is empty: nothing was ever decided here. Run logmend demo or logmend up."
-    newest = f"The newest decision of the log is of {minute(report.newest_at)} UTC"
-    return (
-        f"Nothing happened in that time: no incident, no error line, no action. {newest}; --since looks farther back."
-    )
+    newest = f"The newest decision of the log is of {minute(report.newest_at)} UTC; --since looks farther back."
+    if report.since_at > report.until_at:
+        return f"That time is still to come: nothing can have happened in it. {newest}"
+    return f"Nothing happened in that time: no incident, no error line, no action. {newest}"
 
 
 def percent(share: float | None) -> str:

@@ -15,9 +15,9 @@ from streams.core.advice import AdvisorsReported, OpinionGiven
 from streams.core.base import Event
 from streams.core.beside import Evidence
 from streams.core.events import Decision
-from streams.ports import Outgoing, TopicPartition
+from streams.ports import Fetched, Outgoing, TopicPartition
 from streams.topics import Topics
-from tests.analytics.memory_log import MemoryLog, MemoryRecord
+from tests.analytics.memory_log import MemoryLog
 
 E = TypeVar("E", bound=Event)
 TOPICS = Topics()
@@ -31,9 +31,7 @@ class PolledLog(MemoryLog):
         await asyncio.sleep(0)
         return await super().append(records)
 
-    async def poll(
-        self, positions: Mapping[TopicPartition, int]
-    ) -> Sequence[tuple[TopicPartition, Sequence[MemoryRecord]]]:
+    async def poll(self, positions: Mapping[TopicPartition, int]) -> Sequence[tuple[TopicPartition, Sequence[Fetched]]]:
         """Return what there is from these positions on."""
         await asyncio.sleep(0.001)
         found = []

@@ -184,6 +184,75 @@ async def test_a_host_lets_go_only_of_what_is_durable() -> None:
     assert log.slices() == [(0, 1)]
 
 
+class Held:
+    """An engine whose batches end when they are told to; ``said`` is what it was asked to do."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self.ends: list[asyncio.Future[None]] = []
+
+    async def load(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        """Note it."""
+        self.said.append("load")
+        return dict.fromkeys(partitions, 0)
+
+    async def process(self, batch: Sequence[tuple[TopicPartition, Sequence[Record]]]) -> None:
+        """Wait to be told, and note when nobody waits for the batch any more."""
+        self.said.append(f"process {len(batch)}")
+        self.ends.append(asyncio.get_running_loop().create_future())
+        try:
+            await self.ends[-1]
+        except asyncio.CancelledError:
+            self.said.append("dropped")
+            raise
+
+    async def idle(self) -> None:
+        """Note it."""
+        self.said.append("idle")
+
+
+async def test_what_was_begun_behind_a_batch_that_failed_is_dropped() -> None:
+    """It does not go on behind the back of a host that ends for the error."""
+    held = Held()
+    overlapping = Overlapping(held)
+    await overlapping.process([])
+    second = asyncio.ensure_future(overlapping.process(batch(1)))
+    await turns()
+    held.ends[0].set_exception(ConnectionError("gone"))
+    with pytest.raises(ConnectionError):
+        await second
+    await turns()
+    assert held.said == ["process 0", "process 1", "dropped"]
+
+
+@pytest.mark.parametrize("call", ["load", "idle", "settle"])
+async def test_the_error_of_a_batch_is_raised_by_whatever_follows(call: str) -> None:
+    """Once, and the engine is asked for nothing more."""
+    held = Held()
+    overlapping = Overlapping(held)
+    await overlapping.process([])
+    await turns()
+    held.ends[0].set_exception(ConnectionError("gone"))
+    following = {"load": lambda: overlapping.load([LOGS]), "idle": overlapping.idle, "settle": overlapping.settle}
+    with pytest.raises(ConnectionError):
+        await following[call]()
+    assert held.said == ["process 0"]
+    await overlapping.settle()
+
+
+async def test_an_idle_moment_waits_for_the_batch_under_way() -> None:
+    """What follows a moment without records is of a log that has all that was cut."""
+    held = Held()
+    overlapping = Overlapping(held)
+    await overlapping.process([])
+    idling = asyncio.ensure_future(overlapping.idle())
+    await turns()
+    assert held.said == ["process 0"]
+    held.ends[0].set_result(None)
+    await idling
+    assert held.said == ["process 0", "idle"]
+
+
 async def test_a_load_waits_for_the_batch_under_way() -> None:
     """Positions are asked for when all that was cut is in the log."""
     log, detect, _ = await begun()

@@ -13,8 +13,7 @@ import pytest
 from streams.agents.wary import ADDED_BYTES_MAX, DeadlyRecordError, Notes, WarySlicer
 from streams.core.config import ZoneSpec
 from streams.ingest.slicer import Cut
-from streams.ports import Record
-from tests.analytics.memory_log import MemoryRecord
+from streams.ports import Fetched, Record
 
 DIED, REFUSED, CUT = "died", "refused", "cut"
 
@@ -41,7 +40,7 @@ class Fragile:
 
 def records_of(*values: bytes) -> list[Record]:
     """Return records from offset 100 on."""
-    return [MemoryRecord("logs", 0, 100 + index, 0, None, value) for index, value in enumerate(values)]
+    return [Fetched("logs", 0, 100 + index, 0, None, value) for index, value in enumerate(values)]
 
 
 def in_a_process(work: Callable[[], None]) -> int:

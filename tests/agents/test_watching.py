@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -44,6 +45,12 @@ async def work(settings, name, stop):
 process.STALL_SECONDS = 0.5
 process.run("test", "", work)
 """
+ENDS = """
+async def work(settings, name, stop):
+    pass
+
+process.run("test", "", work)
+"""
 SILENT = "asyncio.run(follow(Silent(), 20))"
 ANSWERED = 'asyncio.run(follow(Polled(), 1.5)); print("done")'
 
@@ -63,6 +70,16 @@ def test_a_process_that_hangs_ends_and_shows_where(script: str, line: str, tmp_p
     done = ended(script, tmp_path)
     assert done.returncode == EXIT_STALLED, done.stderr
     assert line in done.stderr
+
+
+def test_a_process_makes_the_data_directory_for_itself_alone(tmp_path: Path) -> None:
+    """Whichever comes first, and whatever it writes; one that is there keeps its mode."""
+    for home, mode in ((tmp_path / "way" / "new", 0o700), (tmp_path, stat.S_IMODE(tmp_path.stat().st_mode) | 0o055)):
+        if home.exists():
+            home.chmod(mode)
+        done = ended(ENDS, home)
+        assert done.returncode == 0, done.stderr
+        assert stat.S_IMODE(home.stat().st_mode) == mode
 
 
 def test_a_process_that_gets_answers_lives(tmp_path: Path) -> None:

@@ -4,21 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
-from streams.ports import Outgoing, TopicPartition
-
-
-class MemoryRecord(NamedTuple):
-    """A record as ``ports.Record`` describes it."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[tuple[str, bytes]] = ()
+from streams.ports import Fetched, Outgoing, TopicPartition
 
 
 @dataclass
@@ -31,7 +18,7 @@ class MemoryLog:
     now_ms: int = 1_800_000_000_000
     horizon_ms: int = 1 << 62
     fetch_max: int = 7
-    records: dict[TopicPartition, list[MemoryRecord]] = field(default_factory=dict)
+    records: dict[TopicPartition, list[Fetched]] = field(default_factory=dict)
     earliest: dict[TopicPartition, int] = field(default_factory=dict)
 
     async def append(self, records: Sequence[Outgoing]) -> Sequence[int]:
@@ -43,10 +30,10 @@ class MemoryLog:
         where = TopicPartition(record.topic, record.partition)
         held = self.records.setdefault(where, [])
         offset = held[-1].offset + 1 if held else self.earliest.get(where, 0)
-        held.append(MemoryRecord(*where, offset, self.now_ms, record.key, record.value, record.headers))
+        held.append(Fetched(*where, offset, self.now_ms, record.key, record.value, record.headers))
         return offset
 
-    async def read(self, where: TopicPartition, start: int, end: int) -> Sequence[MemoryRecord]:
+    async def read(self, where: TopicPartition, start: int, end: int) -> Sequence[Fetched]:
         """Return up to ``fetch_max`` records."""
         wanted = [one for one in self.records.get(where, []) if start <= one.offset < end]
         return wanted[: self.fetch_max]

@@ -354,11 +354,27 @@ async def test_the_command_prints_what_differs_and_the_same_as_json(
     assert (first["downstream"], found["counts"]["differing"], found["effect"]["not_chosen"]) == (False, 1, 1)
 
 
-def test_a_file_that_apply_would_refuse_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An unknown setting ends with one line that names it, and exit status 1."""
+DEAD_RULE = """
+[[rules]]
+id = "till_jammed"
+category = "process"
+severity = "error"
+hint = "open the till"
+expressions = ["till [0-9]+ jammed"]
+positive = ["the door is open"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [("cooldown = 3\n", "did you mean cooldown_ms"), (DEAD_RULE, "matches none of its positive")]
+)
+def test_a_file_that_apply_would_refuse_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, said: str
+) -> None:
+    """An unknown setting, or a rule that misses its own examples, ends with one line that says so, and status 1."""
     monkeypatch.setenv("LOGMEND_DATA_DIR", str(tmp_path))
-    file = tmp_path / "policy.toml"
-    file.write_text("cooldown = 3\n")
+    file = tmp_path / "candidate.toml"
+    file.write_text(text)
     result = CliRunner().invoke(main, ["backtest", "--policy", str(file)])
     assert result.exit_code == 1
-    assert "did you mean cooldown_ms" in result.output
+    assert said in result.output

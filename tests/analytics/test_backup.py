@@ -75,6 +75,16 @@ async def test_nothing_is_written_over(tmp_path: Path) -> None:
         backup.put_back(copy, tmp_path / "log")
 
 
+@pytest.mark.parametrize("place", ["log/copy", "log/segments/copy", "way/copy"])
+async def test_no_backup_lies_in_the_log_itself(tmp_path: Path, place: str) -> None:
+    """Also not by a link that leads there: whoever writes, verifies or uninstalls the log would meet it."""
+    await archive(story(), log := tmp_path / "log")
+    (tmp_path / "way").symlink_to(log)
+    with pytest.raises(InputError, match="is in the event log's own directory: name one outside of"):
+        backup.make(log, tmp_path / place, {}, at_ms=1, release="1", fleet="logmend")
+    assert not (tmp_path / place).exists()
+
+
 async def test_the_records_are_those_of_kafka(tmp_path: Path) -> None:
     """What Kafka is filled with from an archive has the offsets, stamps, keys, bytes and headers that it had."""
     history = story()
@@ -126,9 +136,9 @@ async def test_a_restore_that_is_killed_leaves_no_manifest_without_its_files(tmp
 
 
 async def test_secrets_are_nobody_elses_at_any_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither the copy of a key nor what is put back is readable by others for a moment, and nor is the backup."""
+    """Neither the copy of a key nor what is put back is readable by others for a moment, nor is either directory."""
     monkeypatch.setattr(Path, "chmod", lambda *_: pytest.fail("readable until then"))
     _, copy = await backed_up(tmp_path)
     backup.put_back(copy, home := tmp_path / "home")
     assert {path.stat().st_mode & 0o777 for path in (copy / "web" / "key", home / "web" / "key")} == {0o600}
-    assert copy.stat().st_mode & 0o777 == 0o700
+    assert {path.stat().st_mode & 0o777 for path in (copy, home)} == {0o700}

@@ -80,6 +80,22 @@ async def test_what_was_erased_is_on_record(tmp_path: Path) -> None:
     assert erasure.state_of(tmp_path, load(tmp_path), "r1") == record
 
 
+async def test_erasures_can_be_asked_for(tmp_path: Path) -> None:
+    """The view says what was erased, when, by whom and why, also to who was reading before."""
+    history, first = story(), msgspec.structs.replace(SHOP, before_ms=Clock().now_ms + 1)
+    with EventLog(tmp_path) as log:
+        assert log.query("FROM erasures").is_empty()
+        await erased(history, tmp_path, first)
+        await erased(history, tmp_path, Request(**{**msgspec.structs.asdict(SHOP), "id": "r2", "service": ""}))
+        asked = "SELECT id, service, epoch_ms(before_at), epoch_ms(erased_at), author, reason, texts FROM erasures"
+        found = log.query(asked)
+    now_ms = Clock().now_ms
+    assert found.rows() == [
+        ("r1", "shop", now_ms + 1, now_ms, "ada", "ticket 7", 2),
+        ("r2", "", None, now_ms, "ada", "ticket 7", load(tmp_path).erasures[1].texts),
+    ]
+
+
 async def test_why_says_that_it_was_erased(tmp_path: Path) -> None:
     """An explanation has the note where the line was, with its coordinates and matches."""
     history = story()

@@ -101,8 +101,31 @@ def test_odd_values_are_json(log: EventLog) -> None:
 def test_odd_values_are_csv(log: EventLog) -> None:
     """Lists and structs are JSON in CSV, bytes base64; quotes and line ends in text are kept."""
     (row,) = pl.read_csv(io.BytesIO(written(log, ODD, "csv")), infer_schema=False).to_dicts()
-    assert (row["text"], row["list"], row["nested"]) == ('a,"b"\nü<', "[1, 2]", '{"a": [true]}')
+    assert (row["text"], row["list"], row["nested"]) == ('a,"b"\nü<', "[1,2]", '{"a":[true]}')
     assert (row["bytes"], row["took"], row["wide"], row["at"][:19]) == ("QUI=", "00:01:30", "3", "2026-11-22T03:04:05")
+
+
+NEVER = """
+    SELECT 'infinity'::TIMESTAMP AS at, '-infinity'::TIMESTAMPTZ AS zoned, 'infinity'::DATE AS day,
+        ['290000-01-01'::TIMESTAMP, TIMESTAMP '9999-12-31 23:59:59'] AS list, {'day': '0001-12-31 (BC)'::DATE} AS nested
+"""
+
+
+def test_times_that_no_calendar_has_are_null(log: EventLog) -> None:
+    """Infinity, and years that ISO 8601 has no four digits for, at any depth; a question gets the same."""
+    nothing = {"at": None, "zoned": None, "day": None}
+    nested = {"list": [None, "9999-12-31T23:59:59"], "nested": {"day": None}}
+    assert json.loads(written(log, NEVER, "json")) == [{**nothing, **nested}]
+    (row,) = pl.read_csv(io.BytesIO(written(log, NEVER, "csv")), infer_schema=False).to_dicts()
+    assert row == {**nothing, "list": '[null,"9999-12-31T23:59:59"]', "nested": '{"day":null}'}
+    assert log.query(NEVER).row(0)[:3] == (None, None, None)
+
+
+def test_cells_of_csv_are_the_json_of_others(log: EventLog) -> None:
+    """In a list or a struct, bytes are base64, times ISO 8601, and what is no number null."""
+    sql = "SELECT {'a': 'AB'::BLOB} AS s, ['AB'::BLOB] AS l, [TIMESTAMP '2026-11-22 03:04'] AS t, ['nan'::DOUBLE] AS n"
+    (row,) = pl.read_csv(io.BytesIO(written(log, sql, "csv")), infer_schema=False).to_dicts()
+    assert row == {"s": '{"a":"QUI="}', "l": '["QUI="]', "t": '["2026-11-22T03:04:00"]', "n": "[null]"}
 
 
 @pytest.mark.parametrize("form", FORMATS)

@@ -17,6 +17,7 @@ from tests.analytics.crew import work_together
 from tests.analytics.history import History, story, wander
 from tests.analytics.people import take_part
 from tests.analytics.struggle import struggle
+from tests.analytics.test_erasure import erased
 
 NAMED_BY_OTHERS: Final = {"last_checked", "last_success", "timestamp"}
 """Times in tables whose columns we did not choose."""
@@ -38,7 +39,7 @@ async def test_an_empty_log_has_every_column(tmp_path: Path) -> None:
         history.log.now_ms += 60_000
     history.shed(3, 2, 1)
     take_part(history)
-    await archive(story(history), tmp_path)
+    await erased(story(history), tmp_path)
     with EventLog(tmp_path) as log:
         full = {view: log.query(f"FROM {view}") for view in VIEWS}
     assert {view: frame.schema for view, frame in full.items()} == {view: one.schema for view, one in empty.items()}

@@ -15,11 +15,11 @@ from streams.core.errors import InvariantError, OtherVersionError
 from streams.core.events import ActionHalted, Fact, Message, Slice, Took
 from streams.core.fold import EPOCH, SNAPSHOT_VERSION, Fold
 from streams.core.saved import Saved, pack
-from streams.ports import Outgoing, TopicPartition
+from streams.ports import Fetched, Outgoing, TopicPartition
 from streams.runtime.snapshots import TopicSnapshots
 from streams.runtime.view import FactsView
 from streams.topics import Topics
-from tests.analytics.memory_log import MemoryLog, MemoryRecord
+from tests.analytics.memory_log import MemoryLog
 
 TOPICS = Topics()
 FACTS = TopicPartition(TOPICS.facts, 0)
@@ -150,7 +150,7 @@ async def test_missing_facts_stop_the_view() -> None:
 class Polled(MemoryLog):
     """A log that is waited on; below ``earliest`` it has nothing to give."""
 
-    async def poll(self, positions: Mapping[TopicPartition, int]) -> list[tuple[TopicPartition, list[MemoryRecord]]]:
+    async def poll(self, positions: Mapping[TopicPartition, int]) -> list[tuple[TopicPartition, list[Fetched]]]:
         """Return what is new."""
         await asyncio.sleep(0)
         ((where, position),) = positions.items()

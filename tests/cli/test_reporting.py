@@ -8,6 +8,7 @@ import io
 import json
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import duckdb
@@ -17,9 +18,13 @@ from click.testing import CliRunner, Result
 
 from analytics import export
 from analytics.manifest import SEGMENTS, load
+from analytics.report.reading import report as report_of
 from analytics.views import VIEWS
 from streams.cli import main
+from streams.cli.asking import open_log
 from streams.cli.reporting import FORMATS
+from streams.settings import Settings
+from streams.web.report_page import nothing
 from tests.analytics.archive import archive
 from tests.analytics.trouble import troubled
 
@@ -91,11 +96,20 @@ def test_the_whole_log_is_told(since: str) -> None:
     assert run("report", "--since", since).stdout.startswith("From the beginning to ")
 
 
+NEWEST = "The newest decision of the log is of 2027-01-15 08:08 UTC; --since looks farther back."
+
+
 def test_a_span_without_anything_is_said() -> None:
     """Where nothing happened lately, the newest decision is named, and how to look farther back."""
+    with open_log(Settings.load()) as log:
+        found = report_of(log, datetime(2099, 1, 1), datetime(2100, 1, 1))  # noqa: DTZ001 - UTC without a zone
+    assert nothing(found) == f"Nothing happened in that time: no incident, no error line, no action. {NEWEST}"
+
+
+def test_a_span_that_is_still_to_come_is_said() -> None:
+    """Of a time in the future nothing can be told, and that is another thing than that nothing happened."""
     text = run("report", "--since", "2100-01-01").stdout
-    assert "Nothing happened in that time" in text
-    assert "The newest decision of the log is of 2027-01-15 08:08 UTC; --since looks farther back." in text
+    assert f"That time is still to come: nothing can have happened in it. {NEWEST}" in text
 
 
 def test_a_page_is_written_once() -> None:

@@ -21,11 +21,11 @@ from streams.ingest.letters import (
     Which,
     choose,
 )
-from streams.ports import Outgoing, TopicPartition
+from streams.ports import Fetched, Outgoing, TopicPartition
 from streams.runtime import dead_letters
 from streams.runtime.dead_letters import DONE, INTENT, REPLAYED, Marks, Replay, read_letter, read_mark, scan
 from streams.topics import Topics
-from tests.analytics.memory_log import MemoryLog, MemoryRecord
+from tests.analytics.memory_log import MemoryLog
 
 TOPICS = Topics(logs=("logs", "app"))
 PARTITIONS = {"logs": 4, "app": 1, "metrics": 2}
@@ -52,7 +52,7 @@ class Mortal(MemoryLog):
             raise DyingError
         return await super().append(records)
 
-    def on(self, topic: str) -> list[MemoryRecord]:
+    def on(self, topic: str) -> list[Fetched]:
         """Return the records of a topic, in all partitions."""
         return [record for where, records in self.records.items() if where.topic == topic for record in records]
 
@@ -297,6 +297,6 @@ def test_a_producer_can_not_forge_a_mark() -> None:
 )
 def test_any_record_in_the_topic_is_read(headers: list[tuple[str, bytes]], value: bytes | None) -> None:
     """Whatever somebody wrote there, it is a letter, a mark, or passed over; none is two things."""
-    record = MemoryRecord(TOPICS.dlq, 0, 5, 0, None, value, headers)
+    record = Fetched(TOPICS.dlq, 0, 5, 0, None, value, headers)
     Marks().take(record)
     assert read_letter(record) is None or read_mark(record) is None

@@ -105,6 +105,58 @@ def test_runs_change_nothing_but_the_speed(found: list[bytes], headers: list[tup
     assert said(cut(records)) == said(one_by_one(records))
 
 
+def good(number: int, **other: object) -> dict[str, object]:
+    """Return what a record of a run says; lines in which something is seen, levels and times take turns."""
+    return {
+        "ts": f"2026-09-21T12:53:20.{900 - number % 7:03}Z",
+        "service": ("api", "db")[number % 2],
+        "message": ("all is well", "Out of memory: Killed process 7 (java)", "ERROR something odd")[number % 3],
+        "level": ("info", "error", "warn", "critical")[number % 4],
+        "host": f"node-{number % 5}",
+        **other,
+    }
+
+
+NESTED = b"[" * 5_000 + b"]" * 5_000
+LEFT_OUT = json.dumps({key: value for key, value in good(0).items() if key != "service"}).encode()
+ENDS = (
+    *(b"", b"plain text", b" " + json.dumps(good(0)).encode(), json.dumps(good(0)).encode() + b"\n", LEFT_OUT),
+    *(json.dumps(good(0)).encode()[:-1], json.dumps(good(0)).encode()[:-1] + b', "n": ' + NESTED + b"}"),
+    json.dumps(good(0)).encode()[:-1] + b', "ts": "2026-09-21T12:53:19.000Z"}',
+    *(json.dumps(good(0, message=text)).encode() for text in (*TEXTS, 7, None)),
+    *(json.dumps(good(0, ts=text)).encode() for text in (*TIMES, 7)),
+    *(json.dumps(good(0, service=text)).encode() for text in SERVICES),
+    *(json.dumps(good(0, level=value)).encode() for value in (30, None, "odd", "")),
+    *(json.dumps(good(0, **{key: "boom"})).encode() for key in ("error", "thread", "trace_id")),
+)
+"""Values of which each may end a run."""
+
+
+@pytest.mark.parametrize("odd", ENDS, ids=range(len(ENDS)))
+def test_what_ends_a_run_is_taken_as_it_would_be_by_itself(odd: bytes) -> None:
+    """Neither it nor what stands before and behind it comes to anything else."""
+    values = [json.dumps(good(number)).encode() for number in range(24)]
+    values[12:12] = [odd]
+    records = [Given(value, offset=number, timestamp=APPENDED_MS + number % 5) for number, value in enumerate(values)]
+    assert said(cut(records)) == said(one_by_one(records))
+
+
+@pytest.mark.parametrize("late", [11, 12, 23])
+def test_a_time_that_is_ahead_of_its_records_own_append_is_replaced(late: int) -> None:
+    """The earliest append of a run is what its times are held against, wherever in it that record stands."""
+    records = [
+        Given(
+            json.dumps(good(number)).encode(),
+            offset=number,
+            timestamp=APPENDED_MS - (2 * 86_400_000 if number == late else 0),
+        )
+        for number in range(24)
+    ]
+    found = cut(records)
+    assert found.stamps_replaced == 1
+    assert said(found) == said(one_by_one(records))
+
+
 def test_records_of_one_shape_are_taken_in_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Behind the first record of a shape, none is decoded to a dictionary."""
     value = b'{"ts": "2026-09-21T12:53:20.000Z", "service": "api", "message": "all is well", "level": "info", "n": %d}'

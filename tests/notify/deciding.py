@@ -11,10 +11,9 @@ from streams.codec import encode
 from streams.core.events import Argument, Command, Decision, Figure, Gate
 from streams.notify.cases import Cases
 from streams.notify.notice import Message, Notice, NotToldError
-from streams.ports import Outgoing, TopicPartition
+from streams.ports import Fetched, Outgoing, TopicPartition
 from tests.advise.cases import START_MS, option, question
 from tests.advise.topics import TOPICS, PolledLog
-from tests.analytics.memory_log import MemoryRecord
 
 INCIDENT = "1-40-0"
 
@@ -108,9 +107,7 @@ class FollowedLog(PolledLog):
         self.taken = 0
         """All before this offset of the decisions was read and kept."""
 
-    async def poll(
-        self, positions: Mapping[TopicPartition, int]
-    ) -> Sequence[tuple[TopicPartition, Sequence[MemoryRecord]]]:
+    async def poll(self, positions: Mapping[TopicPartition, int]) -> Sequence[tuple[TopicPartition, Sequence[Fetched]]]:
         """Return what there is from these positions on."""
         for where, position in positions.items():
             self.taken = position

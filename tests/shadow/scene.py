@@ -11,12 +11,12 @@ from streams.cli.files import applied
 from streams.codec import encode
 from streams.core.config import Policy
 from streams.core.saved import Saved, pack
-from streams.ports import Outgoing, TopicPartition
+from streams.ports import Fetched, Outgoing, TopicPartition
 from streams.shadow.journal import Journal, shadow_dir
 from streams.shadow.report import ShadowReport, report
 from streams.shadow.watch import Watch
 from streams.topics import Topics
-from tests.analytics.memory_log import MemoryLog, MemoryRecord
+from tests.analytics.memory_log import MemoryLog
 from tests.core.test_fold import QUICK, a_world
 from tests.core.world import World
 
@@ -93,7 +93,7 @@ class _Ending:
         self._stop = stop
         self._looks = 0
 
-    async def read(self, where: TopicPartition, start: int, end: int) -> Sequence[MemoryRecord]:
+    async def read(self, where: TopicPartition, start: int, end: int) -> Sequence[Fetched]:
         """See ``ports.ReadableLog.read``."""
         self._looks = 1
         return await self._log.read(where, start, end)

@@ -14,7 +14,7 @@ from streams.core.errors import InputError, InvariantError, OlderEpochError
 from streams.core.events import Decision, Fact
 from streams.core.fold import Fold
 from streams.shadow import watch as watch_module
-from streams.shadow.journal import Journal, shadow_dir
+from streams.shadow.journal import FILE, Journal, explained, shadow_dir
 from streams.shadow.report import ShadowReport, report
 from tests.core.test_fold import QUICK
 from tests.shadow.scene import FACTS, Scene, crashed, settled
@@ -171,6 +171,19 @@ def test_two_processes_do_not_write_one_journal(tmp_path: Path) -> None:
     """The second one is told which directory the first one has."""
     with contextlib.closing(Journal.open(tmp_path)), pytest.raises(InputError, match="another logmend shadow"):
         Journal.open(tmp_path)
+
+
+def test_a_damaged_journal_says_what_to_do(tmp_path: Path) -> None:
+    """Whether it is to be written or told of: which file it is, and that another is begun without it; again as well."""
+    with contextlib.closing(Journal.open(tmp_path)):
+        pass
+    (tmp_path / FILE).write_bytes(b"no database" * 1000)
+    advice = r"shadow\.sqlite: file is not a database; .* move it away: logmend shadow --policy FILE begins a new one"
+    for _ in range(2):
+        with pytest.raises(InputError, match=advice), explained(tmp_path):
+            Journal.open(tmp_path)
+        with pytest.raises(InputError, match=advice):
+            report(tmp_path)
 
 
 def test_differences_can_be_queried(scene: Scene) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from streams.ports import Outgoing, TopicPartition
-from tests.sim.broker import Broker, Faults, SimLog, Stored
+from streams.ports import Fetched, Outgoing, TopicPartition
+from tests.sim.broker import Broker, Faults, SimLog
 from tests.sim.kernel import Call, Process, World
 
 T = TypeVar("T")
@@ -18,7 +18,7 @@ class Alone:
 
     def __init__(self) -> None:
         self.world = World(0)
-        self.landed: list[Stored] = []
+        self.landed: list[Fetched] = []
         self.broker = Broker(self.world, Faults(), self.landed.append)
         self.log = SimLog(self.broker)
 
@@ -55,7 +55,7 @@ class Alone:
         """Return the values in the first partition of a topic."""
         return [record.value or b"" for record in self.broker[TopicPartition(topic, 0)].records]
 
-    def records(self, where: TopicPartition, start: int = 0) -> list[Stored]:
+    def records(self, where: TopicPartition, start: int = 0) -> list[Fetched]:
         """Return the records of a partition from an offset on."""
         partition = self.broker[where]
         return partition.read(max(start, partition.earliest), partition.end, partition.end)

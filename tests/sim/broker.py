@@ -7,7 +7,7 @@ from functools import partial
 
 from msgspec import Struct
 
-from streams.ports import Headers, Outgoing, Record, TopicPartition
+from streams.ports import Fetched, Outgoing, Record, TopicPartition
 from tests.sim.kernel import Call, Process, Reply, World
 
 START_MS = 1_800_000_000_000
@@ -20,27 +20,15 @@ class BrokerError(Exception):
     """An append or a read failed: a time-out, a lost connection."""
 
 
-class Stored(Struct, frozen=True):
-    """A record in a partition; has the fields of ``ports.Record``."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: Headers
-
-
 class Partition:
     """Records in order of offset, with holes where markers stand, from ``earliest`` on."""
 
     def __init__(self) -> None:
-        self.records: list[Stored] = []
+        self.records: list[Fetched] = []
         self.earliest = 0
         self.end = 0
 
-    def read(self, start: int, end: int, limit: int) -> list[Stored]:
+    def read(self, start: int, end: int, limit: int) -> list[Fetched]:
         """Return up to ``limit`` records in [start, end)."""
         low, high = 0, len(self.records)
         while low < high:
@@ -84,7 +72,7 @@ class _Waiting(Struct):
 class Broker:
     """All partitions. ``clocks`` shift the stamps; ``watch`` sees every record as it lands."""
 
-    def __init__(self, world: World, faults: Faults, watch: Callable[[Stored], None]) -> None:
+    def __init__(self, world: World, faults: Faults, watch: Callable[[Fetched], None]) -> None:
         self.world = world
         self.faults = faults
         self.partitions: dict[TopicPartition, Partition] = {}
@@ -144,7 +132,7 @@ class Broker:
     def land(self, out: Outgoing) -> int:
         """Put a record at the end of its partition; return its offset."""
         partition = self[TopicPartition(out.topic, out.partition)]
-        stored = Stored(
+        stored = Fetched(
             topic=out.topic,
             partition=out.partition,
             offset=partition.end,

@@ -12,10 +12,9 @@ import pytest
 from streams.codec import decode_command, decode_decision, decode_fact, decode_inbox, encode
 from streams.core.config import Inventory, Policy
 from streams.core.events import Command, Decision, OutcomeReported, Slice
-from streams.ports import Record, TopicPartition
+from streams.ports import Fetched, Record, TopicPartition
 from tests.core.world import World, of_kind, spec
 from tests.sim import oracle
-from tests.sim.broker import Stored
 from tests.sim.oracle import Recording, judge
 from tests.sim.play import Engines, Play, remembering
 from tests.sim.scene import COMMANDS, DECISIONS, DLQ, EVIDENCE, FACTS, INBOX_WORKERS, RUBBISH
@@ -24,7 +23,7 @@ Records = list[Record]
 
 
 def _stored(record: Record, value: bytes) -> Record:
-    assert isinstance(record, Stored)
+    assert isinstance(record, Fetched)
     return msgspec.structs.replace(record, value=value)
 
 

@@ -9,8 +9,8 @@ from typing import Final
 from streams.codec import decode_fact
 from streams.core.errors import InputError
 from streams.core.slices import Ledger
-from streams.ports import Outgoing, TopicPartition
-from tests.sim.broker import Broker, Stored
+from streams.ports import Fetched, Outgoing, TopicPartition
+from tests.sim.broker import Broker
 from tests.sim.cast import SESSION_MS, Group, Host
 from tests.sim.kernel import Process, World
 from tests.sim.scene import (
@@ -93,7 +93,7 @@ class Trouble:
         detects: Sequence[tuple[Process, Host]],
         broken: set[str],
     ) -> None:
-        self.former: dict[TopicPartition, list[list[Stored]]] = {}
+        self.former: dict[TopicPartition, list[list[Fetched]]] = {}
         """What the log topic held before it was made anew."""
         self.is_anew = False
         """It was made anew, and nobody has said yet that it was meant."""

@@ -10,21 +10,20 @@ import argparse
 import asyncio
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import msgspec
-
+from benchmarks.plots import save
 from streams.settings import Settings
 from tests.soak.run import MEASURES, OURS, Plan, Report, lines_of, soak
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
-def save(directory: Path, report: Report) -> None:
-    """Write the report, and a plot of what each process held and of the lag, with a line at each fault."""
-    from matplotlib.figure import Figure  # noqa: PLC0415 - only who asks for a plot needs it
 
-    directory.mkdir(parents=True, exist_ok=True)
-    (directory / "soak.json").write_bytes(msgspec.json.format(msgspec.json.encode(report)))
-    figure = Figure(figsize=(9, 13), layout="constrained")
+def plot(report: Report, figure: Figure) -> None:
+    """Draw what each process held and the lag, with a line at each fault."""
     *panels, last = figure.subplots(len(MEASURES) + 1, 1, sharex=True)
     for axes, what in zip(panels, MEASURES, strict=True):
         for name in (*OURS, "broker"):
@@ -39,7 +38,6 @@ def save(directory: Path, report: Report) -> None:
             axes.axvline(fault.at_seconds, color="0.8", linewidth=0.8, zorder=0)
     panels[0].legend(ncols=6, fontsize="small")
     last.legend()
-    figure.savefig(directory / "soak.png", dpi=110)
 
 
 def main() -> int:
@@ -54,7 +52,7 @@ def main() -> int:
         report = asyncio.run(soak(settings, Plan(minutes=given.minutes, measure_seconds=given.measure)))
     print(*lines_of(report), sep="\n")  # noqa: T201 - this command's output
     if given.out:
-        save(given.out, report)
+        save(given.out, "soak", report, partial(plot, report), (9, 13))
     return int(not report.kept)
 
 

@@ -24,11 +24,11 @@ from streams.core.events import (
     Sample,
     Ticked,
 )
-from streams.ports import Outgoing, TopicPartition
+from streams.ports import Fetched, Outgoing, TopicPartition
 from streams.runtime.dead_letters import PLACE
 from tests.analytics.ahead import LEAK, apply, leak
 from tests.analytics.history import History, spec
-from tests.analytics.memory_log import MemoryLog, MemoryRecord
+from tests.analytics.memory_log import MemoryLog
 
 HOSTILE: Final = (
     "<script>document.title = 'owned'</script>",
@@ -56,9 +56,7 @@ TRIES_MAX: Final = 60
 class PolledLog(MemoryLog):
     """A log in memory that is waited on."""
 
-    async def poll(
-        self, positions: Mapping[TopicPartition, int]
-    ) -> Sequence[tuple[TopicPartition, Sequence[MemoryRecord]]]:
+    async def poll(self, positions: Mapping[TopicPartition, int]) -> Sequence[tuple[TopicPartition, Sequence[Fetched]]]:
         """Return what came, after a little while."""
         found = [(where, await self.read(where, start, 1 << 62)) for where, start in positions.items()]
         if not any(records for _, records in found):

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import msgspec
 
@@ -26,7 +26,7 @@ from streams.core.config import Inventory, canonical
 from streams.core.directory import Directory
 from streams.core.events import Argument, Command, OutcomeReported
 from streams.core.inventory import ServiceSpec
-from streams.ports import Outgoing, Poller, TopicPartition
+from streams.ports import Fetched, Outgoing, Poller, TopicPartition
 from streams.topics import Topics
 from streams.workers import proc, running
 from streams.workers.frames import Answer, Ended, Frames, Ping, Run, pack
@@ -217,18 +217,6 @@ class Executor:
         return ended
 
 
-class FileRecord(NamedTuple):
-    """A record as ``ports.Record`` describes it."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[tuple[str, bytes]] = ()
-
-
 class FileLog:
     """A ``ports.Log`` of one file per topic, shared by processes; a process that dies leaves whole records only.
 
@@ -254,14 +242,14 @@ class FileLog:
             file.flush()
         return offset
 
-    def records(self, topic: str) -> list[FileRecord]:
+    def records(self, topic: str) -> list[Fetched]:
         """Return every record of a topic."""
         path = self.root / topic
         lines = path.read_bytes().splitlines() if path.exists() else []
         rows = [msgspec.json.decode(line, type=tuple[int, int, bytes | None, bytes | None]) for line in lines]
-        return [FileRecord(topic, 0, offset, stamp, key, value) for offset, stamp, key, value in rows]
+        return [Fetched(topic, 0, offset, stamp, key, value) for offset, stamp, key, value in rows]
 
-    async def read(self, where: TopicPartition, start: int, end: int) -> Sequence[FileRecord]:
+    async def read(self, where: TopicPartition, start: int, end: int) -> Sequence[Fetched]:
         """Return up to five records."""
         return [one for one in self.records(where.topic) if start <= one.offset < end][:5]
 
@@ -269,7 +257,7 @@ class FileLog:
         """Return (earliest offset, offset after the last record)."""
         return 0, len(self.records(where.topic))
 
-    async def poll(self, positions: Mapping[TopicPartition, int]) -> list[tuple[TopicPartition, list[FileRecord]]]:
+    async def poll(self, positions: Mapping[TopicPartition, int]) -> list[tuple[TopicPartition, list[Fetched]]]:
         """Return what is new, after a quarter of a second at most."""
         for _ in range(25):
             batch = [(where, self.records(where.topic)[offset:]) for where, offset in positions.items()]

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from analytics.views import EventLog
 from streams.core.canary import SERVICE
-from streams.ports import Outgoing
+from streams.ports import Fetched, Outgoing
 from streams.telemetry import REGISTRY
 from streams.workers.canary import line, sing
 from tests.analytics.archive import archive
 from tests.analytics.history import History
-from tests.analytics.memory_log import MemoryLog, MemoryRecord
+from tests.analytics.memory_log import MemoryLog
 from tests.ingest.given import APPEND_MS, cut_values, only
 
 
@@ -48,7 +48,7 @@ class Ending(MemoryLog):
         return offsets
 
     @property
-    def sent(self) -> list[MemoryRecord]:
+    def sent(self) -> list[Fetched]:
         """All records."""
         return [record for records in self.records.values() for record in records]
 

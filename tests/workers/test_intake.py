@@ -12,11 +12,11 @@ from streams.codec import encode
 from streams.core.errors import InvariantError
 from streams.core.events import Command
 from streams.core.inventory import ServiceSpec
-from streams.ports import Outgoing, TopicPartition
+from streams.ports import Fetched, Outgoing, TopicPartition
 from streams.workers.intake import Intake
 from streams.workers.journal import Journal
 from streams.workers.pulse import Pulse
-from tests.workers.kit import HOST, TOPICS, FileLog, FileRecord, command
+from tests.workers.kit import HOST, TOPICS, FileLog, command
 
 
 class CutLog(FileLog):
@@ -29,7 +29,7 @@ class CutLog(FileLog):
         """Return what is left."""
         return self.earliest, len(self.records(where.topic)) - self.lost
 
-    async def poll(self, positions: Mapping[TopicPartition, int]) -> list[tuple[TopicPartition, list[FileRecord]]]:
+    async def poll(self, positions: Mapping[TopicPartition, int]) -> list[tuple[TopicPartition, list[Fetched]]]:
         """Return what is new; an offset that is not there is an error, as on Kafka."""
         for where, offset in positions.items():
             earliest, end = await self.bounds(where)

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
-from streams.ports import Outgoing
+from streams.ports import Fetched, Outgoing
 from streams.workers import pulse
 from streams.workers.crew import Worker
 from streams.workers.pulse import Pulse
-from tests.workers.kit import HOST, FileLog, FileRecord
+from tests.workers.kit import HOST, FileLog
 
 
 class SlowLog(FileLog):
@@ -31,10 +32,10 @@ class SlowLog(FileLog):
         self.clock_ms += self.takes_ms
         return offsets
 
-    def records(self, topic: str) -> list[FileRecord]:
+    def records(self, topic: str) -> list[Fetched]:
         """Return the records with their stamps."""
         both = zip(super().records(topic), self.stamps, strict=True)
-        return [record._replace(timestamp=stamp) for record, stamp in both]
+        return [replace(record, timestamp=stamp) for record, stamp in both]
 
 
 @pytest.fixture
