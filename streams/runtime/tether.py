@@ -1,8 +1,8 @@
 """Runs a command that ends when the process which started it ends, however that ends.
 
 Run as a file (``python -I -S tether.py PARENT_PID SIGNAL NICENESS COMMAND...``) it asks the kernel for that signal at
-its parent's death and becomes the command, so the command keeps its pid. The kernel means the *thread* that forked: start
-children from a thread that lives as long as the process.
+its parent's death and becomes the command, so the command keeps its pid. The kernel means the *thread* that forked:
+start children from a thread that lives as long as the process.
 """
 
 from __future__ import annotations
