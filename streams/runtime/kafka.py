@@ -39,8 +39,8 @@ AHEAD_RECORDS_MIN: Final = 1_000
 """A fetch of fewer is not followed by another before its records are worked off: that one is then the fresher. With
 10 000 lines a second, fetched ahead, a line waited 2.5 cycles of detect on the whole, and now 1.5 of shorter ones."""
 LOOKS_SECONDS: Final = 0.1
-"""Who follows the log to show or to advise looks ten times a second. A look costs him and the broker a millisecond,
-however little it brings; with one for each append of detect and decide all such looks were a seventh of the machine."""
+"""Who follows the log to show or to advise rests so long after each look: it costs him and the broker about a
+millisecond each, however little it brings."""
 RETRY_MS: Final = 10
 POLL_MS: Final = 250
 READ_MS: Final = 200
