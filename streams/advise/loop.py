@@ -27,6 +27,7 @@ from streams.core.advice import ADVISORS
 from streams.core.errors import InputError
 from streams.core.events import Decision
 from streams.ports import PolledLog, Record, TopicPartition
+from streams.runtime.kafka import LOOKS_SECONDS
 from streams.topics import Topics
 
 REPORT_S: Final = 60.0
@@ -111,6 +112,7 @@ class Loop:
                 for record in records:
                     self._take(where, record)
                 positions[where] = records[-1].offset + 1
+            await asyncio.sleep(LOOKS_SECONDS)
 
     async def _begin(self) -> dict[TopicPartition, int]:
         """Read what was answered lately; return where to go on in both topics."""

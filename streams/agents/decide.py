@@ -137,10 +137,15 @@ class DecideEngine:
     # ----------------------------------------------------------------------------------------------------- folding
 
     async def _take_all(self, records: Sequence[Record]) -> None:
-        """Fold facts in order. Where a newer epoch begins, what was decided before it is appended, and we end."""
+        """Fold facts in order; what is to be done is appended before the facts after it are folded.
+
+        Where a newer epoch begins, what was decided before it is appended, and we end.
+        """
         try:
             for record in records:
                 await self._take(record)
+                if any(one.decision.kind in SENDING_KINDS for one in self._pending):
+                    await self._flush()
         except OtherEpochError:
             await self._flush()
             raise

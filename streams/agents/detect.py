@@ -29,6 +29,7 @@ from streams.ingest.confluent import Book
 from streams.ingest.shedding import Pressure
 from streams.ingest.slicer import Cut
 from streams.ports import Log, Outgoing, Record, Schemas, TopicPartition, Unread
+from streams.runtime.kafka import is_little
 from streams.topics import Topics
 
 TAKES_MAX: Final = 8
@@ -127,6 +128,7 @@ class DetectEngine:
         self._cutting = asyncio.Lock()
         self._writing = asyncio.Lock()
         self._failed = False
+        self._wrote = False
 
     async def load(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         """Take a new term of every partition, and go on where the facts before it end."""
@@ -151,11 +153,14 @@ class DetectEngine:
         """Append evidence and dead letters, then the slices; when this returns, all of it is acknowledged.
 
         May be called again before it returns: batches are cut in turn and written in turn, and one may be cut while the
-        output of the one before is acknowledged.
+        output of the one before is acknowledged. A little one waits for that: its cutting would only hold up the other.
         """
         if self._lookup:
             await self._lookup.prepare(records for where, records in batch if where.topic not in self._topics.inboxes)
         async with self._cutting:
+            if is_little(dict(batch)):
+                async with self._writing:
+                    pass
             work = _Work([], [])
             for portion in portions(batch):
                 if work.facts:
@@ -189,13 +194,16 @@ class DetectEngine:
         except BaseException:
             self._failed = True
             raise
+        self._wrote = True
         for piece, _ in work.facts:
             _count(piece)
 
     async def idle(self) -> None:
-        """Follow the facts: rules may have changed, or a partition may have been taken."""
-        await self._facts.follow()
-        self._look()
+        """Follow the facts: rules may have changed, or a partition may have been taken. An append has shown as much."""
+        if not self._wrote:
+            await self._facts.follow()
+            self._look()
+        self._wrote = False
 
     # ----------------------------------------------------------------------------------------------------- taking
 

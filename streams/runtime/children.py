@@ -26,6 +26,9 @@ DELAY_MAX_S: Final = 30.0
 SETTLED_S: Final = 60.0
 SETTLED_READY_S: Final = 2.0
 """A process that lived this long, or was ready and lived that long, begins again with the shortest delay."""
+YIELDING: Final = dict.fromkeys(("eventlog", "web", "advise", "notify"), 5)
+"""Who yields to what detects, decides and acts, and by how much: nobody waits for these by the millisecond, and at 5
+they still get a third of what each other process gets, however busy the machine is."""
 LOG_BYTES_MAX: Final = 8 * 1024 * 1024
 
 
@@ -103,7 +106,7 @@ class Child:
         self._was_ready = False
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                tethered(_command(self.role), signal.SIGKILL),
+                tethered(_command(self.role), signal.SIGKILL, YIELDING.get(self.role, 0)),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -29,9 +29,8 @@ Batch = list[tuple[TopicPartition, Sequence[Record]]]
 
 RECORD_BYTES_MAX: Final = 9 * 1024 * 1024
 BATCH_BYTES: Final = 512 * 1024
-LINGER_MS: Final = 1
 BULK_RECORDS: Final = 16
-"""From so many records for one partition on we fill batches: half the time of sending each by itself, and no linger."""
+"""From so many records for one partition on we fill batches: half the time of sending each by itself."""
 FETCH_BYTES: Final = 4 * 1024 * 1024
 """Of one partition and fetch, as compressed; a larger batch comes whole."""
 FETCH_WAIT_MS: Final = 100
@@ -39,6 +38,9 @@ FETCH_WAIT_MS: Final = 100
 AHEAD_RECORDS_MIN: Final = 1_000
 """A fetch of fewer is not followed by another before its records are worked off: that one is then the fresher. With
 10 000 lines a second, fetched ahead, a line waited 2.5 cycles of detect on the whole, and now 1.5 of shorter ones."""
+LOOKS_SECONDS: Final = 0.1
+"""Who follows the log to show or to advise rests so long after each look: it costs him and the broker about a
+millisecond each, however little it brings."""
 RETRY_MS: Final = 10
 POLL_MS: Final = 250
 READ_MS: Final = 200
@@ -316,7 +318,7 @@ async def _queued(send: Callable[[], Awaitable[Any]]) -> Any:
 
 
 async def _send_bulk(producer: Any, topic: str, partition: int, records: Sequence[Outgoing]) -> list[tuple[Any, int]]:
-    """Send records in batches that are closed, so that none lingers; return (future, records) of each."""
+    """Send records in batches that we fill; return (future, records) of each."""
 
     async def sending(batch: Any) -> tuple[Any, int]:
         future = await _queued(lambda: producer.send_batch(batch, topic, partition=partition))
@@ -335,14 +337,14 @@ async def _send_bulk(producer: Any, topic: str, partition: int, records: Sequenc
 async def start_producer(known: Mapping[str, Any]) -> Any:
     """Return a producer of aiokafka's, started: idempotent, acknowledged by all replicas, never giving up a batch.
 
-    ``known`` is what ``security.client`` gives.
+    ``known`` is what ``security.client`` gives. Nothing lingers: what is appended together is in one batch anyway, and
+    what comes while a request is under way is in the next.
     """
     producer = AIOKafkaProducer(
         **known,
         enable_idempotence=True,
         acks="all",
         compression_type="lz4",
-        linger_ms=LINGER_MS,
         max_batch_size=BATCH_BYTES,
         max_request_size=RECORD_BYTES_MAX,
         retry_backoff_ms=RETRY_MS,

@@ -68,8 +68,8 @@ class FactsView:
                 await self._read_on(end)
         self._check_epoch()
 
-    async def follow(self, poller: Poller) -> None:
-        """Read facts as they come, for ever; ``refresh`` then has hardly anything left to read."""
+    async def follow(self, poller: Poller, pause_seconds: float = 0.0) -> None:
+        """Read facts as they come, for ever, with a pause after each look; ``refresh`` then has little left to read."""
         while True:
             async with self._reading:
                 try:
@@ -81,6 +81,7 @@ class FactsView:
                     self._check_epoch()
             if batch is None:
                 await self.refresh()  # says what is wrong with the log
+            await asyncio.sleep(pause_seconds)
 
     def _check_epoch(self) -> None:
         """Refuse a fleet in another epoch; one without a fact is in none yet."""

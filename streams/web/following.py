@@ -13,6 +13,7 @@ from streams.codec import decode, decode_decision
 from streams.core.beside import Heartbeat
 from streams.core.errors import InputError
 from streams.ports import PolledLog, Record, TopicPartition
+from streams.runtime.kafka import LOOKS_SECONDS
 from streams.runtime.snapshots import TopicSnapshots
 from streams.runtime.view import FactsView, newest_directory
 from streams.topics import Topics
@@ -56,7 +57,7 @@ class Following:
             group.create_task(self._read_all())
             group.create_task(self._tick())
             if self._view is not None:
-                group.create_task(self._view.follow(self._log))
+                group.create_task(self._view.follow(self._log, LOOKS_SECONDS))
 
     async def _read_all(self) -> None:
         await self._begin()
@@ -66,6 +67,8 @@ class Following:
                 await self._take(where, records)
             if not self._model.up_to_date and all(at >= ends[where] for where, at in self._positions.items()):
                 self._model.caught_up()
+            if self._model.up_to_date:
+                await asyncio.sleep(LOOKS_SECONDS)
 
     async def _begin(self) -> None:
         earliest, end = await self._log.bounds(self._decisions)

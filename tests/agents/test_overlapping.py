@@ -15,6 +15,7 @@ from streams.ingest import matcher
 from streams.ingest.slicer import Slicer
 from streams.ports import Outgoing, Record, TopicPartition
 from streams.runtime.host import Host
+from streams.runtime.kafka import AHEAD_RECORDS_MIN
 from streams.runtime.lease import Lease
 from streams.runtime.overlapping import Overlapping
 from streams.runtime.watchdog import Progress
@@ -24,6 +25,7 @@ from tests.ingest.given import Given, redactor
 TOPICS = Topics()
 LOGS = TopicPartition("logs", 0)
 FACTS = TopicPartition(TOPICS.facts, 0)
+MANY = AHEAD_RECORDS_MIN
 
 
 class SlowLog:
@@ -34,6 +36,7 @@ class SlowLog:
         self.appended: list[str] = []
         self.waiting: list[asyncio.Future[None]] = []
         self.slow = False
+        self.asked = 0
 
     async def append(self, records: Sequence[Outgoing]) -> Sequence[int]:
         """Append, and wait."""
@@ -50,7 +53,8 @@ class SlowLog:
 
     async def bounds(self, where: TopicPartition) -> tuple[int, int]:
         """Return where a topic begins and ends; that of lines has some."""
-        return 0, 10 if where == LOGS else len(self.topics.get(where.topic, []))
+        self.asked += 1
+        return 0, 10 * MANY if where == LOGS else len(self.topics.get(where.topic, []))
 
     async def read(self, where: TopicPartition, start: int, end: int) -> Sequence[Record]:
         """Return what was appended."""
@@ -93,9 +97,10 @@ async def begun() -> tuple[SlowLog, Overlapping, list[int]]:
     return log, detect, cuts
 
 
-def batch(offset: int) -> list[tuple[TopicPartition, Sequence[Record]]]:
-    """Return a batch of one line that is detected."""
-    return [(LOGS, [Given(b"Out of memory: Killed process 7 (java)", offset=offset)])]
+def batch(number: int, lines: int = MANY) -> list[tuple[TopicPartition, Sequence[Record]]]:
+    """Return a batch of so many lines, of which one is detected."""
+    values = (b"Out of memory: Killed process 7 (java)", *[b"hello"] * (lines - 1))
+    return [(LOGS, [Given(value, offset=number * lines + place) for place, value in enumerate(values)])]
 
 
 async def turns() -> None:
@@ -111,7 +116,7 @@ async def test_the_next_batch_is_cut_while_the_output_of_one_is_acknowledged() -
     await turns()
     second = asyncio.ensure_future(detect.process(batch(1)))
     await turns()
-    assert cuts == [0, 1]
+    assert cuts == [0, MANY]
     assert log.appended == [TOPICS.evidence]
     assert not second.done()
     while log.waiting:
@@ -119,7 +124,33 @@ async def test_the_next_batch_is_cut_while_the_output_of_one_is_acknowledged() -
         await turns()
     await second
     assert log.appended == [TOPICS.evidence, TOPICS.facts, TOPICS.evidence, TOPICS.facts]
-    assert log.slices() == [(0, 1), (1, 2)]
+    assert log.slices() == [(0, MANY), (MANY, 2 * MANY)]
+
+
+async def test_a_little_batch_is_cut_when_the_one_before_is_written() -> None:
+    """While there is little, cutting only keeps the loop from sending what is cut already."""
+    log, detect, cuts = await begun()
+    await detect.process(batch(0, 1))
+    second = asyncio.ensure_future(detect.process(batch(1, 1)))
+    await turns()
+    assert (cuts, log.appended) == ([0], [TOPICS.evidence])
+    log.slow = False
+    log.waiting.pop().set_result(None)
+    await second
+    await detect.settle()
+    assert (cuts, log.slices()) == ([0, 1], [(0, 1), (1, 2)])
+
+
+async def test_what_an_append_has_shown_is_not_asked_for() -> None:
+    """While detect appends it knows where the facts end; it asks again once a while has passed without."""
+    log, detect, _ = await begun()
+    log.slow = False
+    await detect.process(batch(0, 1))
+    asked = log.asked
+    await detect.idle()
+    assert log.asked == asked
+    await detect.idle()
+    assert log.asked > asked
 
 
 async def test_no_more_than_one_batch_is_ahead() -> None:
@@ -133,8 +164,8 @@ async def test_no_more_than_one_batch_is_ahead() -> None:
     log.waiting.pop().set_result(None)
     await second
     await detect.idle()
-    assert cuts == [0, 1]
-    assert log.slices() == [(0, 1), (1, 2)]
+    assert cuts == [0, MANY]
+    assert log.slices() == [(0, MANY), (MANY, 2 * MANY)]
 
 
 async def test_nothing_is_written_after_a_batch_that_failed() -> None:
@@ -181,7 +212,7 @@ async def test_a_host_lets_go_only_of_what_is_durable() -> None:
     log.slow = False
     log.waiting.pop().set_result(None)
     await releasing
-    assert log.slices() == [(0, 1)]
+    assert log.slices() == [(0, MANY)]
 
 
 class Held:
@@ -263,4 +294,4 @@ async def test_a_load_waits_for_the_batch_under_way() -> None:
     assert not loading.done()
     log.slow = False
     log.waiting.pop().set_result(None)
-    assert await loading == {LOGS: 1}
+    assert await loading == {LOGS: MANY}

@@ -19,7 +19,7 @@ from streams.core.errors import InputError
 from streams.runtime import children
 from streams.runtime.address import read_address
 from streams.runtime.admin import Admin
-from streams.runtime.children import LOG_BYTES_MAX, Child, ChildState
+from streams.runtime.children import LOG_BYTES_MAX, YIELDING, Child, ChildState
 from streams.runtime.supervisor import ROLES, Supervisor
 from streams.settings import Settings
 
@@ -31,6 +31,12 @@ UP = """
     from streams.settings import Settings
 
     asyncio.run(run(Settings(data_dir=sys.argv[1]), lambda line: print(line, flush=True)))
+"""
+SAYS_PRIORITY = """
+import os
+from streams.runtime.tether import AUTOGROUP
+
+print(os.getpriority(os.PRIO_PROCESS, 0), AUTOGROUP.read_text() if AUTOGROUP.exists() else "")
 """
 
 
@@ -190,3 +196,20 @@ def test_one_process_of_a_role_is_enough(tmp_path: Path, monkeypatch: pytest.Mon
     assert [child.name for child in supervisor._waiting()] == ["decide", "decide-2"]
     monkeypatch.setattr(Child, "ready", property(lambda self: self.name == "decide-2"))
     assert supervisor._waiting() == []
+
+
+@pytest.mark.parametrize(("role", "yields"), [("detect", False), ("decide", False), ("eventlog", True), ("web", True)])
+def test_what_nobody_waits_for_yields(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, role: str, *, yields: bool
+) -> None:
+    """What archives and shows gives way to what detects and decides, where Linux looks: at processes or at sessions."""
+    (tmp_path / "run").mkdir()
+    monkeypatch.setattr(children, "_command", lambda _role: [sys.executable, "-c", SAYS_PRIORITY])
+    child = Child(Settings(data_dir=tmp_path), role, 1, 0)
+    child.start()
+    assert child._process is not None
+    child._process.wait()
+    nice, _, session = child.log.read_text().partition(" ")
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    assert int(nice) == (min(own + YIELDING[role], 19) if yields else own)
+    assert not session or session.split()[-1] == (str(YIELDING[role]) if yields else "0")
