@@ -15,15 +15,19 @@ MINUTES ?= 10
 COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-header --no-annotate \
 	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 
-# Tests run in four processes, three at a time. The first three mostly wait: for services to heal, for pools and brokers to
-# start. The fourth computes, and begins when one of these ends: none of its tests has another process to wait for.
+# Tests run in five processes, three at a time. The first three mostly wait: for services to heal, for pools and brokers to
+# start. The others compute, and begin when one of these ends: none of their tests has another process to wait for.
 SCENES := tests/lab/test_scenarios.py
 LABS := $(addprefix tests/,lab agents)
 PAGES := $(addprefix tests/,docs web advise notify) $(SCENES)
-PURE := $(addprefix tests/,analytics contract core fuzz ingest packaging scenarios schemas sim)
+LOGS := $(addprefix tests/,analytics packaging scenarios sim)
+PURE := $(addprefix tests/,contract core fuzz ingest schemas)
+
+# The tests start some thousand processes, and each would compile Logmend anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test tests-labs tests-pages tests-fleets tests-pure check sim fuzz replay chaos soak bench lock clean
+.PHONY: help demo test tests-labs tests-pages tests-fleets tests-logs tests-pure check sim fuzz replay chaos soak bench lock clean
 
 help:  ## show this
 	@grep -hE '^[a-z]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -31,8 +35,8 @@ help:  ## show this
 demo: $(READY)  ## real log lines to healed services, with everything embedded; ends by itself
 	@$(BIN)/logmend demo
 
-test: $(READY)  ## every test, in four processes, three at a time
-	@$(MAKE) --no-print-directory --jobs=3 --output-sync=line tests-labs tests-pages tests-fleets tests-pure
+test: $(READY)  ## every test, in five processes, three at a time
+	@$(MAKE) --no-print-directory --jobs=3 --output-sync=line tests-labs tests-pages tests-fleets tests-logs tests-pure
 
 tests-labs: $(READY)
 	@$(BIN)/python -m pytest $(LABS) --ignore=$(SCENES)
@@ -41,7 +45,10 @@ tests-pages: $(READY)
 	@$(BIN)/python -m pytest $(PAGES)
 
 tests-fleets: $(READY)
-	@$(BIN)/python -m pytest $(patsubst %,--ignore=%,$(LABS) $(PAGES) $(PURE))
+	@$(BIN)/python -m pytest $(patsubst %,--ignore=%,$(LABS) $(PAGES) $(LOGS) $(PURE))
+
+tests-logs: $(READY)
+	@nice -n 10 $(BIN)/python -m pytest $(LOGS)
 
 tests-pure: $(READY)
 	@nice -n 10 $(BIN)/python -m pytest $(PURE)

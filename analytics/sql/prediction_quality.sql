@@ -9,7 +9,8 @@ rated AS (
         service,
         count(*) AS predictions,
         avg(came) AS base_rate,
-        avg((probability - came) * (probability - came)) AS brier,
+        -- added in one order, so that the last digit is the same however the rows lie
+        avg((probability - came) * (probability - came) ORDER BY id) AS brier,
         avg(came) * (1 - avg(came)) AS brier_of_base_rate,
         avg(CAST(alarm = failed AS INTEGER)) AS accuracy,
         count(*) FILTER (alarm) AS alarms,

@@ -10,6 +10,7 @@ import tomllib
 from pathlib import Path
 from typing import Final
 
+import hyperscan
 import msgspec
 from msgspec import Struct
 
@@ -101,7 +102,7 @@ def lint(path: Path | None = None) -> list[Finding]:
     for rule in rules:
         findings += _lint_fields(rule)
     findings += _replacing(rules) if path else []
-    findings += _lint_expressions(rules)
+    findings += _lint_expressions(rules, known_to_compile=path is None and _shipped_compile())
     if any(finding.level == ERROR for finding in findings):
         return findings
     return findings + _dead_or_shadowed(rules, _matcher(path))
@@ -109,6 +110,15 @@ def lint(path: Path | None = None) -> list[Finding]:
 
 def _matcher(path: Path | None) -> Matcher:
     return matchers.merged(load(path)) if path else matchers.shipped()
+
+
+def _shipped_compile() -> bool:
+    """Say whether the shipped expressions, of which none is limited, compile together: then each does by itself."""
+    try:
+        matchers.shipped()
+    except hyperscan.error:
+        return False
+    return True
 
 
 def _doubled(rules: tuple[RuleSpec, ...]) -> list[Finding]:
@@ -141,9 +151,9 @@ def _lint_fields(rule: RuleSpec) -> list[Finding]:
     return findings
 
 
-def _lint_expressions(rules: tuple[RuleSpec, ...]) -> list[Finding]:
+def _lint_expressions(rules: tuple[RuleSpec, ...], *, known_to_compile: bool) -> list[Finding]:
     owned = [(rule.id, expression) for rule in rules for expression in matchers.expressions_of(rule)]
-    problems = compiling.problems([expression for _, expression in owned])
+    problems = {} if known_to_compile else compiling.problems([expression for _, expression in owned])
     findings = [Finding(owned[min(index, len(owned) - 1)][0], ERROR, why) for index, why in sorted(problems.items())]
     findings += [Finding(rule, WARNING, why) for rule, expression in owned if (why := _suspicious(expression))]
     return findings + _repeated(rules)

@@ -6,7 +6,6 @@ What this host can't show is left out; a code that is missing says nothing, a 0 
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import ipaddress
 import math
@@ -23,7 +22,8 @@ import psutil
 
 from streams.catalogue import teams
 from streams.core.inventory import ServiceSpec
-from streams.workers import blockers, checkpoints, filesystems, looks
+from streams.workers import blockers, checkpoints, filesystems
+from streams.workers.connections import address_of
 from streams.workers.orders import Order
 from streams.workers.processors import Processors
 from streams.workers.results import Result, Surroundings
@@ -31,7 +31,6 @@ from streams.workers.vitals import Signs, signs_of
 
 CONNECT_SECONDS: Final = 1.0
 NAMES_SECONDS: Final = 3.0
-CERTIFICATE_SECONDS: Final = 3.0
 CPU_SECONDS: Final = 0.2
 """Over how long the use of the processors is watched."""
 FILES_MAX: Final = 200_000
@@ -117,7 +116,7 @@ def _hosts_named(spec: ServiceSpec) -> Iterator[str]:
     for probe in spec.probes:
         if probe.kind in {"tcp", "certificate"} and probe.target and not probe.target.startswith("/"):
             with contextlib.suppress(ValueError):
-                yield looks.address_of(probe.target)[0]
+                yield address_of(probe.target)[0]
 
 
 def _is_address(name: str) -> bool:
@@ -167,17 +166,12 @@ def _configuration(spec: ServiceSpec, around: Surroundings) -> Signs:
 
 def _certificate(spec: ServiceSpec, around: Surroundings) -> Signs:  # noqa: ARG001
     targets = [probe.target for probe in spec.probes if probe.kind == "certificate"]
-    days = asyncio.run(_days(targets))
+    if not targets:
+        return {}
+    from streams.workers.certificates import days_left_of  # noqa: PLC0415 - few services have one
+
+    days = days_left_of(targets)
     return {"certificate_days_left": min(days)} if days else {}
-
-
-async def _days(targets: Iterable[str]) -> list[float]:
-    found = []
-    for target in targets:
-        with contextlib.suppress(OSError, ValueError):  # a timeout is an OSError too
-            async with asyncio.timeout(CERTIFICATE_SECONDS):
-                found.append(looks.days_left(await looks.certificate_of(target)))
-    return found
 
 
 # ------------------------------------------------------------------------------------------------------ the host

@@ -7,24 +7,20 @@ are asked in a thread of their own.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ssl
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
-from cryptography import x509
-
 from streams.core.inventory import ProbeSpec, ServiceSpec
 from streams.workers import filesystems, proc, running, tools
+from streams.workers.connections import address_of, hang_up
 from streams.workers.results import Surroundings
 from streams.workers.units import SYSTEMCTL
 
 STATUS_LINE_MAX: Final = 1_024
-CERTIFICATE_BYTES_MAX: Final = 1 << 20
 MEBIBYTE: Final = 1 << 20
 SUCCESS: Final = range(200, 400)
 CODE_MAX: Final = 40
@@ -82,7 +78,7 @@ async def _process(spec: ServiceSpec, probe: ProbeSpec) -> Seen:  # noqa: ARG001
 async def _tcp(spec: ServiceSpec, probe: ProbeSpec) -> Seen:
     host, port = address_of(probe.target or f"127.0.0.1:{spec.port}")
     _, writer = await asyncio.open_connection(host, port)
-    await _close(writer)
+    await hang_up(writer)
     return True, "up"
 
 
@@ -104,11 +100,13 @@ async def _http(spec: ServiceSpec, probe: ProbeSpec) -> Seen:
             return False, "no_http"
         return int(status) in SUCCESS, str(int(status))
     finally:
-        await _close(writer)
+        await hang_up(writer)
 
 
 async def _certificate(spec: ServiceSpec, probe: ProbeSpec) -> Seen:  # noqa: ARG001 - all kinds are called alike
     """Say for how many days a certificate is still valid: one in a file, or the one that a server shows."""
+    from streams.workers.certificates import certificate_of, days_left  # noqa: PLC0415 - few services have one
+
     found = await certificate_of(probe.target)
     days = days_left(found)
     if days < 0:
@@ -118,53 +116,10 @@ async def _certificate(spec: ServiceSpec, probe: ProbeSpec) -> Seen:  # noqa: AR
     return days >= probe.limit, f"days_{int(days)}"
 
 
-async def certificate_of(target: str) -> x509.Certificate:
-    """Return the certificate in a file, or the one that ``host:port`` shows; ``OSError``, ``ValueError`` for none."""
-    if target.startswith("/"):
-        return x509.load_pem_x509_certificate(await asyncio.to_thread(_read, target))
-    return x509.load_der_x509_certificate(await _shown(*address_of(target)))
-
-
-def days_left(certificate: x509.Certificate) -> float:
-    """Return the days until a certificate ends; below 0 when it has."""
-    return (certificate.not_valid_after_utc - datetime.now(UTC)).total_seconds() / 86_400
-
-
-def _read(path: str) -> bytes:
-    with Path(path).open("rb") as file:
-        return file.read(CERTIFICATE_BYTES_MAX)
-
-
-async def _shown(host: str, port: int) -> bytes:
-    """Return the certificate that a server shows, whoever it is: an untrusted one has an end too."""
-    context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    _, writer = await asyncio.open_connection(host, port, ssl=context, server_hostname=host)
-    try:
-        data: bytes | None = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
-    finally:
-        await _close(writer)
-    if not data:
-        raise ValueError("the server shows no certificate")
-    return data
-
-
 async def _disk(spec: ServiceSpec, probe: ProbeSpec) -> Seen:
     """Say how many percent of a file system are used, of its room or of its inodes; whichever is more."""
     used = filesystems.used_percent(probe.target or spec.cwd or "/")
     return used <= probe.limit, f"used_{used:.0f}"
-
-
-def address_of(text: str) -> tuple[str, int]:
-    """Return host and port of ``host:port``; ``ValueError`` when there is no port."""
-    host, _, port = text.rpartition(":")
-    return host.strip("[]"), int(port)
-
-
-async def _close(writer: asyncio.StreamWriter) -> None:
-    writer.close()
-    with contextlib.suppress(OSError):
-        await writer.wait_closed()
 
 
 # -------------------------------------------------------------------------------------------- by asking a manager

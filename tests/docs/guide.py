@@ -1,8 +1,8 @@
 """The fenced blocks of the guides: what each is, and how it is run in a sandbox.
 
 The words behind the language say what a block is. ``sh run`` is run (``until=REGEX``: again and again until its output
-has that, for a minute at most); ``sh start`` is run in the background until the module ends; ``file=NAME`` is written
-to a file; all other kinds are checked and not run.
+has that, for three minutes at most); ``sh start`` is run in the background until the module ends; ``file=NAME`` is
+written to a file; all other kinds are checked and not run.
 """
 
 from __future__ import annotations
@@ -39,8 +39,9 @@ PORT: Final = "18099"
 FETCHED: Final = (".cache", ".config", ".m2", ".jgo")
 """Where the jars of the embedded broker are in a home, and how they are fetched."""
 
-UNTIL_SECONDS: Final = 60.0
+UNTIL_SECONDS: Final = 180.0
 PAUSE_SECONDS: Final = 0.5
+"""Between two runs of a block, and as long as it took at least: what it waits for needs the processor too."""
 BLOCK_SECONDS: Final = 600.0
 
 
@@ -95,13 +96,15 @@ class Sandbox:
         wanted = block.given("until")
         deadline = time.monotonic() + UNTIL_SECONDS
         while True:
+            began = time.monotonic()
             done = self.shell(block.text)
+            took = time.monotonic() - began
             where = f"{block.guide}.md:{block.line}"
             assert done.returncode == int(block.given("status") or 0), f"{where}: {done.stdout}{done.stderr}"
             if re.search(wanted, done.stdout, re.DOTALL):
                 return done.stdout
             assert time.monotonic() < deadline, f"{where}: never said {wanted}: {done.stdout}{done.stderr}"
-            time.sleep(PAUSE_SECONDS)
+            time.sleep(max(PAUSE_SECONDS, took))
 
     def shell(self, text: str) -> subprocess.CompletedProcess[str]:
         """Run lines as a careful shell would."""

@@ -14,7 +14,7 @@ import pytest
 from tests.docs.guide import GUIDES, ROOT, Sandbox, blocks
 from tests.ports import free_port
 
-READY_SECONDS = 90.0
+READY_SECONDS = 180.0
 STOP_SECONDS = 100.0
 
 

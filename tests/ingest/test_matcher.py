@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -113,6 +114,31 @@ def test_users_rule_replaces_a_shipped_one(own: matcher.Matcher) -> None:
     ids = [spec.id for spec in own.rules]
     assert ids[6:] == [spec.id for spec in patterns().rules]
     assert len(ids) == 6 + PATTERNS
+
+
+def test_what_is_replaced_is_not_heeded(own: matcher.Matcher) -> None:
+    """Of the shipped expressions of a replaced rule nothing is said, whatever they occur in."""
+    assert any("rule dns_failure" in name for name in matcher.shipped().expressions_in(b"no such host"))
+    assert own.rules_in(b"no such host") == ()
+    assert not [name for name in own.expressions_in(b"no such host") if "rule dns_failure" in name]
+
+
+def test_a_users_rule_is_compiled_without_the_shipped_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Applied rules ask for the databases of the shipped ones, as they are kept, and for their own expressions."""
+    asked: list[set[str]] = []
+    any_other = compiling.compile_here([Expression(name="e", text="flux")])
+
+    def database(expressions: Sequence[Expression]) -> object:
+        asked.append({expression.text for expression in expressions})
+        return any_other
+
+    monkeypatch.setattr(compiled, "database", database)
+    matcher.shipped.__wrapped__()
+    shipped = list(asked)
+    asked.clear()
+    matcher.merged(RuleSet(rules=(rule("dns_failure", "no one at home", unless=("drill",)),)))
+    assert [texts for texts in asked if texts not in shipped] == [{"no one at home"}, {"drill"}]
+    assert len(asked) == len(shipped) + 2
 
 
 def test_unless_takes_back(own: matcher.Matcher) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import hyperscan
 import msgspec
 import pytest
 
@@ -29,13 +30,16 @@ def written(tmp_path: Path, text: str) -> Path:
     return path
 
 
-@pytest.fixture
-def few(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> PatternCatalogue:
-    """Ship the three smallest rules instead of all: a set of rules over the whole catalogue takes seconds to compile.
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return where these tests keep what they compile: apart, so that it pushes nothing out of the cache of others."""
+    return tmp_path_factory.mktemp("cache")
 
-    What is compiled is kept apart, so that it pushes nothing out of the cache that other tests use.
-    """
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch, cache: Path) -> PatternCatalogue:
+    """Ship the three smallest rules instead of all: the whole catalogue takes seconds to compile."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
     smallest = sorted(patterns().rules, key=lambda spec: len(spec.expressions))[:3]
     catalogue = msgspec.structs.replace(patterns(), rules=tuple(smallest))
     for module in (rules, matcher):
@@ -150,6 +154,22 @@ def test_missing_file(tmp_path: Path) -> None:
     """A file that is not there is an InputError that names it."""
     with pytest.raises(InputError, match=r"none\.toml"):
         rules.load(tmp_path / "none.toml")
+
+
+def test_a_shipped_expression_that_does_not_compile_is_named(
+    few: PatternCatalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the shipped rules don't compile together, it is said which expression of which rule is to blame."""
+    (first, *others) = few.rules
+    broken = msgspec.structs.replace(few, rules=(msgspec.structs.replace(first, expressions=("((",)), *others))
+
+    def refused() -> matcher.Matcher:
+        raise hyperscan.error("error code -4")
+
+    monkeypatch.setattr(rules, "patterns", lambda: broken)
+    monkeypatch.setattr(matcher, "shipped", refused)
+    (found,) = (finding for finding in rules.lint() if finding.level == "error")
+    assert (found.rule, "expression 1 '(('" in found.problem) == (first.id, True)
 
 
 def test_shipped_rules_are_clean() -> None:
