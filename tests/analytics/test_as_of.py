@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from msgspec.structs import replace
 
 from analytics.asof import AsOf, parse
 from analytics.views import VIEWS, EventLog
@@ -38,7 +39,7 @@ def eventful() -> History:
     for topic, late_ms in ((history.topics.decisions, 40), (history.topics.commands, 70)):
         where = TopicPartition(topic, 0)
         held = history.log.records[where]
-        history.log.records[where] = [one._replace(timestamp=one.timestamp + late_ms) for one in held]
+        history.log.records[where] = [replace(one, timestamp=one.timestamp + late_ms) for one in held]
     return history
 
 

@@ -43,7 +43,7 @@ def edit_chain(history: History, edit: Callable[[Decision], Decision]) -> None:
         decision = edit(decode_decision(record.value or b""))
         decision = msgspec.structs.replace(decision, previous_sha256=head)
         head = sha256_of(decision)
-        history.log.records[where][place] = record._replace(value=encode(decision))
+        history.log.records[where][place] = msgspec.structs.replace(record, value=encode(decision))
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -86,10 +86,11 @@ async def test_a_decision_left_out_is_found(tmp_path: Path) -> None:
     where = TopicPartition(history.topics.decisions, 0)
     del history.log.records[where][9:]
     last = history.log.records[where][8]
-    history.log.records[where][8] = last._replace(
+    history.log.records[where][8] = msgspec.structs.replace(
+        last,
         value=encode(
             msgspec.structs.replace(history.decisions[9], seq=8, previous_sha256=history.decisions[8].previous_sha256)
-        )
+        ),
     )
     report = await replayed(history, tmp_path)
     first = report.differences[0]

@@ -8,6 +8,7 @@ from typing import Final
 
 import polars as pl
 import pytest
+from msgspec.structs import replace
 
 from analytics.views import VIEWS, EventLog
 from tests.analytics.ahead import see_coming
@@ -159,7 +160,7 @@ async def test_a_line_said_twice_is_one_line(tmp_path: Path) -> None:
     history = story()
     where = next(key for key in history.log.records if key.topic == history.topics.evidence)
     for record in list(history.log.records[where]):
-        history.log.records[where].append(record._replace(offset=history.log.records[where][-1].offset + 1))
+        history.log.records[where].append(replace(record, offset=history.log.records[where][-1].offset + 1))
     await archive(history, tmp_path)
     with EventLog(tmp_path) as log:
         assert log.query("SELECT count(*), count(DISTINCT record_offset) FROM lines").row(0) == (6, 6)

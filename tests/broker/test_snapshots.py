@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from streams.core.errors import InputError
 from streams.ports import Outgoing, TopicPartition
@@ -176,7 +177,7 @@ async def test_a_damaged_chunk_is_seen() -> None:
     store = TopicSnapshots(log, WHERE.topic)
     await store.save(b"older")
     await store.save(b"newer")
-    log.records[WHERE][2] = log.records[WHERE][2]._replace(value=b"other")
+    log.records[WHERE][2] = replace(log.records[WHERE][2], value=b"other")
     assert list(await store.newest()) == [b"older"]
 
 
