@@ -188,7 +188,7 @@ class PartitionRecords(fetcher.PartitionRecords):
     """The records of one partition and fetch, with an ``Unread`` for those of a batch that can't be unpacked.
 
     ``end_offset`` is the partition's end: what a damaged header says is not believed beyond it. Records are taken in
-    one loop over a batch: through aiokafka's iterators, with a call or two for each, they took half as long again.
+    one loop over a batch: through aiokafka's iterators, a call or two for each, one took 1.0 us instead of 0.75.
     """
 
     end_offset: int
