@@ -22,7 +22,6 @@ from aiokafka.record.legacy_records import LegacyRecordBatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import TopicPartition
 
-from streams.core.errors import InvariantError
 from streams.ports import Unread
 from streams.runtime import decompressing, unpacking
 from streams.runtime.unpacking import bounded
@@ -168,21 +167,6 @@ def test_a_consumer_that_is_not_bounded_reads_as_before() -> None:
     with pytest.raises(CorruptRecordException):
         fetched.result.getall()
     assert [one.value for one in Fetched(good(0, b"a", b"b")).result.getall()] == [b"a", b"b"]
-
-
-def test_who_wants_committed_records_only_is_refused() -> None:
-    """What a transaction took back would be given to them all the same."""
-    records = MemoryRecords(good(0, b"a"))
-    with pytest.raises(InvariantError):
-        fetcher.PartitionRecords(LOGS, records, None, 0, None, None, check_crcs=True, isolation_level=1)
-
-
-def test_records_can_be_asked_for_one_by_one() -> None:
-    """As ``getone`` does, and then the others together; a batch under way is gone on with."""
-    fetched = Fetched(good(0, b"a", b"b", b"c") + good(3, b"d"))
-    with bounded({"logs"}):
-        assert fetched.result.getone().value == b"a"
-    assert [one.value for one in fetched.drain()] == [b"b", b"c", b"d"]
 
 
 @pytest.mark.parametrize("count", [3 * MEGABYTE, 20 * MEGABYTE])
