@@ -35,9 +35,9 @@ def _ready() -> None:
     logging.disable(logging.CRITICAL)
 
 
-def _chunk(seed: int, number: int) -> tuple[Done, int]:
+def _chunk(seed: int, number: int, worst_ms: float) -> tuple[Done, int]:
     """Try one chunk; also return the largest size of this process in KB."""
-    return chunk(seed, number), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return chunk(seed, number, worst_ms=worst_ms), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def results(seed: int, chunks: int, jobs: int, seconds: float) -> Iterator[tuple[Done, int]]:
@@ -45,24 +45,27 @@ def results(seed: int, chunks: int, jobs: int, seconds: float) -> Iterator[tuple
 
     A process that dies takes the chunks under way with it, which are named.
     """
-    deadline = time.monotonic() + seconds
+    deadline, worst_ms = time.monotonic() + seconds, 0.0
     numbers = islice(count(), chunks)
     running: dict[Future[tuple[Done, int]], int] = {}
     with ProcessPoolExecutor(jobs, multiprocessing.get_context("fork"), _ready) as pool:
         while True:
             if time.monotonic() < deadline:
                 running |= {
-                    pool.submit(_chunk, seed, number): number for number in islice(numbers, jobs * 2 - len(running))
+                    pool.submit(_chunk, seed, number, worst_ms): number
+                    for number in islice(numbers, jobs * 2 - len(running))
                 }
             if not running:
                 return
             done, _ = wait(running, return_when=FIRST_COMPLETED)
             try:
-                yield from (future.result() for future in done)
+                found = [future.result() for future in done]
             except BrokenProcessPool:
                 raise SystemExit(
                     f"a process died; one of the chunks {sorted(running.values())} of seed {seed} did it"
                 ) from None
+            worst_ms = max(worst_ms, *(one.worst_ms for one, _ in found))
+            yield from found
             for future in done:
                 del running[future]
 
