@@ -7,6 +7,7 @@ has already is compared byte by byte instead of being appended.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
@@ -28,6 +29,9 @@ from streams.runtime.view import FactsView
 from streams.topics import Topics
 
 TICK_MS: Final = 1_000
+TURN_MS: Final = 250
+"""Facts are folded for so long on end. A backlog of a busy host took a minute: its owner lost its lease on the way, and
+so did the next one, each with nothing decided."""
 FoldFactory = Callable[[bytes | None], Fold]
 """From a snapshot of a fold to that fold, or a new one; ``InputError`` when it can't be restored."""
 
@@ -138,12 +142,21 @@ class DecideEngine:
 
     async def _take_all(self, records: Sequence[Record]) -> None:
         """Fold facts in order. Where a newer epoch begins, what was decided before it is appended, and we end."""
+        turn_ms = self._clock_ms()
         try:
             for record in records:
                 await self._take(record)
+                if self._clock_ms() - turn_ms >= TURN_MS:
+                    await self._give_turn()
+                    turn_ms = self._clock_ms()
         except OtherEpochError:
             await self._flush()
             raise
+
+    async def _give_turn(self) -> None:
+        """Append what was decided so far, and let others run: the lease of this process is one of them."""
+        await self._flush()
+        await asyncio.sleep(0)
 
     async def _take(self, record: Record) -> None:
         """Fold a fact. One that the fold fails on is rejected in its place, by a fold that never saw it."""
