@@ -7,6 +7,7 @@ has already is compared byte by byte instead of being appended.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
@@ -28,6 +29,9 @@ from streams.runtime.view import FactsView
 from streams.topics import Topics
 
 TICK_MS: Final = 1_000
+TURN_MS: Final = 250
+"""Facts are folded for so long on end. A backlog of a busy host took a minute: its owner lost its lease on the way, and
+so did the next one, each with nothing decided."""
 FoldFactory = Callable[[bytes | None], Fold]
 """From a snapshot of a fold to that fold, or a new one; ``InputError`` when it can't be restored."""
 
@@ -86,6 +90,8 @@ class DecideEngine:
         self._tail = Tail(log, self._decisions, Chain(), 0, 0)
         self._past = Past()
         self._pending: list[_Decided] = []
+        self._sends = False
+        """Whether a pending decision sends a command, which is not to wait for what is folded after it."""
         self._poisonous: dict[int, str] = {}
         self._healing = Healing()
         self._foretelling = Foretelling()
@@ -137,18 +143,25 @@ class DecideEngine:
     # ----------------------------------------------------------------------------------------------------- folding
 
     async def _take_all(self, records: Sequence[Record]) -> None:
-        """Fold facts in order; what is to be done is appended before the facts after it are folded.
+        """Fold facts in order, bit by bit: what is to be done is appended before the facts after it are folded.
 
         Where a newer epoch begins, what was decided before it is appended, and we end.
         """
+        turn_ms = self._clock_ms()
         try:
             for record in records:
                 await self._take(record)
-                if any(one.decision.kind in SENDING_KINDS for one in self._pending):
-                    await self._flush()
+                if self._sends or self._clock_ms() - turn_ms >= TURN_MS:
+                    await self._give_turn()
+                    turn_ms = self._clock_ms()
         except OtherEpochError:
             await self._flush()
             raise
+
+    async def _give_turn(self) -> None:
+        """Append what was decided so far, and let others run: the lease of this process is one of them."""
+        await self._flush()
+        await asyncio.sleep(0)
 
     async def _take(self, record: Record) -> None:
         """Fold a fact. One that the fold fails on is rejected in its place, by a fold that never saw it."""
@@ -179,6 +192,7 @@ class DecideEngine:
         for decision in decisions:
             if not await self._tail.holds(decision):
                 self._pending.append(_Decided(decision, _encoded(decision)))
+                self._sends |= decision.kind in SENDING_KINDS
         telemetry.fact_taken(type(fact).__name__)
 
     async def _reason_against(self, offset: int, fact: Fact | None) -> str:
@@ -203,7 +217,7 @@ class DecideEngine:
                 telemetry.canary_decided(decision.at_ms)
             self._healing.see(decision)
             self._foretelling.see(decision)
-        self._pending = []
+        self._pending, self._sends = [], False
 
     async def _tell_halt(self) -> None:
         """Say that action is halted where the pool hears it: what a rejected fact did is in the fold's state alone.
@@ -231,7 +245,7 @@ class DecideEngine:
 
     async def _restore(self) -> None:
         """Take the newest snapshot that fits the logs as they are, or else begin with the first fact."""
-        self._pending = []
+        self._pending, self._sends = [], False
         self._past = Past()
         facts = _Bounds(*await self._log.bounds(self._facts))
         decisions = _Bounds(*await self._log.bounds(self._decisions))

@@ -17,6 +17,7 @@ What is overridden, and why (each was measured or read in the sources of faust 0
 * Two processes with one instance id would take the group from each other for ever (aiokafka's heartbeats don't carry
   the id, so that neither is told that it is fenced): who loses its membership three times in 30 s ends.
 * ``fetch_max_wait_ms`` (Faust: 1 500) and ``retry_backoff_ms`` (100) decide how fast a restart is.
+* ``metadata_max_age_ms`` (aiokafka: 300 000): who began while one of its topics was missing takes it when it is there.
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ FETCH_BYTES: Final = 16 * 1024 * 1024
 PARTITION_FETCH_BYTES: Final = 4 * 1024 * 1024
 """Of one partition: what comes in one fetch is counted and acknowledged together, so large ones cost less a line."""
 RETRY_BACKOFF_MS: Final = 10
+METADATA_MS_MAX: Final = 10_000
 POLL_SECONDS: Final = 0.25
 GATE_SECONDS: Final = 0.1
 UNASSIGNED_SECONDS: Final = 0.05
@@ -137,6 +139,7 @@ class FetchThread(AIOKafkaConsumerThread):
             max_partition_fetch_bytes=PARTITION_FETCH_BYTES,
             fetch_max_wait_ms=FETCH_WAIT_MS,
             retry_backoff_ms=RETRY_BACKOFF_MS,
+            metadata_max_age_ms=METADATA_MS_MAX,
             request_timeout_ms=int(conf.broker_request_timeout * 1000),
             session_timeout_ms=int(conf.broker_session_timeout * 1000),
             rebalance_timeout_ms=int(conf.broker_rebalance_timeout * 1000),

@@ -13,7 +13,7 @@ from pathlib import Path
 import aiokafka
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from aiokafka.admin import RecordsToDelete
+from aiokafka.admin import NewTopic, RecordsToDelete
 
 from streams.ports import TopicPartition
 from streams.runtime.host import EXIT_FAILED, run_bare
@@ -208,6 +208,20 @@ async def test_a_process_whose_place_another_takes_ends_itself(cluster: Cluster)
         alone = len(cluster.entries())
         await until(lambda: cluster.holds("a", alone) == cluster.everything)
     await cluster.until_all_written()
+
+
+async def test_a_topic_that_was_missing_is_read_when_it_is_there(cluster: Cluster) -> None:
+    """Who begins without one of its topics takes the others, and that one soon after it was made."""
+    late = f"late-{cluster.group}"
+    cluster.topics[late] = 2
+    await cluster.send(cluster.logs, 40, 4)
+    cluster.start("a")
+    await cluster.until_all_written()
+    async with administering(cluster.brokers) as admin:
+        await admin.create_topics([NewTopic(late, 2, 1)])
+    await cluster.send(late, 20, 2)
+    await cluster.until_all_written()
+    cluster.check()
 
 
 async def test_a_process_that_is_stopped_while_it_starts_ends_in_order(cluster: Cluster) -> None:

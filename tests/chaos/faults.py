@@ -229,7 +229,7 @@ async def _make_anew(arena: Arena) -> Done:
         known = len(arena.fleet.died)
         await _delete(arena, topic)
         await create_topics(arena.settings)
-        # Who has seen that it was missing looks for it again only after aiokafka's five minutes.
+        # Begun anew they need not wait until they look again for what was missing.
         await arena.fleet.hold(arena.detects)
         arena.fleet.release(arena.detects)
         await arena.fleet.until(lambda: any(REFUSED in one for one in arena.fleet.died[known:]))

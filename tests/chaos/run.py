@@ -230,7 +230,7 @@ async def _trouble(arena: Arena, plan: Plan, faults: list[Fault], say: Say) -> l
     everything = [where for some in partitions(arena.settings) for where in some]
     began, struck = time.monotonic(), []
     try:
-        await arena.timeline.recovered(began)
+        await _decided(arena, "the start")
         for fault in faults:
             await asyncio.sleep(arena.random.uniform(0.3, 1.7) * plan.every_seconds)
             at = time.monotonic() - began
@@ -239,8 +239,8 @@ async def _trouble(arena: Arena, plan: Plan, faults: list[Fault], say: Say) -> l
             struck.append(_Struck(at, fault.name, done.what, done.since, ends))
             say(f"{at:6.1f} s  {fault.name}: {done.what}")
             if not fault.name.startswith("kill"):
-                await arena.timeline.recovered(time.monotonic())
-        await arena.timeline.recovered(time.monotonic())
+                await _decided(arena, fault.name)
+        await _decided(arena, "the faults")
         async with asyncio.timeout(DECIDED_SECONDS_MAX):
             while arena.timeline.end < plan.decisions:  # noqa: ASYNC110 - the broker has no event to wait for
                 await asyncio.sleep(0.1)
@@ -248,6 +248,14 @@ async def _trouble(arena: Arena, plan: Plan, faults: list[Fault], say: Say) -> l
         stop.set()
         await speaking
     return struck
+
+
+async def _decided(arena: Arena, after: str) -> None:
+    """Wait for a new decision. Raises ``TimeoutError`` with what came before and who ended by itself."""
+    try:
+        await arena.timeline.recovered(time.monotonic())
+    except TimeoutError as error:
+        raise TimeoutError(f"nothing is decided after {after}; ended by themselves: {arena.fleet.died}") from error
 
 
 # -------------------------------------------------------------------------------------------------------------- rest

@@ -35,9 +35,9 @@ def _ready() -> None:
     logging.disable(logging.CRITICAL)
 
 
-def _chunk(seed: int, number: int) -> tuple[Done, int]:
+def _chunk(seed: int, number: int, worst_ms: float) -> tuple[Done, int]:
     """Try one chunk; also return the largest size of this process in KB."""
-    return chunk(seed, number), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return chunk(seed, number, worst_ms=worst_ms), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def results(seed: int, chunks: int, jobs: int, seconds: float) -> Iterator[tuple[Done, int]]:
@@ -45,24 +45,27 @@ def results(seed: int, chunks: int, jobs: int, seconds: float) -> Iterator[tuple
 
     A process that dies takes the chunks under way with it, which are named.
     """
-    deadline = time.monotonic() + seconds
+    deadline, worst_ms = time.monotonic() + seconds, 0.0
     numbers = islice(count(), chunks)
     running: dict[Future[tuple[Done, int]], int] = {}
     with ProcessPoolExecutor(jobs, multiprocessing.get_context("fork"), _ready) as pool:
         while True:
             if time.monotonic() < deadline:
                 running |= {
-                    pool.submit(_chunk, seed, number): number for number in islice(numbers, jobs * 2 - len(running))
+                    pool.submit(_chunk, seed, number, worst_ms): number
+                    for number in islice(numbers, jobs * 2 - len(running))
                 }
             if not running:
                 return
             done, _ = wait(running, return_when=FIRST_COMPLETED)
             try:
-                yield from (future.result() for future in done)
+                found = [future.result() for future in done]
             except BrokenProcessPool:
                 raise SystemExit(
                     f"a process died; one of the chunks {sorted(running.values())} of seed {seed} did it"
                 ) from None
+            worst_ms = max(worst_ms, *(one.worst_ms for one, _ in found))
+            yield from found
             for future in done:
                 del running[future]
 
@@ -81,7 +84,7 @@ def run(seed: int, inputs: int, jobs: int, seconds: float, out: Path) -> int:
         total.worst_ms, peak_kb = max(total.worst_ms, done.worst_ms), max(peak_kb, size_kb)
         total.failures += done.failures[: FAILURES_MAX - len(total.failures)]
         if total.records // SAY_EVERY_RECORDS > (total.records - done.records) // SAY_EVERY_RECORDS:
-            print(f"{total.records} records, {len(total.failures)} failures", file=sys.stderr)  # noqa: T201 - as below
+            print(f"{total.records} records; {kinds(total.failures) or 'no failure'}", file=sys.stderr)  # noqa: T201 - as below
     elapsed = time.monotonic() - began
     found, total.failures = total.failures, [one for one in total.failures if one.problem != "slow" or again(one)[0]]
     print(  # noqa: T201 - this command's output
@@ -98,12 +101,17 @@ def run(seed: int, inputs: int, jobs: int, seconds: float, out: Path) -> int:
     return report(total.failures, out)
 
 
+def kinds(failures: Sequence[Failure]) -> str:
+    """Return how many failures of each kind there are, a line each; of those that are most."""
+    found = Counter(failure.problem for failure in failures)
+    return "\n".join(f"{times} x {problem}" for problem, times in found.most_common(SHOWN_MAX))
+
+
 def report(failures: Sequence[Failure], out: Path) -> int:
     """Print how many failures of each kind there are, write them to a file of JSON lines, and return 1 if any."""
     if not failures:
         return 0
-    for problem, times in Counter(failure.problem for failure in failures).most_common(SHOWN_MAX):
-        print(f"{times} x {problem}")  # noqa: T201 - as above
+    print(kinds(failures))  # noqa: T201 - as above
     out.write_bytes(b"".join(msgspec.json.encode(failure) + b"\n" for failure in failures))
     print(f"again: python -m tests.fuzz --again {out}")  # noqa: T201 - as above
     return 1

@@ -11,6 +11,10 @@ from tests.fuzz.shapes import KEYS, json_known, otlp_protobuf
 from tests.fuzz.words import JUNK, SECRETS, STAMPS, a_text, examples
 
 TEXT_BYTES_MAX: Final = 1 << 18
+ESCAPED: Final = str.maketrans(
+    {"\\": "\\\\", '"': '\\"'} | {chr(number): f"\\u{number:04x}" for number in range(ord(" "))}
+)
+"""What may not stand in a text of JSON as it is."""
 UNITS: Final = (
     b"a", b"1", b" ", b"\t", b".", b"-", b"_", b"/", b"\\", b"=", b":", b"@", b"<", b"(", b"[", b"{", b'"', b"'",
     b"%", b"*", b"\xff",
@@ -64,16 +68,7 @@ def noise(random: Random) -> bytes:
 def deep(random: Random) -> bytes:
     """Return nesting far beyond what anybody means."""
     depth = random.choice([40, 200, 1000, 20_000])
-    return random.choice(
-        [
-            b'{"a":' * depth + b"1" + b"}" * depth,
-            b"[" * depth + b"]" * depth,
-            b'{"message":' + b"[" * depth,
-            b"\x91" * depth + b"\xc0",
-            b"\x81\xa1a" * depth + b"\xc0",
-            _nested_messages(min(depth, 600)),
-        ]
-    )
+    return random.choice(DEEP)(depth)
 
 
 def _nested_messages(depth: int) -> bytes:
@@ -84,25 +79,36 @@ def _nested_messages(depth: int) -> bytes:
     return body
 
 
+DEEP: Final[tuple[Callable[[int], bytes], ...]] = (
+    lambda depth: b'{"a":' * depth + b"1" + b"}" * depth,
+    lambda depth: b"[" * depth + b"]" * depth,
+    lambda depth: b'{"message":' + b"[" * depth,
+    lambda depth: b"\x91" * depth + b"\xc0",
+    lambda depth: b"\x81\xa1a" * depth + b"\xc0",
+    lambda depth: _nested_messages(min(depth, 600)),
+)
+
+
 def wide(random: Random) -> bytes:
     """Return many keys, items, lines or fields."""
     count = random.choice([100, 100, 1000, 1000, 2000, 9000])
     key = random.choice(KEYS).encode()
-    return random.choice(
-        [
-            b"{" + b",".join(b'"k%d":%d' % (number, number) for number in range(count * 5)) + b"}",
-            b"[" + b",".join([b"{}"] * count) + b"]",
-            b"[" + b",".join(b'{"message":"m%d","service":"s%d"}' % (n, n) for n in range(count)) + b"]",
-            b"\n".join(
-                b"2024-03-01 12:%02d:%02d ERROR odd %x" % (n // 60 % 60, n % 60, n * 7919) for n in range(count)
-            ),
-            protobuf.many_logs(b"failed to frob", count),
-            b"\xdd" + (count * 5).to_bytes(4, "big") + b"\x80" * count * 5,
-            b"\x0a\x00" * count * 5,
-            b"\xdd\xff\xff\xff\xff" + b"\xdf\xff\xff\xff\xff" * random.randrange(50),
-            b"{" + b",".join(b'"%s":"%s"' % (key, b"x" * 10) for _ in range(count)) + b"}",
-        ]
-    )
+    return random.choice(WIDE)(count, key)
+
+
+WIDE: Final[tuple[Callable[[int, bytes], bytes], ...]] = (
+    lambda count, _: b"{" + b",".join(b'"k%d":%d' % (number, number) for number in range(count * 5)) + b"}",
+    lambda count, _: b"[" + b",".join([b"{}"] * count) + b"]",
+    lambda count, _: b"[" + b",".join(b'{"message":"m%d","service":"s%d"}' % (n, n) for n in range(count)) + b"]",
+    lambda count, _: b"\n".join(
+        b"2024-03-01 12:%02d:%02d ERROR odd %x" % (n // 60 % 60, n % 60, n * 7919) for n in range(count)
+    ),
+    lambda count, _: protobuf.many_logs(b"failed to frob", count),
+    lambda count, _: b"\xdd" + (count * 5).to_bytes(4, "big") + b"\x80" * count * 5,
+    lambda count, _: b"\x0a\x00" * count * 5,
+    lambda count, _: b"\xdd\xff\xff\xff\xff" + b"\xdf\xff\xff\xff\xff" * (count // 200),
+    lambda count, key: b"{" + b",".join([b'"%s":"xxxxxxxxxx"' % key] * count) + b"}",
+)
 
 
 def numbers(random: Random) -> bytes:
@@ -122,9 +128,8 @@ def long_text(random: Random) -> bytes:
     end = random.choice([b"", b"!", b"\n", a_text(random)])
     body = begin + b"".join(units) * (size // sum(map(len, units))) + end
     if random.random() < 0.3:
-        text = body.decode("utf-8", "replace").replace("\\", "\\\\").replace('"', '\\"')
-        text = "".join(character if character >= " " else f"\\u{ord(character):04x}" for character in text)
-        return b'{"level":"error","service":"s","message":"' + text.encode() + b'"}'
+        text = body.decode("utf-8", "replace")
+        return b'{"level":"error","service":"s","message":"' + text.translate(ESCAPED).encode() + b'"}'
     return body
 
 

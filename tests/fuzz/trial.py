@@ -26,7 +26,7 @@ CHUNK_INPUTS: Final = 500
 BATCH_RECORDS_MAX: Final = 24
 CPU_MS_MAX: Final = 100.0
 LOOK_CPU_MS: Final = 25.0
-"""A batch that takes longer is tried record by record, so that the worst record is known."""
+"""A batch that takes longer, and longer than the worst record so far, is tried record by record to know the worst."""
 AGAIN: Final = 3
 TOPICS: Final = Topics()
 
@@ -109,10 +109,15 @@ def a_batch(random: Random, offset: int) -> list[Given]:
     return batch
 
 
-def chunk(seed: int, number: int, records: int = CHUNK_RECORDS, make: MakeSlicer = shipped_slicer) -> Done:
-    """Make a chunk's records and try them; what goes wrong is in the result, nothing is raised."""
+def chunk(
+    seed: int, number: int, records: int = CHUNK_RECORDS, make: MakeSlicer = shipped_slicer, worst_ms: float = 0.0
+) -> Done:
+    """Make a chunk's records and try them; what goes wrong is in the result, nothing is raised.
+
+    ``worst_ms`` is the time of the worst record of the chunks before.
+    """
     random = Random(f"{seed}/{number}")
-    done = Done(failures=[], tallies={})
+    done = Done(failures=[], tallies={}, worst_ms=worst_ms)
     slicer = make()
     ends: dict[str, int] = {}
     while done.records < records:
@@ -146,7 +151,7 @@ def _try(
 ) -> None:
     problem, cpu_ms = _cut(batch, start, slicer, done)
     done.cpu_ms += cpu_ms
-    if not problem and cpu_ms <= LOOK_CPU_MS:
+    if not problem and cpu_ms <= min(max(LOOK_CPU_MS, done.worst_ms), CPU_MS_MAX):
         done.worst_ms = max(done.worst_ms, cpu_ms / len(batch))
         return
     found = list(_alone(batch, make, done, where))

@@ -1,7 +1,8 @@
 """Virtual time and processes: coroutines that are resumed, paused and thrown away by a seeded scheduler.
 
-A coroutine of the simulation awaits nothing but ``Call``; what it asks for begins when the scheduler says so, and the
-answer comes as an event in virtual time. Between any two awaits a process can crash or be paused.
+A coroutine of the simulation awaits nothing but ``Call``, or gives others a turn (``asyncio.sleep(0)``); what it asks
+for begins when the scheduler says so, and the answer comes as an event in virtual time. Between any two awaits a
+process can crash or be paused.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import heapq
 from collections import Counter
 from collections.abc import Callable, Coroutine, Generator
 from random import Random
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 Reply = Callable[[int, Any], None]
 """Answers a call after some milliseconds: with a value, or with an exception to raise."""
@@ -27,6 +28,10 @@ class Call:
     def __await__(self) -> Generator[Call, Any, Any]:
         """Hand the call to the scheduler; the answer is what it sends back."""
         return (yield self)
+
+
+TURN: Final = Call(lambda _process, reply: reply(0, None))
+"""What a coroutine asks for that gives others a turn."""
 
 
 class KilledError(BaseException):
@@ -194,7 +199,7 @@ class Process:
         if coroutine is None:
             return
         try:
-            call = coroutine.throw(value) if isinstance(value, Exception) else coroutine.send(value)
+            call: Call | None = coroutine.throw(value) if isinstance(value, Exception) else coroutine.send(value)
         except KilledError as error:
             self.crash(f"{error!r}")
         except self._expected as error:
@@ -206,7 +211,7 @@ class Process:
             incarnation = self.incarnation
             self._chance.before_call(self)
             if self.alive and self.incarnation == incarnation:
-                call.begin(self, self._reply())
+                (call or TURN).begin(self, self._reply())
 
     def __str__(self) -> str:
         return f"{self.name}#{self.incarnation}"

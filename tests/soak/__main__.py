@@ -44,12 +44,14 @@ def main() -> int:
     """Soak, print, and write where it is asked for; 1 when a promise was broken."""
     parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=10.0)
-    parser.add_argument("--measure", type=float, default=20.0, help="seconds in which the maximum is measured")
+    parser.add_argument(
+        "--flood", type=float, default=5.0, help="seconds of the flood by which the maximum is measured"
+    )
     parser.add_argument("--out", type=Path, help="a directory for soak.json and soak.png")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="logmend-soak-", ignore_cleanup_errors=True) as directory:
         settings = Settings(data_dir=Path(directory), source_partitions=4, host="soak-host", dry_run=False)
-        report = asyncio.run(soak(settings, Plan(minutes=given.minutes, measure_seconds=given.measure)))
+        report = asyncio.run(soak(settings, Plan(minutes=given.minutes, flood_seconds=given.flood)))
     print(*lines_of(report), sep="\n")  # noqa: T201 - this command's output
     if given.out:
         save(given.out, "soak", report, partial(plot, report), (9, 13))

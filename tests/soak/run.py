@@ -27,13 +27,15 @@ from tests.soak.load import FREE, Bulk, trouble
 from tests.soak.whole import UP, Held, Whole
 
 SHARE: Final = 0.7
-WARM_SECONDS: Final = 5.0
 PAUSE_SECONDS: Final = 3.0
 """Less than a lease (three quarters of a session): who was stopped for longer has to end."""
 CALM_SECONDS_MAX: Final = 600.0
 LOOK_SECONDS: Final = 0.5
 CALM_LOOKS: Final = 11
 """Processes measure their lag every five seconds."""
+COUNT_LOOK_SECONDS: Final = 0.1
+COUNTED_SECONDS: Final = 5.0
+"""When no more lines were counted for so long, all were."""
 KILLED: Final = ("detect", "decide", "eventlog", "workers", "dispatch", "web")
 PAUSED: Final = ("broker", "detect", "decide", "eventlog", "dispatch")
 OURS: Final = ("up", *UP)
@@ -42,13 +44,13 @@ MEASURES: Final = ("pss_mb", "descriptors", "threads", "tasks")
 
 
 class Plan(Struct, frozen=True):
-    """How long: ``minutes`` under load with a fault each ``fault_seconds``, after ``measure_seconds`` at the maximum.
+    """How long: ``minutes`` under load with a fault each ``fault_seconds``, after a flood of ``flood_seconds``.
 
-    With a ``rate`` the maximum is not measured, and so many lines a second are sent.
+    With a ``rate`` the maximum is not measured by a flood, and so many lines a second are sent.
     """
 
     minutes: float = 10.0
-    measure_seconds: float = 20.0
+    flood_seconds: float = 5.0
     sample_seconds: float = 5.0
     fault_seconds: float = 60.0
     rate: int = 0
@@ -119,12 +121,22 @@ class Soak:
         return round(time.monotonic() - self._began, 1)
 
     async def maximum(self, bulk: Bulk) -> int:
-        """Return how many lines a second are worked on while as many as possible come."""
+        """Send a flood, and return how many lines of it a second were sent and worked off.
+
+        What sends is one of those who share the machine, as it is under load: its time counts. When the flood is over
+        everything is calm.
+        """
+        began = seen = time.monotonic()
+        first = count = await self._lines()
         bulk.rate(FREE)
-        await asyncio.sleep(WARM_SECONDS)
-        begin, first = time.monotonic(), await self._lines()
-        await asyncio.sleep(self.plan.measure_seconds)
-        return int((await self._lines() - first) / (time.monotonic() - begin))
+        while (now := time.monotonic()) < max(began + self.plan.flood_seconds, seen) + COUNTED_SECONDS:
+            if now >= began + self.plan.flood_seconds:
+                bulk.rate(0)
+            if (lines := await self._lines()) > count:
+                count, seen = lines, time.monotonic()
+            await asyncio.sleep(COUNT_LOOK_SECONDS)
+        await self.calm()
+        return int((count - first) / (seen - began))
 
     async def _lines(self) -> float:
         return await asyncio.to_thread(self.whole.total, "detect", "logmend_lines_total", "logs")
@@ -216,9 +228,9 @@ async def soak(settings: Settings, plan: Plan) -> Report:
         bulk = Bulk(whole.settings)
         await bulk.ready()
         course = Soak(whole, plan)
-        speaking = asyncio.create_task(trouble(whole.settings, target, stop))
         maximum = 0 if plan.rate else await course.maximum(bulk)
         rate = plan.rate or int(maximum * SHARE)
+        speaking = asyncio.create_task(trouble(whole.settings, target, stop))
         await course.load(bulk, rate)
         stop.set()
         sent = await speaking + await bulk.end()

@@ -6,7 +6,6 @@ import asyncio
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ from streams.runtime.address import bootstrap, read_address
 from streams.runtime.readiness import read_process, ready_file
 from streams.runtime.supervisor import ROLES
 from streams.settings import Settings
+from tests.ports import free_ports
 
 UP: Final = (*("detect", "decide"), *(role for role in ROLES if role not in ("detect", "decide")), "web", "advise")
 """What ``logmend up`` runs, in the order of its ports."""
@@ -37,19 +37,6 @@ class Held(Struct, frozen=True):
     descriptors: int
     threads: int
     tasks: int
-
-
-def free_ports(count: int) -> int:
-    """Return the first of so many neighbouring ports that are free now."""
-    for first in range(20_000, 60_000, 50):
-        try:
-            for port in range(first, first + count):
-                with socket.create_server(("127.0.0.1", port)):
-                    pass
-        except OSError:
-            continue
-        return first
-    raise OSError("no free ports")
 
 
 class Whole:
