@@ -55,7 +55,7 @@ _UNLESS_KIND: Final = "unless"
 _RAISE_KIND: Final = "raise"
 _BENIGN_KIND: Final = "benign"
 _SERVED_KIND: Final = "served"
-_TELLING: Final = frozenset({_RULE_KIND, _LEVEL_KIND, _SIGN_KIND})
+TELLING: Final = frozenset({_RULE_KIND, _LEVEL_KIND, _SIGN_KIND})
 """A line in which nothing of these occurs says nothing: all others only weigh what these tell. They are looked for
 first, and the others in the tenth of all lines in which something was found."""
 _ATTACKS: Final = "security"
@@ -69,12 +69,12 @@ class Matcher:
         self.rules: Final = tuple(rules)
         self.shipped: Final = shipped
         self.rules_sha256: Final = _sha256(self.rules, catalogue)
-        expressions, meanings = _table(self.rules, catalogue)
+        expressions, meanings = table(self.rules, catalogue)
         self._names: Final = tuple(expression.name for expression in expressions)
         self._meanings: Final = meanings
         self._hits: Final[list[int]] = []
-        telling = [index for index, (kind, _) in enumerate(meanings) if kind in _TELLING]
-        others = [index for index, (kind, _) in enumerate(meanings) if kind not in _TELLING]
+        telling = [index for index, (kind, _) in enumerate(meanings) if kind in TELLING]
+        others = [index for index, (kind, _) in enumerate(meanings) if kind not in TELLING]
         self._tells, self._told = _scanner([expressions[index] for index in telling], telling, self._hits)
         self._weighs, self._weighed = _scanner([expressions[index] for index in others], others, self._hits)
         self._remembered: Final[dict[tuple[int, ...], Verdict]] = {}
@@ -201,7 +201,7 @@ def _nothing_in(_text: bytes, _seen: Seen) -> None:
     """Find nothing: Hyperscan compiles no empty set of expressions."""
 
 
-def _table(rules: Sequence[RuleSpec], catalogue: PatternCatalogue) -> tuple[list[Expression], list[tuple[str, int]]]:
+def table(rules: Sequence[RuleSpec], catalogue: PatternCatalogue) -> tuple[list[Expression], list[tuple[str, int]]]:
     """Return every expression with what its match means: (kind, index of the rule, severity or rule and raise)."""
     rows: list[tuple[Expression, tuple[str, int]]] = []
     for index, rule in enumerate(rules):
