@@ -17,6 +17,8 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+import hyperscan
+
 from streams.runtime.jars import FETCH_TIMEOUT_S, KAFKA
 
 SOURCE: Final = Path(__file__).with_name("W1.java")
@@ -36,6 +38,8 @@ def missing() -> str:
     """Build what is not built yet; return in a line what has to be done for it, "" when all is there."""
     if not shutil.which("javac"):
         return _ADVICE
+    if f"Version: {VECTORSCAN} " not in _version():
+        return f"it needs a wheel hyperscan with Vectorscan {VECTORSCAN}, and this one says {_version()}"
     if (built() / CLASS_PATH).is_file():
         return ""
     command = [sys.executable, "-m", "benchmarks.engines.kafka_streams.building"]
@@ -45,6 +49,13 @@ def missing() -> str:
         return f"{_ADVICE}: no answer in {FETCH_TIMEOUT_S} s"
     lines = done.stderr.strip().splitlines()
     return f"{_ADVICE}: {lines[-1][:200] if lines else done.returncode}" if done.returncode else ""
+
+
+def _version() -> str:
+    """Return what a database of the wheel's says of itself, as bytes are printed."""
+    database = hyperscan.Database()
+    database.compile(expressions=[b"any"])
+    return str(database.info())
 
 
 def java() -> Path:
