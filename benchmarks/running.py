@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
@@ -42,6 +43,7 @@ PEERS: Final = Path(sys.prefix) / "peers"
 class Engine(Struct, frozen=True, kw_only=True):
     """An engine and how it is run. ``needs`` is the module without which it can't be; ``install`` says how to get it.
 
+    ``build`` makes what is not installed as a module, and returns how to get what that lacks; "" when it is there.
     ``apart``: it is in ``PEERS``. ``matches``: it sends each match. ``slow``: it gets fewer lines.
     ``changelog``: its counts are in the changelog of its table, with as many partitions as the source has.
     """
@@ -51,6 +53,7 @@ class Engine(Struct, frozen=True, kw_only=True):
     how: str
     needs: str = ""
     install: str = ""
+    build: Callable[[], str] | None = None
     apart: bool = False
     matches: bool = True
     changelog: bool = False
@@ -58,7 +61,10 @@ class Engine(Struct, frozen=True, kw_only=True):
 
     @property
     def missing(self) -> str:
-        """What has to be done before it can run; "" when it can."""
+        """What has to be done before it can run; "" when it can. The first time it is built for that."""
+        if self.build:
+            lacking = self.build()
+            return f"{self.name} is left out: {lacking}" if lacking else ""
         there = not self.needs or (PEERS / self.needs).is_dir() if self.apart else _importable(self.needs)
         return "" if there else f"{self.name} is left out: {self.install}"
 

@@ -61,7 +61,7 @@ _UNLESS_KIND: Final = "unless"
 _RAISE_KIND: Final = "raise"
 _BENIGN_KIND: Final = "benign"
 _SERVED_KIND: Final = "served"
-_TELLING: Final = frozenset({_RULE_KIND, _LEVEL_KIND, _SIGN_KIND})
+TELLING: Final = frozenset({_RULE_KIND, _LEVEL_KIND, _SIGN_KIND})
 """A line in which nothing of these occurs says nothing: all others only weigh what these tell. They are looked for
 first, and the others in the tenth of all lines in which something was found."""
 _ATTACKS: Final = "security"
@@ -75,18 +75,18 @@ class Matcher:
         self.rules: Final = tuple(rules)
         self.shipped: Final = shipped
         self.rules_sha256: Final = _sha256(self.rules, catalogue)
-        expressions, meanings = _table(self.rules, catalogue)
+        expressions, meanings = table(self.rules, catalogue)
         self._names: Final = tuple(expression.name for expression in expressions)
         self._meanings: Final = meanings
         self._hits: Final[list[int]] = []
         index_of = {expression: index for index, expression in enumerate(expressions)}
-        common = _table(catalogue.rules, catalogue)
+        common = table(catalogue.rules, catalogue)
         there = set(common[0])
         own = [(expression, meanings[index]) for expression, index in index_of.items() if expression not in there]
         tables = [list(zip(*common, strict=True)), own]
 
         def scanner(*, telling: bool) -> tuple[Scan, Seen]:
-            groups = [[e for e, (kind, _) in table if (kind in _TELLING) == telling] for table in tables]
+            groups = [[e for e, (kind, _) in rows if (kind in TELLING) == telling] for rows in tables]
             return _scanner(groups, index_of, self._hits)
 
         self._tells, self._told = scanner(telling=True)
@@ -241,7 +241,7 @@ def _nothing_in(_text: bytes, _seen: Seen) -> None:
     """Find nothing: Hyperscan compiles no empty set of expressions."""
 
 
-def _table(rules: Sequence[RuleSpec], catalogue: PatternCatalogue) -> tuple[list[Expression], list[tuple[str, int]]]:
+def table(rules: Sequence[RuleSpec], catalogue: PatternCatalogue) -> tuple[list[Expression], list[tuple[str, int]]]:
     """Return every expression with what its match means: (kind, index of the rule, severity or rule and raise)."""
     rows: list[tuple[Expression, tuple[str, int]]] = []
     for index, rule in enumerate(rules):

@@ -10,16 +10,15 @@ from pathlib import Path
 import pytest
 
 from benchmarks import peers, reporting
+from benchmarks.engines.kafka_streams import building
 from benchmarks.peers import Report, Source
 from benchmarks.running import Engine, Ran, Wanted
 
 pytestmark = pytest.mark.broker
 
 LINES = 3_000
-READY = [
-    engine for engine in peers.ENGINES if not engine.missing and (engine.how == peers.SAME or engine.name == "Bytewax")
-]
-"""Each engine once, and Bytewax as normally written, too: the others' files are the same for both."""
+BOTH_WAYS = "Bytewax"
+"""Each engine runs once, and this one as normally written, too: most files are the same for both."""
 
 
 async def _short_of(place: Source, engine: Engine, brokers: str, directory: Path) -> Ran:
@@ -32,16 +31,23 @@ async def _short_of(place: Source, engine: Engine, brokers: str, directory: Path
 
 
 @pytest.fixture(scope="module")
-def runs(broker_address: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Ran], Ran]:
+def ready() -> list[Engine]:
+    """Return the engines that are there; one that is to be built is built for it, once on a machine."""
+    asked = [engine for engine in peers.ENGINES if engine.how == peers.SAME or engine.name == BOTH_WAYS]
+    return [engine for engine in asked if not engine.missing]
+
+
+@pytest.fixture(scope="module")
+def runs(broker_address: str, tmp_path_factory: pytest.TempPathFactory, ready: list[Engine]) -> tuple[list[Ran], Ran]:
     """Run all engines at once, for each mostly waits; the last one is asked for a line that does not exist."""
     directory, topic = tmp_path_factory.mktemp("engines"), f"w1-{uuid.uuid4().hex[:8]}"
 
     async def all_of_them() -> tuple[list[Ran], Ran]:
         place = await peers.source(broker_address, topic, LINES)
-        short = _short_of(place, READY[0], broker_address, directory)
+        short = _short_of(place, ready[0], broker_address, directory)
         each = [
             peers.one(engine, broker_address, place, directory, f"{topic}-{number}")
-            for number, engine in enumerate(READY)
+            for number, engine in enumerate(ready)
         ]
         *found, dropped = await asyncio.gather(*each, peers.everything(broker_address, place, directory, topic), short)
         return found, dropped
@@ -49,17 +55,26 @@ def runs(broker_address: str, tmp_path_factory: pytest.TempPathFactory) -> tuple
     return asyncio.run(all_of_them())
 
 
-def test_all_engines_count_the_same(runs: tuple[list[Ran], Ran]) -> None:
+def test_all_engines_count_the_same(runs: tuple[list[Ran], Ran], ready: list[Engine]) -> None:
     """Each match once at its topic, and each window's counts as the offline count has them."""
     found, _ = runs
     assert {(ran.name, ran.how) for ran in found if not ran.counts_equal} == set()
-    assert len(found) == len(READY) + 1
+    assert len(found) == len(ready) + 1
 
 
 def test_a_line_that_is_missed_is_seen(runs: tuple[list[Ran], Ran]) -> None:
     """One line fewer than was asked for, and the counts are not equal."""
     found, dropped = runs
     assert (dropped.matched, dropped.counts_equal) == (found[0].matched, False)
+
+
+def test_without_a_compiler_kafka_streams_is_left_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Nothing of Java is asked for where there is no JDK; a line says how to get one."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    building.missing.cache_clear()
+    told = {engine.missing for engine in peers.ENGINES if engine.name == "Kafka Streams"}
+    building.missing.cache_clear()
+    assert [line.startswith("Kafka Streams is left out: install a JDK") for line in told] == [True]
 
 
 def test_ratios_are_judged_by_floor_and_goal() -> None:
