@@ -208,7 +208,7 @@ class EventLog:
 
     def _answer(self, sql: str, parameters: dict[str, Any] | list[Any] | None = None) -> duckdb.DuckDBPyRelation:
         self.make(_asked(sql))
-        return _without_intervals(self.connection.sql(sql, params=parameters))
+        return _holdable(self.connection.sql(sql, params=parameters))
 
     def make(self, names: Iterable[str] = _ALL) -> None:
         """Make views and macros that are not there yet, with all that each is made of."""
@@ -332,19 +332,25 @@ def _explained(error: Exception, manifest: Manifest, memory_mb: int) -> InputErr
     return InputError(said)
 
 
-def _without_intervals(answer: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
-    """Return an answer as a frame can hold it.
-
-    Columns of INTERVAL, or of lists and structs with one in them, are VARCHAR; each column has a name of its own.
-    """
+def _holdable(answer: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+    """Return an answer as a frame can hold it: each column has a name of its own, and a type as ``_held`` says."""
     kinds, names = [str(kind) for kind in answer.types], _apart(answer.columns)
-    if names == answer.columns and not any("INTERVAL" in kind for kind in kinds):
+    if names == answer.columns and all(kind == _held(kind) for kind in kinds):
         return answer
     columns = []
     for place, (name, kind) in enumerate(zip(names, kinds, strict=True), start=1):
         quoted = '"' + name.replace('"', '""') + '"'
-        columns.append(f"CAST(#{place} AS VARCHAR) AS {quoted}" if "INTERVAL" in kind else f"#{place} AS {quoted}")
+        columns.append(
+            f"CAST(#{place} AS {_held(kind)}) AS {quoted}" if kind != _held(kind) else f"#{place} AS {quoted}"
+        )
     return answer.project(", ".join(columns))
+
+
+def _held(kind: str) -> str:
+    """Return the type that a column is given: text where an INTERVAL or a MAP of times is in it, no whole seconds."""
+    if "INTERVAL" in kind or ("MAP(" in kind and ("TIMESTAMP" in kind or "DATE" in kind)):
+        return "VARCHAR"
+    return kind.replace("TIMESTAMP_S", "TIMESTAMP")
 
 
 def _apart(names: Sequence[str]) -> list[str]:

@@ -8,7 +8,7 @@ has already is compared byte by byte instead of being appended.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, NamedTuple
 
 from streams import telemetry
@@ -147,21 +147,22 @@ class DecideEngine:
 
         Where a newer epoch begins, what was decided before it is appended, and we end.
         """
-        turn_ms = self._clock_ms()
         try:
-            for record in records:
-                await self._take(record)
-                if self._sends or self._clock_ms() - turn_ms >= TURN_MS:
-                    await self._give_turn()
-                    turn_ms = self._clock_ms()
+            await self._in_turns(records, self._take)
         except OtherEpochError:
             await self._flush()
             raise
 
-    async def _give_turn(self) -> None:
-        """Append what was decided so far, and let others run: the lease of this process is one of them."""
-        await self._flush()
-        await asyncio.sleep(0)
+    async def _in_turns(self, records: Sequence[Record], take: Callable[[Record], Awaitable[None]]) -> None:
+        """Take facts; append what was decided so far, and let others run, after each that sends and after a while."""
+        turn_ms = self._clock_ms()
+        for record in records:
+            await take(record)
+            if self._sends or self._clock_ms() - turn_ms >= TURN_MS:
+                await self._flush()
+                await self._keep()
+                await asyncio.sleep(0)  # the lease of this process is one of the others
+                turn_ms = self._clock_ms()
 
     async def _take(self, record: Record) -> None:
         """Fold a fact. One that the fold fails on is rejected in its place, by a fold that never saw it."""
@@ -238,8 +239,7 @@ class DecideEngine:
             records = await self._log.read(self._facts, start, end)
             if not records:
                 raise InvariantError(f"{self._facts.topic}: facts from {start} on are missing")
-            for record in records:
-                await self._step(record)
+            await self._in_turns(records, self._step)
 
     # --------------------------------------------------------------------------------------------------- snapshots
 

@@ -194,7 +194,7 @@ class DetectEngine:
         except BaseException:
             self._failed = True
             raise
-        self._wrote = True
+        self._wrote |= bool(work.facts)
         for piece, _ in work.facts:
             _count(piece)
 

@@ -2,7 +2,7 @@
 
 A file is named by the hash of its expressions, of Hyperscan's version and of the processor's architecture, and begins
 with the hash of what follows. A file that is damaged, of another machine or unreadable is compiled anew; a directory
-that can't be written means compiling at every start, and nothing else.
+that can't be written means compiling at every start; what a process compiled it remembers.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from streams.ingest.compiling import Expression, compile_here
 
 _HASH_BYTES: Final = 32
 _FILES_MAX: Final = 16
+_UNWRITTEN: Final[dict[Path, bytes]] = {}
+"""What this process compiled and could not write; a few megabytes each, and no more than files are kept."""
 
 
 def database(expressions: Sequence[Expression]) -> hyperscan.Database:
@@ -46,23 +48,29 @@ def _name(expressions: tuple[Expression, ...]) -> str:
 
 def _read(path: Path) -> hyperscan.Database | None:
     try:
-        content = path.read_bytes()
+        content = _UNWRITTEN.get(path) or path.read_bytes()
         if hashlib.sha256(content[_HASH_BYTES:]).digest() != content[:_HASH_BYTES]:
             return None
         found = hyperscan.loadb(content[_HASH_BYTES:], hyperscan.HS_MODE_BLOCK)
         found.scratch = hyperscan.Scratch(found)
     except (OSError, hyperscan.error):
         return None
-    with suppress(OSError):
-        path.touch()
+    if path not in _UNWRITTEN:
+        with suppress(OSError):
+            path.touch()
     return found
 
 
 def _compile(expressions: Sequence[Expression], path: Path) -> hyperscan.Database:
     made = compile_here(expressions)
     content = hyperscan.dumpb(made)
-    with suppress(OSError):
-        _write(path, hashlib.sha256(content).digest() + content)
+    whole = hashlib.sha256(content).digest() + content
+    try:
+        _write(path, whole)
+    except OSError:
+        if len(_UNWRITTEN) >= _FILES_MAX:
+            del _UNWRITTEN[next(iter(_UNWRITTEN))]
+        _UNWRITTEN[path] = whole
     return made
 
 

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Final
 
+import hyperscan
 import msgspec
 from msgspec import Struct
 
@@ -350,4 +351,9 @@ def merged(users: RuleSet) -> Matcher:
     replaced = {rule.id for rule in catalogue.rules if rule.id in own}
     rules = [rule for rule in users.rules if rule.id not in replaced]
     rules += [own.get(rule.id, rule) for rule in catalogue.rules]
-    return Matcher(rules, catalogue, frozenset(rule.id for rule in catalogue.rules) - replaced)
+    try:
+        return Matcher(rules, catalogue, frozenset(rule.id for rule in catalogue.rules) - replaced)
+    except hyperscan.error as error:
+        raise InputError(
+            f"rules that compile one by one do not together: {error}; have fewer, or simpler ones"
+        ) from error

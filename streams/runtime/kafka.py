@@ -349,7 +349,11 @@ async def start_producer(known: Mapping[str, Any]) -> Any:
         max_request_size=RECORD_BYTES_MAX,
         retry_backoff_ms=RETRY_MS,
     )
-    await producer.start()
+    try:
+        await producer.start()
+    except BaseException:  # whatever ends a start, aiokafka leaves connections open behind it
+        await producer.stop()
+        raise
     # aiokafka drops a batch that finds no leader for request_timeout_ms, and sends the next: a hole. Better wait.
     producer._message_accumulator._batch_ttl = float("inf")  # noqa: SLF001 - there is no public one
     return producer

@@ -11,6 +11,7 @@ import ssl
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from importlib import import_module
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
@@ -39,6 +40,8 @@ class Look(NamedTuple):
 
 async def look(spec: ServiceSpec, probe: ProbeSpec, tool_path: str = "") -> Look:
     """Probe a service once; never raises for what is wrong with it. ``tool_path`` as in ``Surroundings``."""
+    if probe.kind == "certificate":  # few services have one; loading what reads it is no part of the look
+        await asyncio.to_thread(import_module, "streams.workers.certificates")
     began = time.monotonic()
     try:
         async with asyncio.timeout(probe.timeout_ms / 1000):
@@ -105,7 +108,7 @@ async def _http(spec: ServiceSpec, probe: ProbeSpec) -> Seen:
 
 async def _certificate(spec: ServiceSpec, probe: ProbeSpec) -> Seen:  # noqa: ARG001 - all kinds are called alike
     """Say for how many days a certificate is still valid: one in a file, or the one that a server shows."""
-    from streams.workers.certificates import certificate_of, days_left  # noqa: PLC0415 - few services have one
+    from streams.workers.certificates import certificate_of, days_left  # noqa: PLC0415 - loaded by then
 
     found = await certificate_of(probe.target)
     days = days_left(found)

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 from aiokafka.errors import AuthenticationFailedError
 
+from streams.runtime import kafka
 from streams.runtime.kafka import connected
 
 
@@ -45,3 +46,12 @@ async def test_a_start_that_does_not_end_well_is_stopped(error: BaseException | 
     assert client.stopped == 1
     server.close()
     await server.wait_closed()
+
+
+async def test_a_producer_that_does_not_start_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody else has it yet."""
+    client = Client(AuthenticationFailedError("who?"))
+    monkeypatch.setattr(kafka, "AIOKafkaProducer", lambda **_: client)
+    with pytest.raises(AuthenticationFailedError):
+        await kafka.start_producer({})
+    assert client.stopped == 1

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import msgspec
 import pytest
 
@@ -90,26 +88,6 @@ def test_decisions_are_those_of_the_fold() -> None:
     assert [one.kind for one in stage.decisions] == ["config_applied", "incident_opened", "commanded"]
     assert [one.seq for one in stage.decisions] == [0, 1, 2]
     assert [one.previous_sha256 for one in stage.decisions[1:]] == [sha256_of(one) for one in stage.decisions[:-1]]
-
-
-def test_what_is_to_be_done_waits_for_no_later_fact() -> None:
-    """Of two crashes in one fetch, the first one's command is appended before the second one is folded."""
-    stage = some(Stage())
-    stage.story.detect("db", "process_crash")
-    stage.tell()
-    decide = stage.owner()
-    at_facts: list[int] = []
-    append = stage.log.append
-
-    async def noting(records: Sequence[Outgoing]) -> Sequence[int]:
-        at_facts.append(decide._fold.directory.facts_offset)
-        return await append(records)
-
-    stage.log.append = noting  # type: ignore[method-assign]  # the engine's, for this test
-    stage.work(decide)
-    kinds = [one.kind for one in stage.decisions]
-    assert kinds == ["config_applied", "incident_opened", "commanded", "incident_opened", "withheld"]
-    assert at_facts == [stage.decisions[index].facts_offset + 1 for index in (2, 4)]
 
 
 def test_a_restart_appends_nothing_twice() -> None:

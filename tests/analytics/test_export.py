@@ -107,17 +107,21 @@ def test_odd_values_are_csv(log: EventLog) -> None:
 
 NEVER = """
     SELECT 'infinity'::TIMESTAMP AS at, '-infinity'::TIMESTAMPTZ AS zoned, 'infinity'::DATE AS day,
-        ['290000-01-01'::TIMESTAMP, TIMESTAMP '9999-12-31 23:59:59'] AS list, {'day': '0001-12-31 (BC)'::DATE} AS nested
+        ['290000-01-01'::TIMESTAMP, TIMESTAMP '9999-12-31 23:59:59'] AS list,
+        {'day': '0001-12-31 (BC)'::DATE} AS nested, MAP {'at': 'infinity'::TIMESTAMP} AS map,
+        'infinity'::TIMESTAMP_S AS seconds, ['infinity'::TIMESTAMP_S] AS several
 """
 
 
 def test_times_that_no_calendar_has_are_null(log: EventLog) -> None:
     """Infinity, and years that ISO 8601 has no four digits for, at any depth; a question gets the same."""
-    nothing = {"at": None, "zoned": None, "day": None}
-    nested = {"list": [None, "9999-12-31T23:59:59"], "nested": {"day": None}}
-    assert json.loads(written(log, NEVER, "json")) == [{**nothing, **nested}]
+    nothing = {"at": None, "zoned": None, "day": None, "seconds": None}
+    nested = {"list": [None, "9999-12-31T23:59:59"], "nested": {"day": None}, "several": [None]}
+    text = {"map": "{at=infinity}"}
+    assert json.loads(written(log, NEVER, "json")) == [{**nothing, **nested, **text}]
     (row,) = pl.read_csv(io.BytesIO(written(log, NEVER, "csv")), infer_schema=False).to_dicts()
-    assert row == {**nothing, "list": '[null,"9999-12-31T23:59:59"]', "nested": '{"day":null}'}
+    cells = {"list": '[null,"9999-12-31T23:59:59"]', "nested": '{"day":null}', "several": "[null]"}
+    assert row == {**nothing, **cells, **text}
     assert log.query(NEVER).row(0)[:3] == (None, None, None)
 
 

@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from streams.core.errors import InputError
-from streams.runtime import children
+from streams.runtime import children, tether
 from streams.runtime.address import read_address
 from streams.runtime.admin import Admin
 from streams.runtime.children import LOG_BYTES_MAX, YIELDING, Child, ChildState
@@ -213,3 +213,19 @@ def test_what_nobody_waits_for_yields(
     own = os.getpriority(os.PRIO_PROCESS, 0)
     assert int(nice) == (min(own + YIELDING[role], 19) if yields else own)
     assert not session or session.split()[-1] == (str(YIELDING[role]) if yields else "0")
+
+
+def test_a_session_that_is_refused_yields_a_moment_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Linux takes one niceness of a session in each tenth of a second from those who are not root."""
+    refusals, written = iter([BlockingIOError, BlockingIOError]), list[str]()
+
+    class Busy:
+        def write_text(self, text: str) -> None:
+            for refusal in refusals:
+                raise refusal
+            written.append(text)
+
+    monkeypatch.setattr(tether, "AUTOGROUP", Busy())
+    monkeypatch.setattr(tether, "ATTEMPT_SECONDS", 0.0)
+    tether._yield_as_session(5)
+    assert written == ["5"]

@@ -28,7 +28,6 @@ from tests.contract.log_contract import read_all
 pytestmark = pytest.mark.broker
 
 PATIENCE_SECONDS = 120.0
-SESSION_MS = 45_000
 PEAK_BYTES_MAX = 512 * MEGABYTE
 STEADY_BYTES_MAX = 200 * MEGABYTE
 
@@ -112,10 +111,9 @@ async def test_an_inbox_with_an_unreadable_batch_stops_nobody(
 
 
 def detect(settings: Settings) -> subprocess.Popen[bytes]:
-    """Start a detect process, which loses no lease however slowly a busy machine lets it unpack."""
+    """Start a detect process."""
     command = [sys.executable, "-m", "streams.cli", "detect", "--instance", "d"]
-    patient = settings.model_copy(update={"session_timeout_ms": SESSION_MS})
-    return subprocess.Popen(command, env={**os.environ, **patient.environment()})
+    return subprocess.Popen(command, env={**os.environ, **settings.environment()})
 
 
 async def accounted(
