@@ -46,6 +46,8 @@ POLL_MS: Final = 250
 READ_MS: Final = 200
 CONNECT_S: Final = 10.0
 CONNECT_RETRY_S: Final = 0.1
+START_ENDS_S: Final = 5.0
+"""A start that is cancelled has so long to come to its end."""
 
 
 class KafkaLog:
@@ -175,18 +177,30 @@ async def connected(make: Callable[[], Any], address: str, seconds: float = CONN
     deadline = time.monotonic() + seconds
     while True:
         await reach(address, max(deadline - time.monotonic(), 0.0))
-        client = make()
         try:
-            await client.start()
-        except BaseException as error:  # whatever ends a start, aiokafka leaves connections open behind it
-            await (client.close() if hasattr(client, "close") else client.stop())
-            if not isinstance(error, KafkaConnectionError):
-                raise
+            return await started(make())
+        except KafkaConnectionError as error:
             if time.monotonic() >= deadline:
                 raise not_taken(address) from error
             await asyncio.sleep(CONNECT_RETRY_S)
-        else:
-            return client
+
+
+async def started(client: Any) -> Any:
+    """Start a client of aiokafka's and return it; one whose start fails or is cancelled is stopped.
+
+    aiokafka leaves the connection of a start that is cancelled in its first request to nobody, so a start that is under
+    way goes on for a while.
+    """
+    starting = asyncio.ensure_future(client.start())
+    try:
+        await asyncio.shield(starting)
+    except BaseException:
+        await asyncio.wait((starting,), timeout=START_ENDS_S)
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+        await (client.close() if hasattr(client, "close") else client.stop())
+        raise
+    return client
 
 
 def no_broker(address: str) -> InputError:
@@ -258,7 +272,7 @@ class _Reader:
 
     async def _go_to(self, positions: Mapping[TopicPartition, int]) -> None:
         if not self._started:
-            await self._consumer.start()
+            await started(self._consumer)
             self._started = True
         if positions.keys() != self._next.keys():
             self._consumer.assign([TheirPartition(*where) for where in positions])
@@ -349,11 +363,7 @@ async def start_producer(known: Mapping[str, Any]) -> Any:
         max_request_size=RECORD_BYTES_MAX,
         retry_backoff_ms=RETRY_MS,
     )
-    try:
-        await producer.start()
-    except BaseException:  # whatever ends a start, aiokafka leaves connections open behind it
-        await producer.stop()
-        raise
+    await started(producer)
     # aiokafka drops a batch that finds no leader for request_timeout_ms, and sends the next: a hole. Better wait.
     producer._message_accumulator._batch_ttl = float("inf")  # noqa: SLF001 - there is no public one
     return producer

@@ -18,13 +18,16 @@ class Client:
         self.error = error
         self.starting = asyncio.Event()
         self.stopped = 0
+        self.go_on = asyncio.Event()
+        self.done = False
 
     async def start(self) -> None:
-        """Fail, or take for ever."""
+        """Fail, or take until it may go on."""
         self.starting.set()
         if self.error is not None:
             raise self.error
-        await asyncio.Event().wait()
+        await self.go_on.wait()
+        self.done = True
 
     async def stop(self) -> None:
         """Count."""
@@ -32,8 +35,11 @@ class Client:
 
 
 @pytest.mark.parametrize("error", [None, AuthenticationFailedError("who?")], ids=["cancelled", "refused"])
-async def test_a_start_that_does_not_end_well_is_stopped(error: BaseException | None) -> None:
+async def test_a_start_that_does_not_end_well_is_stopped(
+    monkeypatch: pytest.MonkeyPatch, error: BaseException | None
+) -> None:
     """One that was cancelled while it connects, and one that fails for good, is stopped once; the error is raised."""
+    monkeypatch.setattr(kafka, "START_ENDS_S", 0.0)
     client = Client(error)
     server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
@@ -46,6 +52,19 @@ async def test_a_start_that_does_not_end_well_is_stopped(error: BaseException | 
     assert client.stopped == 1
     server.close()
     await server.wait_closed()
+
+
+async def test_a_start_under_way_comes_to_its_end_before_it_is_stopped() -> None:
+    """What aiokafka has opened by then is closed only by a client that has started."""
+    client = Client(None)
+    starting = asyncio.ensure_future(kafka.started(client))
+    await client.starting.wait()
+    starting.cancel()
+    await asyncio.sleep(0)
+    client.go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    assert (client.done, client.stopped) == (True, 1)
 
 
 async def test_a_producer_that_does_not_start_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -68,6 +68,14 @@ class Rig:
         """Wait until the model has every decision of the fleet."""
         last = len(self.fleet.decisions) - 1
         assert await self.model.until(lambda: self.model.last_seq >= last, PATIENCE_S)
+
+    async def sees(self, holds: Callable[[], bool]) -> None:
+        """Wait until something holds that no page is told of; ``Model.until`` waits for what pages are told."""
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                if holds():
+                    return
+                await asyncio.sleep(HEAR_S)
 
     async def hear(self) -> None:
         """Fold what is said, for ever."""

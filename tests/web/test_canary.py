@@ -13,7 +13,7 @@ from streams.ports import TopicPartition
 from streams.web.canary import ANSWER_MS, Canary
 from tests.analytics.history import History
 from tests.web.fleet import Fleet
-from tests.web.rig import PATIENCE_S, Rig, served
+from tests.web.rig import Rig, served
 
 
 def sing(fleet: History) -> None:
@@ -39,7 +39,7 @@ async def test_health_goes_red_when_decide_hangs_and_green_again(
             hanging.setattr(fleet, "record", lambda _: None)
             sing(fleet)
             known = fleet.fold.directory.facts_offset
-            assert await rig.model.until(lambda: rig.model.directory.facts_offset == known, PATIENCE_S)
+            await rig.sees(lambda: rig.model.directory.facts_offset == known)
             assert await health(rig) == (200, "degraded")
             now_ms = rig.model.now_ms
             hanging.setattr(rig.model.clock, "now_ms", lambda: now_ms + ANSWER_MS + 1)
@@ -47,7 +47,7 @@ async def test_health_goes_red_when_decide_hangs_and_green_again(
             fleet.log.now_ms += ANSWER_MS
             hanging.setattr(fleet, "record", lambda decisions: History.record(fleet, decisions))
             sing(fleet)
-            assert await rig.model.until(lambda: rig.model.decides, PATIENCE_S)
+            await rig.sees(lambda: rig.model.decides)
             assert await health(rig) == (200, "degraded")
 
 

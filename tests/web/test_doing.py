@@ -71,7 +71,7 @@ async def test_a_denied_action_stays(rig: Rig) -> None:
     answer = await rig.client.post(f"/api/approvals/{one['id']}", json=body)
     assert answer.json()["detail"] == "approval_denied: denied by ada"
     assert len(rig.fleet.commands) == before
-    assert await rig.model.until(lambda: any(each.service == "pay" for each in rig.model.escalations()), 5)
+    assert await rig.model.until(lambda: any(each.service == "pay" for each in rig.model.escalations()), 60)
 
 
 async def test_an_approval_names_its_command(rig: Rig) -> None:
@@ -227,7 +227,7 @@ async def test_a_task_is_done(rig: Rig) -> None:
     made = (await rig.client.post("/api/cluster/task/submit?agent_type=critic&description=say+hello")).json()
     assert set(made) == {"task_id", "agent_type", "status"}
     path = f"/api/cluster/task/{made['task_id']}"
-    assert await rig.model.until(lambda: rig.model.asked.tasks[made["task_id"]].status == "given", 5)
+    assert await rig.model.until(lambda: rig.model.asked.tasks[made["task_id"]].status == "given", 60)
     waiting = asyncio.create_task(rig.client.get(path, params={"wait_seconds": 20}))
     await asyncio.sleep(0)
     (given,) = of_kind(rig, "task_given")
@@ -235,7 +235,7 @@ async def test_a_task_is_done(rig: Rig) -> None:
     rig.fleet.outcome(given.command)
     found = (await waiting).json()
     assert (found["status"], found["result"]) == ("completed", {"agent_type": "critic", "result": "done ok exit_0"})
-    assert await rig.model.until(lambda: rig.model.asked.tasks[made["task_id"]].worker == "w1", 5)
+    assert await rig.model.until(lambda: rig.model.asked.tasks[made["task_id"]].worker == "w1", 60)
     assert (await rig.client.get(path)).json()["worker_id"] == "w1"
 
 
@@ -248,7 +248,7 @@ async def test_tasks_are_spread_over_hosts_that_answer(rig: Rig) -> None:
     rig.fleet.dead |= {one for one in rig.fleet.pids if one[0] == "h1"}
     rig.fleet.log.now_ms += 31_000
     rig.fleet.all_beat()
-    assert await rig.model.until(lambda: sum(one.healthy for one in rig.model.workers()) == 5, 5)
+    assert await rig.model.until(lambda: sum(one.healthy for one in rig.model.workers()) == 5, 60)
     for _ in range(24):
         await rig.client.post(path)
     assert {one.host for one in rig.said()[24:]} == {"h2"}
@@ -260,7 +260,7 @@ async def test_what_a_task_says_is_kept_apart(rig: Rig) -> None:
     await rig.client.post("/api/cluster/task/submit", json=body)
     (task,) = rig.said()
     assert isinstance(task, TaskSubmitted)
-    assert await rig.model.until(lambda: bool(of_kind(rig, "task_given")), 5)
+    assert await rig.model.until(lambda: bool(of_kind(rig, "task_given")), 60)
     record = rig.fleet.log.records[TopicPartition(rig.fleet.topics.evidence, 0)][-1]
     text: Any = decode(record.value or b"")
     assert (text.topic, text.offset) == (rig.fleet.topics.inbox_people, rig.fleet.next_offset(text.topic) - 1)
@@ -281,7 +281,7 @@ async def test_a_result_is_kept_for_five_minutes(rig: Rig, monkeypatch: pytest.M
     """Five minutes after its end a task is not known any more, and not before."""
     made = (await rig.client.post("/api/cluster/task/submit?agent_type=critic")).json()
     path = f"/api/cluster/task/{made['task_id']}"
-    assert await rig.model.until(lambda: bool(of_kind(rig, "task_given")), 5)
+    assert await rig.model.until(lambda: bool(of_kind(rig, "task_given")), 60)
     (given,) = of_kind(rig, "task_given")
     assert given.command is not None
     rig.fleet.outcome(given.command)

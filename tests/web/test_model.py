@@ -194,7 +194,7 @@ async def test_silence_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     fleet.begin()
     fleet.all_beat()
     async with served(fleet, tmp_path, archived=False) as rig:
-        assert await rig.model.until(lambda: bool(rig.model.workers()), 5)
+        assert await rig.model.until(lambda: bool(rig.model.workers()), 60)
         now_ms = rig.model.now_ms - rig.model.workers()[0].age_ms
         found: list[set[str]] = []
         for after_ms in (30_000, 30_001, 60_000, 60_001, 300_001):

@@ -34,7 +34,7 @@ async def rig(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Rig]:
     fleet.bury(1, "not JSON", "user=ann password=hunter2hunter2")
     async with served(fleet, tmp_path_factory.mktemp("shapes")) as one:
         await one.caught_up()
-        assert await one.model.until(lambda: any(host.cpu for host in one.model.hosts()), 5)
+        assert await one.model.until(lambda: any(host.cpu for host in one.model.hosts()), 60)
         yield one
 
 
