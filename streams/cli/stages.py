@@ -39,9 +39,9 @@ from streams.settings import Settings
 SNAPSHOT_FILE_MS: Final = 10_000
 SNAPSHOT_TOPIC_MS: Final = 300_000
 DETECT_PACE_SECONDS: Final = 0.016
-"""Detect fetches 60 times a second at most while there is little. What follows a fetch costs all stages and the broker; at
-10 000 lines a second on two hyperthreads p99 from a line to its command was 65 ms with 12, 56 to 60 with 16, 62 with 20
-and 95 with 30."""
+"""Detect fetches 60 times a second at most while there is little. What follows a fetch costs all stages and the broker;
+at 10 000 lines a second on two hyperthreads p99 from a line to its command was 65 ms with 12, 56 to 60 with 16, 62 with
+20 and 95 with 30."""
 
 
 @click.command()
