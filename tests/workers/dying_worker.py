@@ -1,7 +1,7 @@
 """A real worker that kills itself (``python -m tests.workers.dying_worker ROOT ROLE``).
 
 Each line ``<module>.<function> <before|after>`` of ``ROOT/dying`` is the death of one worker; after the last one the
-file is removed and workers live.
+file is removed and workers live. ``ROOT/dead`` has the pids of those who died so.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ FUNCTIONS: dict[str, tuple[Any, str]] = {
 
 def die(path: Path) -> None:
     """Cross out the line of this death and die."""
+    with path.with_name("dead").open("a", encoding="ascii") as dead:
+        dead.write(f"{os.getpid()}\n")
     rest = path.read_text("ascii").splitlines()[1:]
     if rest:
         path.write_text("\n".join(rest), "ascii")
