@@ -15,7 +15,7 @@ MINUTES ?= 10
 COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-header --no-annotate \
 	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 
-# Tests run in five processes, three at a time. The first three mostly wait: for services to heal, for pools and brokers to
+# Tests run in five processes, two at a time. The first three mostly wait: for services to heal, for pools and brokers to
 # start. The others compute, and begin when one of these ends: none of their tests has another process to wait for.
 SCENES := tests/lab/test_scenarios.py
 LABS := $(addprefix tests/,lab agents)
@@ -35,8 +35,8 @@ help:  ## show this
 demo: $(READY)  ## real log lines to healed services, with everything embedded; ends by itself
 	@$(BIN)/logmend demo
 
-test: $(READY)  ## every test, in five processes, three at a time
-	@$(MAKE) --no-print-directory --jobs=3 --output-sync=line tests-labs tests-pages tests-fleets tests-logs tests-pure
+test: $(READY)  ## every test, in five processes, two at a time
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line tests-labs tests-pages tests-fleets tests-logs tests-pure
 
 tests-labs: $(READY)
 	@$(BIN)/python -m pytest $(LABS) --ignore=$(SCENES)

@@ -148,7 +148,8 @@ def test_healing_replaces_a_hung_worker_at_once(fleet: Fleet) -> None:
     fleet.view.write(process_spec(fleet.root))
     fleet.manage()
     fleet.outcome(fleet.send(errand(fleet.root)))
-    before = newest(fleet) or {one.cmdline()[-1] + "_001": one.pid for one in fleet.workers()}
+    until(lambda: len(newest(fleet)) == len(ROLES), "a heartbeat of each")
+    before = newest(fleet)
     (hung,) = fleet.workers("critic")
     hung.suspend()
     outcome = fleet.outcome(fleet.send(healing(fleet.root, 1, 0, expires_ms=4_000_000_000_000)))
