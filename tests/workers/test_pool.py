@@ -376,10 +376,8 @@ def test_a_worker_killed_anywhere_loses_and_doubles_nothing(fleet: Fleet, functi
     with target() as (port, seen):
         process, http = process_spec(fleet.root), http_spec(port)
         fleet.view.write(process, http)
-        dying = fleet.root / "dying"
+        dying, dead = fleet.root / "dying", fleet.root / "dead"
         dying.write_text(f"{function} {when}\n" * 2, "ascii")
-
-        dead = fleet.root / "dead"
 
         def succeeded() -> bool:
             pids = [str(beat.pid) for beat in fleet.heartbeats() if beat.role == "executor"]
