@@ -7,10 +7,9 @@ one manifest: one moment of the log. ``sql/`` holds one view a file; all their t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib.resources import files
-from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -19,7 +18,7 @@ import duckdb
 import polars as pl
 
 from analytics.asof import AsOf, cut
-from analytics.frames import frame_of
+from analytics.frames import frame_of, holdable
 from analytics.laying import ERASURES, lay, literal
 from analytics.manifest import MANIFEST, SEGMENTS, Manifest, load
 from streams.catalogue import hints, strategies
@@ -208,7 +207,7 @@ class EventLog:
 
     def _answer(self, sql: str, parameters: dict[str, Any] | list[Any] | None = None) -> duckdb.DuckDBPyRelation:
         self.make(_asked(sql))
-        return _holdable(self.connection.sql(sql, params=parameters))
+        return holdable(self.connection.sql(sql, params=parameters))
 
     def make(self, names: Iterable[str] = _ALL) -> None:
         """Make views and macros that are not there yet, with all that each is made of."""
@@ -330,37 +329,6 @@ def _explained(error: Exception, manifest: Manifest, memory_mb: int) -> InputErr
     if isinstance(error, duckdb.InvalidInputException | duckdb.IOException) or said.startswith(_FILE_FAULTS):
         return _damage(error, manifest)
     return InputError(said)
-
-
-def _holdable(answer: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
-    """Return an answer as a frame can hold it: each column has a name of its own, and a type as ``_held`` says."""
-    kinds, names = [str(kind) for kind in answer.types], _apart(answer.columns)
-    if names == answer.columns and all(kind == _held(kind) for kind in kinds):
-        return answer
-    columns = []
-    for place, (name, kind) in enumerate(zip(names, kinds, strict=True), start=1):
-        quoted = '"' + name.replace('"', '""') + '"'
-        columns.append(
-            f"CAST(#{place} AS {_held(kind)}) AS {quoted}" if kind != _held(kind) else f"#{place} AS {quoted}"
-        )
-    return answer.project(", ".join(columns))
-
-
-def _held(kind: str) -> str:
-    """Return the type that a column is given: text where an INTERVAL or a MAP of times is in it, no whole seconds."""
-    if "INTERVAL" in kind or ("MAP(" in kind and ("TIMESTAMP" in kind or "DATE" in kind)):
-        return "VARCHAR"
-    return kind.replace("TIMESTAMP_S", "TIMESTAMP")
-
-
-def _apart(names: Sequence[str]) -> list[str]:
-    """Return names of which none is there twice: a later one gets the next free number, as in ``x_1``."""
-    taken, apart = set(names), list[str]()
-    for name in names:
-        numbered = (f"{name}_{number}" for number in count(1))
-        apart.append(next(one for one in numbered if one not in taken) if name in apart else name)
-        taken.add(apart[-1])
-    return apart
 
 
 def _plain_numbers(frame: pl.DataFrame) -> pl.DataFrame:
