@@ -88,11 +88,13 @@ def _build() -> None:
     built().parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     made = Path(tempfile.mkdtemp(dir=built().parent))
     command = ["javac", "--release", str(RELEASE), "-encoding", "UTF-8", "-d", str(made), "-cp", jars, str(SOURCE)]
-    subprocess.run(command, check=True)
-    (made / CLASS_PATH).write_text(os.pathsep.join([str(built()), jars]))
-    with suppress(OSError):  # another process was faster, and made the same
-        made.rename(built())
-    shutil.rmtree(made, ignore_errors=True)
+    try:
+        subprocess.run(command, check=True)
+        (made / CLASS_PATH).write_text(os.pathsep.join([str(built()), jars]))
+        with suppress(OSError):  # another process was faster, and made the same
+            made.rename(built())
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
 
 
 if __name__ == "__main__":
