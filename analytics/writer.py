@@ -115,6 +115,7 @@ class EventLogWriter:
         self._budget = budget
         self._measured_ms = -MEASURE_MS
         self._is_short = False
+        self._looked_ms: int | None = None
         self._pending_since_ms: int | None = None
         self._dirty = False
         self._compacting = True
@@ -193,12 +194,13 @@ class EventLogWriter:
         return True
 
     def _is_due(self, waiting: dict[str, int]) -> bool:
+        looked_ms, now_ms = self._looked_ms, self._clock_ms()
+        self._looked_ms = now_ms
         if max(waiting.values()) <= 0:
             self._pending_since_ms = None
             return False
-        now_ms = self._clock_ms()
-        if self._pending_since_ms is None:
-            self._pending_since_ms = now_ms
+        if self._pending_since_ms is None:  # it came after the last look, which may be as long ago as a merge takes
+            self._pending_since_ms = now_ms if looked_ms is None else looked_ms
         lingered = not 0 <= now_ms - self._pending_since_ms < LINGER_MS
         return lingered or max(waiting.values()) >= SEGMENT_ROWS_MAX
 

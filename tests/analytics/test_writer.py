@@ -64,6 +64,21 @@ async def test_records_wait_for_company(tmp_path: Path, writer_of: MakesWriters)
     assert await writer.step() > 0
 
 
+async def test_records_that_came_during_a_merge_have_waited_that_long(tmp_path: Path, writer_of: MakesWriters) -> None:
+    """What looking after old segments takes is no part of the five seconds, which begin when nothing was there yet."""
+    history, clock = story(), Clock()
+    writer = writer_of(history, tmp_path, clock=clock)
+    await writer.step()
+    clock.now_ms += LINGER_MS
+    assert await writer.step() > 0
+    tick = encode(Ticked(owner="o"))
+    history.log.put(Outgoing(history.topics.facts, tick))
+    clock.now_ms += LINGER_MS - 1  # all but a moment of it spent on merging
+    assert await writer.step() == 0
+    clock.now_ms += 1
+    assert await writer.step() == 1
+
+
 async def test_many_records_do_not_wait(tmp_path: Path, writer_of: MakesWriters) -> None:
     """Ten thousand records make a segment at once, and the rest the next one."""
     history = History()
