@@ -141,7 +141,7 @@ class JsonReader:
         host = _host_of(found, plan.hosts) if plan.hosts else ""
         level = _level_of(found, plan.levels) if plan.levels else ""
         if text and (text[0] == " " or text[-1] == "\n"):
-            text = _bare(text)
+            text = bare(text)
         data = _whole(found, plan, text, raw)
         if plan.request is not None:
             data = _with_request(found, plan, data, text, level)
@@ -176,7 +176,7 @@ class JsonReader:
         return within[0], service, rule, host, level, within[5] or around[5]
 
 
-def _bare(text: str) -> str:
+def bare(text: str) -> str:
     """Return a text without Docker's line break, and without the space that rsyslog keeps after the tag."""
     bare = text.rstrip("\r\n")
     return bare[1:] if bare[:1] == " " and not bare[1:2].isspace() else bare

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from contextlib import suppress
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -24,9 +25,8 @@ RUN_RECORDS: Final = 256
 WORTHWHILE: Final = 8
 """A run that is shorter costs more than it saves."""
 _SHAPES_MAX: Final = 2048
-_ODD_STARTS: Final = b"{ "
+_ODD_STARTS: Final = "{ "
 """A text that begins so is looked at more closely, as is an empty one: JSON in JSON, the space that rsyslog leaves."""
-_LINE_FEED: Final = 0x0A
 _OPENING_BRACE: Final = 0x7B
 _SECOND_ENDS: Final = len("2026-01-01T00:00:00")
 _MILLISECONDS: Final = {f".{number:03}Z": number for number in range(1000)}
@@ -36,10 +36,12 @@ _MILLISECONDS: Final = {f".{number:03}Z": number for number in range(1000)}
 class Shape(Struct, frozen=True):
     """How records with one set of keys are decoded, to objects with ``text``, ``time``, ``service`` and ``level``.
 
-    ``leveled`` and ``hosted`` say that the producer states a level or names the host, too.
+    ``leveled`` and ``hosted`` say that the producer states a level or names the host, too; ``quick``, that a text is
+    taken as it stands.
     """
 
     decode: Callable[[Any], Any]
+    quick: bool
     leveled: bool
     hosted: bool
 
@@ -63,6 +65,24 @@ class Run(Struct, frozen=True):
 NO_RUN: Final = Run(seconds=[], texts=[], levels=[], times_ms=[])
 
 
+class _Decoded(NamedTuple):
+    """Records and what the first of them are by ``shape``."""
+
+    shape: Shape | None
+    records: Sequence[Record]
+    lines: list[Any]
+
+    def behind(self, shape: Shape, record: Record) -> list[Any]:
+        """Return the lines of ``record`` and of those after it, when they are here."""
+        if shape is not self.shape:
+            return []
+        place = record.offset - self.records[0].offset
+        return self.lines[place:] if 0 <= place < len(self.lines) and self.records[place] is record else []
+
+
+_NOTHING: Final = _Decoded(None, (), [])
+
+
 class Runs:
     """Reads runs of the shape that was met last; remembers shapes, which changes its speed and never its answers."""
 
@@ -71,6 +91,7 @@ class Runs:
         self._json: Final = json
         self._shapes: Final[dict[tuple[str, ...], Shape | None]] = {}
         self.shape: Shape | None = None
+        self._decoded = _NOTHING
 
     def learn(self, record: Record) -> None:
         """Take the shape of a record that has ended a run; none when it is none of ours."""
@@ -87,40 +108,18 @@ class Runs:
         self.shape = self._shapes[keys]
 
     def read(self, records: Sequence[Record]) -> Run:
-        """Return what the first of ``records`` come to, until one that is not of the shape or has anything special.
-
-        A service is looked up, and its second made, once for a second: 0.8 us a line for 0.9, decoding included.
-        """
+        """Return what the first of ``records`` come to, until one that is not of the shape or has anything special."""
         shape = self.shape
-        if shape is None:
+        if shape is None or not records:
             return NO_RUN
-        lines = _decoded(shape, records)
+        lines = self._lines(shape, records)
         seconds: list[tuple[int, str] | None] = []
-        texts, times_ms = [], []
-        begun, second_ms = "", 0
-        known: dict[str, tuple[int, str]] = {}
-        try:
-            for line in lines:
-                text, stamp = line.text, line.time
-                if stamp[:_SECOND_ENDS] != begun:
-                    begun = stamp[:_SECOND_ENDS]
-                    second_ms = stamps.second(begun)
-                    known.clear()
-                millisecond = _MILLISECONDS.get(stamp[_SECOND_ENDS:])
-                second = known.get(line.service)
-                if second is None:
-                    second = known[line.service] = second_ms, declared(line.service)
-                if millisecond is None or second_ms <= stamps.WRONG or not second[1]:
-                    break
-                encoded = text.encode()
-                if not encoded or encoded[0] in _ODD_STARTS or encoded[-1] == _LINE_FEED:
-                    break
-                texts.append(encoded)
-                times_ms.append(second_ms + millisecond)
-                seconds.append(second)
-        except UnicodeEncodeError:  # a lone surrogate, which JSON can write
-            pass
+        texts: list[bytes] = []
+        times_ms: list[int] = []
+        with suppress(UnicodeEncodeError):  # a lone surrogate, which JSON can write
+            _read_each(lines, shape, seconds, texts, times_ms)
         taken = len(texts)
+        self._decoded = _Decoded(shape, records, lines) if taken < len(lines) else _NOTHING
         if not taken:
             return NO_RUN
         appended_ms = [record.timestamp for record in records[:taken]]
@@ -136,6 +135,53 @@ class Runs:
             appended_ms=max(appended_ms),
             hosted=shape.hosted,
         )
+
+    def _lines(self, shape: Shape, records: Sequence[Record]) -> list[Any]:
+        """Return the first of ``records`` decoded; what was decoded behind the end of the last run is so already."""
+        known = self._decoded.behind(shape, records[0])[: len(records)]
+        return known + _decoded(shape, records[len(known) :])
+
+
+def _read_each(
+    lines: Sequence[Any],
+    shape: Shape,
+    seconds: list[tuple[int, str] | None],
+    texts: list[bytes],
+    times_ms: list[int],
+) -> None:
+    """Add what each line says to the three lists, until one that has anything special.
+
+    A service is looked up, and its second made, once for a second: 0.8 us a line for 0.9, decoding included.
+    """
+    begun, second_ms = "", 0
+    known: dict[str, tuple[int, str]] = {}
+    for line in lines:
+        stamp = line.time
+        if stamp[:_SECOND_ENDS] != begun:
+            begun = stamp[:_SECOND_ENDS]
+            second_ms = stamps.second(begun)
+            if second_ms <= stamps.WRONG:
+                return
+            known.clear()
+        millisecond = _MILLISECONDS.get(stamp[_SECOND_ENDS:])
+        second = known.get(line.service)
+        if second is None:
+            second = known[line.service] = second_ms, declared(line.service)
+        text = line.text
+        if not text or text[0] in _ODD_STARTS or text[-1] == "\n":
+            text = _as_taken(text, shape)
+        if millisecond is None or not second[1] or not text:
+            return
+        texts.append(text.encode())
+        times_ms.append(second_ms + millisecond)
+        seconds.append(second)
+
+
+def _as_taken(text: str, shape: Shape) -> str:
+    """Return a text as ``JsonReader.read`` has it; "" for an object, and for what is none without its blanks."""
+    if text[:1] == "{":
+        return ""
+    return text if shape.quick else json_lines.bare(text)
 
 
 def _decoded(shape: Shape, records: Sequence[Record]) -> list[Any]:
@@ -177,7 +223,9 @@ def shape_of(keys: tuple[str, ...]) -> Shape | None:
     ]
     namespace = {} if plan.levels else {"level": ""}
     kind = msgspec.defstruct("Line", fields, namespace=namespace, forbid_unknown_fields=True, gc=False)
-    return Shape(msgspec.json.Decoder(kind).decode, leveled=bool(plan.levels), hosted=bool(plan.hosts))
+    return Shape(
+        msgspec.json.Decoder(kind).decode, quick=plan.quick, leveled=bool(plan.levels), hosted=bool(plan.hosts)
+    )
 
 
 def _is_plain(plan: Plan) -> bool:

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.core.events import Slice
-from streams.ingest import matcher
-from streams.ingest.runs import RUN_RECORDS, Run, Runs, shape_of
+from streams.ingest import matcher, runs
+from streams.ingest.runs import RUN_RECORDS, Run, Runs, Shape, _decoded, shape_of
 from streams.ingest.slicer import Cut, Slicer
 from streams.ports import Record
 from streams.topics import Topics
@@ -23,6 +23,7 @@ TEXTS = (
     *("all is well", "all is well", "GET /health 200", "Out of memory: Killed process 7 (java)", "Traceback:", ""),
     *(" indented", "\tat com.example.Main(Main.java:7)", "ends so\n", '{"message": "inner"}', "connection refused"),
     *("ERROR something odd happened", "INFO started", "naïve \ud800", "\x00", "x" * 9_000),
+    *(" ", "\n", "\r\n", " connection refused", " {", '{"half', "connection refused\r\n", '\n  File "a.py", line 3'),
 )
 TIMES = (
     *("2026-09-21T12:53:20.000Z", "2026-09-21T12:53:20.999Z", "2026-09-21T12:53:21.5Z", "2026-09-21T12:53:20"),
@@ -189,3 +190,27 @@ def test_what_takes_more_than_text_time_and_service_has_no_shape(keys: tuple[str
     """Details, several levels, numbers for levels and requests are left to who takes one record at a time."""
     assert shape_of(keys) is None
     assert shape_of(("message", "ts", "service")) is not None
+
+
+@pytest.mark.parametrize("together", [1, 2, 3])
+def test_what_stands_behind_the_end_of_a_run_is_decoded_once(monkeypatch: pytest.MonkeyPatch, together: int) -> None:
+    """However often runs end: each record that is not taken by itself is decoded once."""
+    decoded: list[int] = []
+
+    def counting(shape: Shape, records: Sequence[Record]) -> list[object]:
+        found = _decoded(shape, records)
+        decoded.extend(record.offset for record in records[: len(found)])
+        return found
+
+    monkeypatch.setattr(runs, "_decoded", counting)
+    records = [
+        Given(
+            json.dumps(good(number, **({"message": ""} if number % 40 < together else {}))).encode(),
+            offset=number,
+            timestamp=APPENDED_MS,
+        )
+        for number in range(2 * RUN_RECORDS)
+    ]
+    assert said(cut(records)) == said(one_by_one(records))
+    assert len(decoded) > RUN_RECORDS
+    assert max(Counter(decoded).values()) == 1
