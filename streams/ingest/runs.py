@@ -107,6 +107,10 @@ class Runs:
             self._shapes[keys] = shape_of(keys)
         self.shape = self._shapes[keys]
 
+    def forget(self) -> None:
+        """Let go of the records that were read last; shapes stay."""
+        self._decoded = _NOTHING
+
     def read(self, records: Sequence[Record]) -> Run:
         """Return what the first of ``records`` come to, until one that is not of the shape or has anything special."""
         shape = self.shape

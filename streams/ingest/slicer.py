@@ -144,6 +144,7 @@ def _take_lines(
         dead += _take_each(taker.take, gatherer, slow, CHECK_EVERY_BYTES)
         runs.learn(slow[-1])
         begin += len(slow)
+    runs.forget()
     _close_rest(gatherer, records)
     return dead
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import weakref
 from collections import Counter
 from collections.abc import Sequence
 
@@ -214,3 +215,14 @@ def test_what_stands_behind_the_end_of_a_run_is_decoded_once(monkeypatch: pytest
     assert said(cut(records)) == said(one_by_one(records))
     assert len(decoded) > RUN_RECORDS
     assert max(Counter(decoded).values()) == 1
+
+
+def test_records_are_let_go_of_when_they_are_cut() -> None:
+    """Nothing of a fetch is held while the next one is waited for, also where its last record ended a run."""
+    slicer = Slicer(matcher.shipped(), Topics())
+    said = [json.dumps(good(number, **({"message": ""} if number == 99 else {}))).encode() for number in range(100)]
+    records = [Given(value, offset=number, timestamp=APPENDED_MS) for number, value in enumerate(said)]
+    held = weakref.ref(records[50])
+    slicer.cut("logs", 0, 1, records, 0)
+    del records
+    assert held() is None
