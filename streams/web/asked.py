@@ -21,6 +21,8 @@ ANSWERS_MAX: Final = 10_000
 OUTCOMES_MAX: Final = 10_000
 COMMANDS_MAX: Final = 10_000
 """Twice what the fold has under way: the outcome may be read after the decision that ends the task."""
+NAMED_S: Final = 2.0
+"""Decisions and facts are read side by side: who did a task is known a moment before or after that it has ended."""
 OPEN: Final = frozenset({"submitted", "given"})
 ASKED: Final = frozenset(
     {
@@ -84,6 +86,8 @@ class Asked(Struct):
         if task is None:
             return False
         self.tasks[task.id] = msgspec.structs.replace(task, worker=outcome.worker)
+        if task.status not in OPEN:
+            self._wake(task.id)
         return True
 
     def take(self, decision: Decision) -> bool:
@@ -121,19 +125,33 @@ class Asked(Struct):
             self.askers.pop(offset, None)
 
     async def result(self, task_id: str, seconds: float) -> Task | None:
-        """Return a task once it has ended, or as it is after ``seconds``; None when it is not known."""
+        """Return a task once it has ended, or as it is after ``seconds``; None when it is not known.
+
+        The fact that names its worker may be read after the decision that ends it, and is waited for, too, for a while.
+        """
         task = self.tasks.get(task_id)
-        if task is None or task.status not in OPEN or not seconds:
-            return task
+        if task is not None and task.status in OPEN and seconds:
+            task = await self._told(task, seconds)
+        if task is not None and _is_nameless(task) and seconds:
+            task = await self._told(task, min(seconds, NAMED_S))
+        return task
+
+    async def _told(self, task: Task, seconds: float) -> Task:
+        """Return a task when something new is known of it, or after ``seconds``."""
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.waiters.setdefault(task_id, []).append(waiter)
+        self.waiters.setdefault(task.id, []).append(waiter)
         await asyncio.wait((waiter,), timeout=seconds)
-        waiting = self.waiters.get(task_id, [])
+        waiting = self.waiters.get(task.id, [])
         if waiter in waiting:
             waiting.remove(waiter)
             if not waiting:
-                del self.waiters[task_id]
-        return self.tasks.get(task_id, task)
+                del self.waiters[task.id]
+        return self.tasks.get(task.id, task)
+
+    def _wake(self, task_id: str) -> None:
+        for waiter in self.waiters.pop(task_id, ()):
+            if not waiter.done():
+                waiter.set_result(None)
 
     def _answer(self, decision: Decision) -> None:
         for cause in decision.causes:
@@ -176,9 +194,7 @@ class Asked(Struct):
         self.tasks[task_id] = msgspec.structs.replace(task, status=status, reason=reason, ended_ms=at_ms)
         self.open -= 1
         self.ended.append((at_ms, task_id))
-        for waiter in self.waiters.pop(task_id, ()):
-            if not waiter.done():
-                waiter.set_result(None)
+        self._wake(task_id)
 
     def _put(self, task: Task) -> None:
         self.tasks[task.id] = task
@@ -186,6 +202,11 @@ class Asked(Struct):
         if len(self.tasks) > TASKS_MAX:
             oldest = self.tasks.pop(next(iter(self.tasks)))
             self.open -= oldest.status in OPEN
+
+
+def _is_nameless(task: Task) -> bool:
+    """Tell whether a worker ended a task, and is not known yet."""
+    return task.status not in OPEN and not task.worker and task.reason.startswith("done")
 
 
 def _status(reason: str) -> str:
